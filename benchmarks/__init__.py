@@ -1,0 +1,1 @@
+"""Benchmark suites, one case for each scanner matrix size."""

@@ -1,0 +1,59 @@
+"""Writing files so that a crash leaves the old file or the new one, never a part."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+__all__ = ["atomic_write", "sha256_of"]
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Open a binary file that appears as `path` only when the block ends well.
+
+    Parameters
+    ----------
+    path : Path
+        Final name; the temporary name is in the same folder, so that the rename cannot cross file systems.
+
+    Examples
+    --------
+    >>> folder = getfixture("tmp_path")
+    >>> with atomic_write(folder / "a.txt") as file:
+    ...     _ = file.write(b"whole")
+    >>> (folder / "a.txt").read_bytes()
+    b'whole'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name[:64]}.{uuid4().hex}.part")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable; only POSIX lets a folder be opened."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

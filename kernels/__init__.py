@@ -1,0 +1,1 @@
+"""Compiled numerics; this package imports nothing else of Photopeak."""

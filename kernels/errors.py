@@ -1,0 +1,28 @@
+"""The root of every error that Photopeak raises on purpose.
+
+The tree, with the exit code of the command line in parentheses::
+
+    PhotopeakError (1)
+    ├── UsageError (2)      an argument or option that makes no sense
+    ├── InputError (3)      an image that cannot be read or processed
+    ├── ModelError (4)      a bundle or graph that cannot be used
+    ├── DeviceError (5)     hardware or a provider that cannot run
+    ├── NetworkError (6)    a peer that does not answer as it should
+    └── PartialError (7)    some items of a list failed
+
+The classes that only the runtime needs live in :mod:`photopeak.engine.errors`.
+"""
+
+from typing import ClassVar
+
+
+class PhotopeakError(Exception):
+    """A failure that one sentence explains: what, which value, what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class DeviceError(PhotopeakError):
+    """The device or library asked for cannot run here."""
+
+    exit_code = 5
