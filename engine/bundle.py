@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+import tomli_w
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -308,7 +309,7 @@ def write_bundle(folder: Path, manifest: Manifest, *, model: bytes, golden: Gold
     np.savez_compressed(buffer, input=golden.input, output=golden.output, truth=golden.truth)
     contents = {MODEL: model, GOLDEN: buffer.getvalue(), CARD: card.encode()}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    contents[MANIFEST] = _toml(manifest.model_copy(update={"files": digests})).encode()
+    contents[MANIFEST] = tomli_w.dumps(manifest.model_copy(update={"files": digests}).model_dump(mode="json")).encode()
     for name, content in contents.items():
         with atomic_write(folder / name) as file:
             file.write(content)
@@ -353,29 +354,3 @@ def _check_golden(bundle: Bundle, golden: Golden) -> None:
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     return f"{'.'.join(map(str, problem['loc'])) or 'manifest'}: {problem['msg']} (got {problem['input']!r:.60})"
-
-
-def _toml(manifest: Manifest) -> str:
-    """Return a manifest as TOML; only the types that a manifest has need writing."""
-    data = manifest.model_dump(mode="json")
-    plain = [f"{key} = {_value(value)}" for key, value in data.items() if not isinstance(value, dict)]
-    tables = [
-        "\n".join(["", f"[{key}]", *(f"{_value(k) if '.' in k else k} = {_value(v)}" for k, v in table.items())])
-        for key, table in data.items()
-        if isinstance(table, dict)
-    ]
-    return "\n".join([*plain, *tables]) + "\n"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, str):
-        return '"' + "".join(_escaped(character) for character in value) + '"'
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    return repr(value)
-
-
-def _escaped(character: str) -> str:
-    if character in '"\\':
-        return "\\" + character
-    return character if character.isprintable() else f"\\u{ord(character):04x}"

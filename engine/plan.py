@@ -1,0 +1,188 @@
+"""Choosing provider, precision, threads, batch and tile."""
+
+import os
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bundle import Bundle
+from .errors import DeviceError, ModelError, UsageError
+from .matrix import MatrixSize
+from .providers import PRECISIONS, PROVIDERS, Precision, Provider, Runnable, Target, find
+
+__all__ = ["Plan", "Request", "choose", "fidelity_loss_db"]
+
+# A few hundred kilobytes of activations stay in the caches of a core; larger batches only add latency on a CPU.
+_CPU_BATCH_PIXELS = 1 << 16
+_CUDA_BATCH_PIXELS = 1 << 24
+_LARGEST_UNTILED_PIXELS = 1 << 22
+_TILE = 1024
+# What ``auto`` tries, in this order; the first that runs here and keeps the fidelity wins.
+_AUTO_CUDA: tuple[tuple[str, Precision], ...] = (("onnxruntime-tensorrt", "fp16"), ("onnxruntime", "fp32"))
+_AUTO_CPU: tuple[tuple[str, Precision], ...] = (("openvino", "bf16"), ("openvino", "fp32"), ("onnxruntime", "fp32"))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the caller wants of a plan; ``auto`` leaves the choice to Photopeak.
+
+    Parameters
+    ----------
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+    precision : str
+        ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+    provider : str
+        ``auto`` or the name of a provider.
+    threads : int
+        Threads of one run; 0 stands for the processors that this process may use.
+    max_loss_db : float
+        Largest loss of PSNR against float32 that is admitted [dB].
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+    provider: str = "auto"
+    threads: int = 0
+    max_loss_db: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("auto", *PRECISIONS):
+            raise UsageError(f"{self.precision!r} is not a precision; use auto, {', '.join(PRECISIONS)}.")
+        if self.provider != "auto":
+            find(self.provider)
+        if self.threads < 0:
+            raise UsageError(f"threads={self.threads} makes no sense; use 1 or more, or 0 for all processors.")
+        if not self.max_loss_db >= 0:
+            raise UsageError(f"max_loss_db={self.max_loss_db} makes no sense; use 0 or more, such as 0.05.")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a bundle runs on this machine.
+
+    Parameters
+    ----------
+    provider, provider_version : str
+        Library and its version.
+    device, precision, threads
+        As in :class:`~photopeak.engine.providers.Target`.
+    loss_db : float
+        Measured loss of PSNR on the golden frames against float32 [dB]; 0 for float32 itself.
+    reason : str
+        Why this plan, with what was passed over and why.
+    batch : int
+        Frames for each run of the graph.
+    tile : int
+        Edge of the tiles that larger frames are cut into [px]; 0: whole frames.
+    """
+
+    provider: str
+    provider_version: str
+    device: str
+    precision: Precision
+    threads: int
+    loss_db: float
+    reason: str
+    batch: int = 1
+    tile: int = 0
+
+    def for_matrix(self, matrix: MatrixSize) -> "Plan":
+        """Return the plan with batch and tile for frames of this size."""
+        if matrix.pixels > _LARGEST_UNTILED_PIXELS:
+            return replace(self, batch=1, tile=_TILE)
+        pixels = _CUDA_BATCH_PIXELS if self.device.startswith("cuda") else _CPU_BATCH_PIXELS
+        return replace(self, batch=max(1, pixels // matrix.pixels), tile=0)
+
+
+def choose(bundle: Bundle, request: Request) -> tuple[Plan, Runnable]:
+    """Return the first plan that runs here and keeps the fidelity, with the graph prepared for it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model.
+    request : Request
+        What the caller wants; what it names is never replaced by something else.
+
+    Raises
+    ------
+    DeviceError
+        If no candidate runs here; the message gives each reason.
+    ModelError
+        If candidates run but lose more than ``request.max_loss_db``.
+    """
+    threads = request.threads or available_processors()
+    passed_over: list[str] = []
+    kinds: list[type[DeviceError] | type[ModelError]] = []
+    for provider, target in _candidates(request, threads):
+        label = f"{provider.name} {target.precision} on {target.device}"
+        if reason := provider.check(target):
+            passed_over.append(f"{label}: {reason}")
+            kinds.append(DeviceError)
+            continue
+        runnable = provider.prepare(bundle, target)
+        loss = 0.0 if target.precision == "fp32" else fidelity_loss_db(bundle, runnable)
+        if not loss <= request.max_loss_db:
+            passed_over.append(f"{label}: loses {loss:.3f} dB against fp32, {request.max_loss_db:g} dB are admitted")
+            kinds.append(ModelError)
+            continue
+        why = "; ".join([_why(request, label), *passed_over])
+        return Plan(provider.name, provider.version(), target.device, target.precision, threads, loss, why), runnable
+    kind = ModelError if ModelError in kinds else DeviceError
+    raise kind(f"{bundle.name} cannot run as asked: {'; '.join(passed_over)}. 'photopeak doctor' shows what can.")
+
+
+def fidelity_loss_db(bundle: Bundle, runnable: Runnable) -> float:
+    """Return the largest loss of PSNR over the golden frames, against float32 and relative to the truth [dB]."""
+    golden = bundle.golden
+    lane = runnable.lane()
+    losses = [
+        10 * np.log10(_error(lane.run(golden.input[i : i + 1]), truth) / _error(golden.output[i : i + 1], truth))
+        for i, truth in enumerate(golden.truth)
+    ]
+    return max(0.0, float(np.max(losses)))
+
+
+def available_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _candidates(request: Request, threads: int) -> list[tuple[Provider, Target]]:
+    """Return what to try: everything that the request leaves open, in the order of preference."""
+    pairs: list[tuple[str, str, Precision]] = []
+    if request.device == "auto" or request.device.startswith("cuda"):
+        device = "cuda" if request.device == "auto" else request.device
+        pairs += [(provider, device, precision) for provider, precision in _AUTO_CUDA]
+    if not request.device.startswith("cuda"):
+        pairs += [(provider, "cpu", precision) for provider, precision in _AUTO_CPU]
+    if request.provider != "auto" or request.precision != "auto":
+        pairs = _narrowed(pairs, request)
+    return [(find(provider), Target(device, precision, threads)) for provider, device, precision in pairs]
+
+
+def _narrowed(pairs: list[tuple[str, str, Precision]], request: Request) -> list[tuple[str, str, Precision]]:
+    """Keep what the request names; a named provider is tried with what is not in the lists too."""
+    precisions = [p for p in PRECISIONS if request.precision in ("auto", p)]
+    devices = list(dict.fromkeys(device for _, device, _ in pairs)) or [request.device]
+    if request.provider != "auto":
+        names = [request.provider]
+    else:
+        names = [provider.name for provider in PROVIDERS if provider.name != "reference"]
+    everything = [(name, device, precision) for device in devices for name in names for precision in precisions]
+    preferred = [pair for pair in pairs if pair in everything]
+    return preferred + [pair for pair in everything if pair not in preferred]
+
+
+def _why(request: Request, label: str) -> str:
+    asked = [request.device, request.precision, request.provider]
+    return f"{label}, as asked" if "auto" not in asked else f"{label}, the first choice that runs here"
+
+
+def _error(image: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
+    """Return the mean squared error, with a floor that keeps identical images comparable."""
+    return float(np.mean((image.astype(np.float64) - truth) ** 2)) + 1e-20

@@ -1,0 +1,97 @@
+"""The three steps of every provider: check, prepare, run."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bundle import Bundle
+from ..errors import UsageError
+
+Precision = Literal["fp32", "fp16", "bf16"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+Tensor = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where and how a graph shall run.
+
+    Parameters
+    ----------
+    device : str
+        ``cpu``, ``cuda`` or ``cuda:1``.
+    precision : {"fp32", "bf16", "fp16"}
+        Arithmetic inside the graph; tensors at its border are always float32.
+    threads : int
+        Threads of one run on a CPU.
+    """
+
+    device: str = "cpu"
+    precision: Precision = "fp32"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        kind, _, index = self.device.partition(":")
+        if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
+            raise UsageError(f"{self.device!r} is not a device; use cpu, cuda or cuda:1.")
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"{self.precision!r} is not a precision; use {', '.join(PRECISIONS)}.")
+        if self.threads < 1:
+            raise UsageError(f"threads={self.threads} makes no sense; use 1 or more.")
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the device is an NVIDIA GPU."""
+        return self.device.startswith("cuda")
+
+    @property
+    def index(self) -> int:
+        """Number of the GPU."""
+        return int(self.device.partition(":")[2] or 0)
+
+
+class Lane(Protocol):
+    """One caller's private way through a prepared graph; not for two threads at once."""
+
+    def run(self, tensor: Tensor) -> Tensor:
+        """Return the graph's output, (n, 1, rows, columns); it is valid until this lane's next run."""
+        ...
+
+
+class Runnable(Protocol):
+    """A graph prepared for one target; safe to share between threads."""
+
+    def lane(self) -> Lane:
+        """Return a new lane with buffers of its own."""
+        ...
+
+
+class Provider(Protocol):
+    """A library that can run graphs.
+
+    ``check`` comes first and costs little; ``prepare`` may take seconds; a lane's ``run`` is the hot path.
+    """
+
+    name: str
+
+    def version(self) -> str:
+        """Return the library's version."""
+        ...
+
+    def check(self, target: Target) -> str:
+        """Return why `target` cannot run here, or an empty string when it can."""
+        ...
+
+    def prepare(self, bundle: Bundle, target: Target) -> Runnable:
+        """Compile the bundle's graph for `target`.
+
+        Raises
+        ------
+        DeviceError
+            If the target cannot run here, or the library silently chose another.
+        ModelError
+            If the library does not take the graph.
+        """
+        ...

@@ -1,0 +1,122 @@
+"""OpenVINO on the CPU: fp32, and bf16 or fp16 where the processor has them."""
+
+import threading
+from collections import OrderedDict
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from ..bundle import Bundle
+from ..errors import DeviceError, ModelError
+from .base import Precision, Tensor, Target
+
+_TYPES: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_CAPABILITIES: dict[Precision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
+_SHAPES_KEPT = 8
+
+
+class OpenVino:
+    """Run graphs with OpenVINO's CPU plugin."""
+
+    name = "openvino"
+
+    def version(self) -> str:
+        """Return the version of openvino."""
+        return version("openvino")
+
+    def check(self, target: Target) -> str:
+        """Return why not: OpenVINO here means the CPU, and its plugin says which types are native."""
+        if target.is_cuda:
+            return "OpenVINO has no NVIDIA GPU plugin"
+        if _CAPABILITIES[target.precision] not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            return f"this CPU has no native {target.precision}"
+        return ""
+
+    def prepare(self, bundle: Bundle, target: Target) -> "_Graph":
+        """Parse the graph; shapes are compiled when they come."""
+        if reason := self.check(target):
+            raise DeviceError(f"{bundle.name} cannot run on {target.device} with OpenVINO: {reason}.")
+        try:
+            model = _core().read_model(bundle.model)
+        except RuntimeError as error:
+            raise ModelError(f"{bundle.name}: OpenVINO does not take the graph ({str(error)[:300]}).") from error
+        return _Graph(model, bundle, target)
+
+
+class _Graph:
+    """A model compiled once for each shape: static shapes run faster than dynamic ones."""
+
+    def __init__(self, model: Any, bundle: Bundle, target: Target) -> None:
+        self._model = model
+        self._target = target
+        self._name = bundle.name
+        self._compiled: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._lock = threading.Lock()
+        self.scale = bundle.manifest.output.scale
+
+    def lane(self) -> "_Lane":
+        return _Lane(self)
+
+    def compiled(self, shape: tuple[int, ...]) -> Any:
+        """Return the model compiled for `shape`; the least recently used one makes room."""
+        with self._lock:
+            if shape not in self._compiled:
+                self._compiled[shape] = self._compile(shape)
+            self._compiled.move_to_end(shape)
+            while len(self._compiled) > _SHAPES_KEPT:
+                self._compiled.popitem(last=False)
+            return self._compiled[shape]
+
+    def _compile(self, shape: tuple[int, ...]) -> Any:
+        wanted = _TYPES[self._target.precision]
+        options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": "1",
+            "INFERENCE_NUM_THREADS": str(self._target.threads),
+            "INFERENCE_PRECISION_HINT": wanted,
+        }
+        model = self._model.clone()
+        model.reshape(list(shape))
+        compiled = _core().compile_model(model, "CPU", options)
+        got = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        if got != wanted:
+            raise DeviceError(f"{self._name}: OpenVINO computes in {got} although {wanted} was asked for.")
+        return compiled
+
+
+class _Lane:
+    """An inference request that reads and writes our memory."""
+
+    def __init__(self, graph: _Graph) -> None:
+        self._graph = graph
+        self._request: Any = None
+        self._tensor: Tensor | None = None
+        self._output = np.empty((0, 1, 0, 0), np.float32)
+
+    def run(self, tensor: Tensor) -> Tensor:
+        if tensor is not self._tensor:
+            self._bind(tensor)
+        self._request.start_async()
+        self._request.wait()
+        return self._output
+
+    def _bind(self, tensor: Tensor) -> None:
+        import openvino
+
+        n, channels, rows, columns = tensor.shape
+        scale = self._graph.scale
+        self._request = self._graph.compiled(tensor.shape).create_infer_request()
+        self._output = np.empty((n, channels, scale * rows, scale * columns), np.float32)
+        self._request.set_input_tensor(openvino.Tensor(tensor, shared_memory=True))
+        self._request.set_output_tensor(openvino.Tensor(self._output, shared_memory=True))
+        self._tensor = tensor
+
+
+@cache
+def _core() -> Any:
+    """Return the one OpenVINO core of the process; it owns the plugins."""
+    import openvino
+
+    return openvino.Core()

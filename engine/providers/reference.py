@@ -1,0 +1,53 @@
+"""ONNX's own evaluator: slow, plain NumPy, and the oracle that every other provider is compared with."""
+
+from importlib.metadata import version
+
+import numpy as np
+
+from ..bundle import Bundle
+from ..errors import DeviceError, ModelError
+from .base import Tensor, Target
+
+
+class Reference:
+    """Run graphs with ``onnx.reference``."""
+
+    name = "reference"
+
+    def version(self) -> str:
+        """Return the version of onnx."""
+        return version("onnx")
+
+    def check(self, target: Target) -> str:
+        """Return why not: it knows one device and one precision."""
+        if target.is_cuda:
+            return "the reference evaluator runs on the CPU only"
+        return "" if target.precision == "fp32" else "the reference evaluator computes in fp32 only"
+
+    def prepare(self, bundle: Bundle, target: Target) -> "_Evaluator":
+        """Parse the graph."""
+        if reason := self.check(target):
+            raise DeviceError(f"{bundle.name} cannot run on {target.device}: {reason}.")
+        return _Evaluator(bundle)
+
+
+class _Evaluator:
+    """Stateless, therefore its own lane."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        import onnx
+        from onnx.reference import ReferenceEvaluator
+
+        try:
+            self._evaluator = ReferenceEvaluator(onnx.load_model_from_string(bundle.model))
+        except Exception as error:  # the evaluator raises whatever the graph's contents provoke
+            raise ModelError(f"{bundle.folder}: the graph cannot be evaluated ({error}); export it again.") from error
+        self._input = bundle.manifest.input.name
+        self._output = bundle.manifest.output.name
+
+    def lane(self) -> "_Evaluator":
+        return self
+
+    def run(self, tensor: Tensor) -> Tensor:
+        (output,) = self._evaluator.run([self._output], {self._input: tensor})
+        return np.ascontiguousarray(output, dtype=np.float32)

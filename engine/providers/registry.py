@@ -1,0 +1,28 @@
+"""Which providers there are, in the order in which ``auto`` tries them."""
+
+from ..errors import UsageError
+from .base import Provider
+from .onnxruntime import OnnxRuntime
+from .openvino import OpenVino
+from .reference import Reference
+
+PROVIDERS: tuple[Provider, ...] = (
+    OnnxRuntime("onnxruntime-tensorrt", "TensorrtExecutionProvider"),
+    OnnxRuntime("onnxruntime", ""),
+    OpenVino(),
+    Reference(),
+)
+
+
+def find(name: str) -> Provider:
+    """Return the provider of that name.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    for provider in PROVIDERS:
+        if provider.name == name:
+            return provider
+    raise UsageError(f"there is no provider {name!r}; use {', '.join(provider.name for provider in PROVIDERS)}.")
