@@ -77,6 +77,8 @@ class Frames:
         DICOM objects that the frames came from, in frame order; empty for other files.
     source : str
         Short name for messages, such as the file's name.
+    notes : tuple of str
+        What the reader found remarkable, as sentences; they become warnings of the result.
 
     Raises
     ------
@@ -98,6 +100,7 @@ class Frames:
     info: tuple[FrameInfo, ...] = ()
     instances: "tuple[Instance, ...]" = ()
     source: str = "array"
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.dtype != np.float32 or 0 in self.pixels.shape:
