@@ -1,0 +1,254 @@
+"""A bundle prepared to run many times, from any number of threads."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import domain, frame_operations, postprocess
+from .bundle import Bundle
+from .errors import InputError
+from .frames import Frames, Units
+from .graph import check_graph
+from .matrix import MatrixSize
+from .plan import Plan, Request, choose
+from .providers import Lane, Runnable
+from .result import Result
+from .zoo import load_bundle
+
+__all__ = ["Progress", "Session", "load"]
+
+Progress = Callable[[int, int], None]
+"""Called with the frames done and the frames in all."""
+
+
+def load(
+    model: str | Path | Bundle,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    provider: str = "auto",
+    threads: int = 0,
+    max_loss_db: float = 0.05,
+) -> "Session":
+    """Return a session for a model that ships or for a bundle of your own.
+
+    Parameters
+    ----------
+    model : str, Path or Bundle
+        Name such as ``scint-denoise``, a bundle's folder, or a bundle that is open already.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. Asking for ``cuda`` where it cannot run is an error.
+    precision : str
+        ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+    provider : str
+        ``auto``, ``onnxruntime``, ``onnxruntime-tensorrt``, ``openvino`` or ``reference``.
+    threads : int
+        Threads of one run; 0 stands for all processors that this process may use.
+    max_loss_db : float
+        A precision below fp32 is taken only when it loses at most this much PSNR on the golden frames [dB].
+
+    Returns
+    -------
+    Session
+        Ready to run; its ``plan`` says what was chosen and why.
+
+    Raises
+    ------
+    ModelError
+        If the bundle is damaged or no precision keeps the fidelity.
+    DeviceError
+        If nothing that was asked for runs here; the message gives the reasons.
+
+    Examples
+    --------
+    >>> session = load("scint-denoise", device="cpu", precision="fp32", threads=1)
+    >>> frame = np.random.default_rng(0).poisson(4.0, (64, 64))
+    >>> result = session.run(frame)
+    >>> result.frames.pixels.shape
+    (1, 64, 64)
+    >>> bool(abs(result.conservation.bias[0]) < 1e-5)
+    True
+    """
+    request = Request(device, precision, provider, threads, max_loss_db)
+    bundle = model if isinstance(model, Bundle) else load_bundle(model)
+    check_graph(bundle)
+    plan, runnable = choose(bundle, request)
+    return Session(bundle, plan, runnable)
+
+
+@dataclass(eq=False)
+class _Workspace:
+    """What one call at a time owns: a lane and the staging buffers for the shapes seen last."""
+
+    lane: Lane
+    staging: dict[tuple[int, ...], NDArray[np.float32]]
+
+    def tensor(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Return the staging buffer of this shape; the same one each time, so that nothing is bound anew."""
+        if shape not in self.staging:
+            if len(self.staging) >= 4:
+                self.staging.clear()
+            self.staging[shape] = np.empty(shape, np.float32)
+        return self.staging[shape]
+
+
+class Session:
+    """A bundle with a plan; made by :func:`load`.
+
+    Threads may share it: each call borrows a workspace, and as many are made as calls overlap.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model.
+    plan : Plan
+        How it runs.
+    runnable : Runnable
+        The graph prepared for that plan.
+    """
+
+    def __init__(self, bundle: Bundle, plan: Plan, runnable: Runnable) -> None:
+        self.bundle = bundle
+        self.plan = plan
+        self.runnable = runnable
+        self._idle: deque[_Workspace] = deque()
+
+    def run(self, frames: Frames | NDArray[Any], progress: Progress | None = None) -> Result:
+        """Process frames.
+
+        Parameters
+        ----------
+        frames : Frames or ndarray, shape (n, rows, columns) or (rows, columns)
+            What to process; an array is taken to be in the units that the model wants.
+        progress : callable, optional
+            Called with the number of frames done and of all frames, after each batch.
+
+        Returns
+        -------
+        Result
+            New frames in memory of their own, with counts, domain verdict, warnings and timings.
+
+        Raises
+        ------
+        InputError
+            If the values are not finite, or not in the model's units.
+        """
+        start = perf_counter()
+        source = frames if isinstance(frames, Frames) else self._as_frames(frames)
+        plan = self.plan.for_matrix(source.matrix)
+        stats = frame_operations.statistics(source.pixels, threads=plan.threads)
+        warnings = self._admit(source, stats)
+        verdict = domain.judge(domain.features_of(stats, source.matrix.pixels), self.bundle.manifest.domain)
+        pixels = source.pixels
+        if self.bundle.manifest.input.units is Units.COUNTS and stats["min"].min() < 0:
+            pixels = np.maximum(pixels, np.float32(0))
+            stats = frame_operations.statistics(pixels, threads=plan.threads)
+        admitted = perf_counter()
+        output, inference_s = self._infer(pixels, plan, progress)
+        inferred = perf_counter()
+        result, kept = postprocess.finish(source, output, stats, self.bundle.manifest.output, plan.threads)
+        done = perf_counter()
+        timings = {
+            "check": 1e3 * (admitted - start),
+            "stage": 1e3 * (inferred - admitted - inference_s),
+            "infer": 1e3 * inference_s,
+            "finish": 1e3 * (done - inferred),
+        }
+        return Result(result, source, self.bundle, plan, kept, verdict, timings, warnings)
+
+    def _as_frames(self, array: NDArray[Any]) -> Frames:
+        """Take an array at its word."""
+        manifest = self.bundle.manifest
+        return Frames.from_array(np.asarray(array), units=manifest.input.units, modality=manifest.modalities[0])
+
+    def _admit(self, source: Frames, stats: NDArray[np.void]) -> tuple[str, ...]:
+        """Refuse what the model cannot take; return warnings about the rest."""
+        manifest = self.bundle.manifest
+        if source.units != manifest.input.units:
+            raise InputError(
+                f"{source.source}: pixel values are in {source.units}, {self.bundle.name} takes "
+                f"{manifest.input.units}; choose a model for these units ('photopeak models')."
+            )
+        if stats["nonfinite"].any():
+            frame = int(np.flatnonzero(stats["nonfinite"])[0]) + 1
+            raise InputError(f"{source.source}: frame {frame} holds NaN or infinite values; mend them first.")
+        warnings = list(source.notes)
+        if source.modality not in manifest.modalities:
+            known = ", ".join(manifest.modalities)
+            warnings.append(f"The image is {source.modality}; {self.bundle.name} was trained on {known}.")
+        if manifest.input.units is Units.COUNTS and stats["min"].min() < 0:
+            warnings.append(f"Negative counts (down to {stats['min'].min():g}) were taken as 0.")
+        return tuple(warnings)
+
+    def _infer(
+        self, pixels: NDArray[np.float32], plan: Plan, progress: Progress | None
+    ) -> tuple[NDArray[np.float32], float]:
+        """Run the graph over all frames; return its output at full size and the seconds inside the graph."""
+        with self._workspace() as workspace:
+            if plan.tile:
+                return self._infer_tiled(pixels, plan, progress, workspace)
+            n, rows, columns = pixels.shape
+            scale = self.bundle.manifest.output.scale
+            output = np.empty((n, scale * rows, scale * columns), np.float32)
+            seconds = 0.0
+            for first in range(0, n, plan.batch):
+                last = min(first + plan.batch, n)
+                seconds += self._run_batch(pixels[first:last], output[first:last], plan, workspace)
+                if progress:
+                    progress(last, n)
+        return output, seconds
+
+    def _run_batch(
+        self, batch: NDArray[np.float32], output: NDArray[np.float32], plan: Plan, workspace: _Workspace
+    ) -> float:
+        """Stage, run and crop one batch; return the seconds inside the graph."""
+        multiple = self.bundle.manifest.input.multiple
+        n, rows, columns = batch.shape
+        tensor = workspace.tensor((n, 1, -rows % multiple + rows, -columns % multiple + columns))
+        peaks = postprocess.scale_in(batch, self.bundle.manifest.input.scaling, plan.threads)
+        frame_operations.pad_reflect(peaks.pixels, multiple, out=tensor[:, 0], threads=plan.threads)
+        start = perf_counter()
+        raw = workspace.lane.run(tensor)
+        seconds = perf_counter() - start
+        frame_operations.crop(raw[:, 0], *output.shape[1:], out=output, threads=plan.threads)
+        postprocess.scale_out(output, peaks)
+        return seconds
+
+    def _infer_tiled(
+        self, pixels: NDArray[np.float32], plan: Plan, progress: Progress | None, workspace: _Workspace
+    ) -> tuple[NDArray[np.float32], float]:
+        """Run the graph over overlapping tiles and blend them."""
+        manifest = self.bundle.manifest
+        n, rows, columns = pixels.shape
+        tiling = frame_operations.Tiling(MatrixSize(rows, columns), plan.tile, manifest.input.overlap)
+        scale = manifest.output.scale
+        output = np.empty((n, scale * rows, scale * columns), np.float32)
+        seconds = 0.0
+        for i, frame in enumerate(pixels):
+            tiles = tiling.cut(frame, threads=plan.threads)
+            done = np.empty((len(tiles), scale * tiles.shape[1], scale * tiles.shape[2]), np.float32)
+            for k in range(len(tiles)):
+                seconds += self._run_batch(tiles[k : k + 1], done[k : k + 1], plan, workspace)
+            tiling.blend(done, scale=scale, out=output[i], threads=plan.threads)
+            if progress:
+                progress(i + 1, n)
+        return output, seconds
+
+    @contextmanager
+    def _workspace(self) -> Iterator[_Workspace]:
+        """Borrow a workspace; deque operations are atomic, so that no lock is needed."""
+        try:
+            workspace = self._idle.pop()
+        except IndexError:
+            workspace = _Workspace(self.runnable.lane(), {})
+        try:
+            yield workspace
+        finally:
+            self._idle.append(workspace)
