@@ -1,0 +1,105 @@
+"""``photopeak bench``."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..engine.errors import PhotopeakError, UsageError
+from ..engine.files import atomic_write
+from ..engine.matrix import MatrixSize
+
+if TYPE_CHECKING:
+    from .report import Report
+
+__all__ = ["SUITES", "bench"]
+
+HERE = Path(__file__).parent
+SUITES = ("reading", "frame_operations", "session", "pipeline")
+# The only place that limits the libraries which read their thread count when they are first imported.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def bench(
+    suite: Annotated[str, typer.Option(help="Suites to run, separated by commas.")] = ",".join(SUITES),
+    matrix: Annotated[str, typer.Option(help="Matrix sizes, such as 128,1024x256; all scanner sizes if empty.")] = "",
+    threads: Annotated[int, typer.Option(min=1, help="Threads that everything measured may use.")] = 1,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write FILE, and Markdown tables beside it.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A short look: fewer rounds, rougher figures.")] = False,
+) -> None:
+    """Measure Photopeak on this machine for each scanner matrix size.
+
+    Example: photopeak bench --suite session --matrix 128,256 --threads 2 --json bench.json
+    """
+    if find_spec("pytest_benchmark") is None:
+        raise UsageError("photopeak bench needs pytest-benchmark; install it with pip install 'photopeak[bench]'.")
+    files = [_suite_file(name) for name in _split(suite)]
+    sizes = ",".join(str(MatrixSize.parse(size)) for size in _split(matrix))
+    options = [f"--matrix={sizes}", f"--threads={threads}", *(["--quick"] if quick else [])]
+    report = _measure(files, options, threads)
+    _show(report)
+    if json_file:
+        _save(report, json_file)
+
+
+def _split(text: str) -> list[str]:
+    """Return the items of a comma-separated list."""
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _suite_file(name: str) -> Path:
+    """Return the benchmarks of a suite."""
+    if name not in SUITES:
+        raise UsageError(f"There is no suite {name!r}; choose from {', '.join(SUITES)}.")
+    return HERE / f"bench_{name}.py"
+
+
+def _measure(files: list[Path], options: list[str], threads: int) -> "Report":
+    """Run pytest in a process of its own, with no configuration but ours, and return what it measured."""
+    from .report import Report
+
+    with TemporaryDirectory(prefix="photopeak-bench-") as folder:
+        config, output = Path(folder, "pytest.ini"), Path(folder, "benchmarks.json")
+        config.write_text("[pytest]\npython_files = bench_*.py\npython_functions = bench_*\nfilterwarnings = error\n")
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
+        command += ["-c", str(config), f"--rootdir={folder}", f"--benchmark-json={output}", "--benchmark-quiet"]
+        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+        code = subprocess.run([*command, *options, *map(str, files)], env=environment, check=False).returncode
+        if code:
+            raise PhotopeakError(f"The benchmarks failed (pytest exit code {code}); its output above says why.")
+        return Report.from_pytest_benchmark(json.loads(output.read_text()))
+
+
+def _show(report: "Report") -> None:
+    """Print the tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from .tables import tables
+
+    console = Console()
+    for table in tables(report):
+        shown = Table(title=table.title, title_justify="left")
+        for index, column in enumerate(table.columns):
+            shown.add_column(column, justify="right" if index else "left")
+        for row in table.rows:
+            shown.add_row(*row)
+        console.print(shown)
+
+
+def _save(report: "Report", path: Path) -> None:
+    """Write the report as JSON, and as Markdown with the same name."""
+    from .report import write_report
+    from .tables import markdown
+
+    write_report(report, path)
+    with atomic_write(path.with_suffix(".md")) as file:
+        file.write(markdown(report).encode())

@@ -1,0 +1,150 @@
+"""Fixtures of all benchmarks: the matrix sizes, the images, and one way to measure.
+
+Every benchmark is named after its file: ``bench_session.py`` is the stage ``session``. It takes ``matrix`` to run once
+for each scanner matrix, ``measure`` to time one function, ``compare`` to time several in turns, and asserts its result.
+"""
+
+import platform
+from collections.abc import Callable
+from functools import cache, partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from photopeak.benchmarks import images, interleave
+from photopeak.benchmarks.settings import RUN_ONLY_MATRICES, limits
+from photopeak.engine.frames import Frames, Units
+from photopeak.engine.matrix import SCANNER_MATRICES, MatrixSize
+
+LIBRARIES = ("photopeak", "numpy", "onnxruntime-gpu", "onnxruntime", "openvino", "numba", "pydicom")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("photopeak", "Photopeak benchmarks")
+    group.addoption("--matrix", default="", help="Matrix sizes to run, such as 128,1024x256.")
+    group.addoption("--threads", type=int, default=1, help="Threads of whatever is measured.")
+    group.addoption("--quick", action="store_true", help="A fifth of a second for each figure instead of two.")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "matrix" in metafunc.fixturenames:
+        metafunc.parametrize("matrix", _matrices(metafunc.config), ids=str)
+
+
+@pytest.fixture(scope="session")
+def threads(pytestconfig: pytest.Config) -> int:
+    """Threads that everything measured may use; nothing else sets them."""
+    return int(pytestconfig.getoption("--threads", default=1))
+
+
+@pytest.fixture
+def counts(matrix: MatrixSize) -> np.ndarray:
+    """One frame of Poisson counts, shape (1, rows, columns), uint16, the same in every run."""
+    return images.counts(matrix)
+
+
+@pytest.fixture
+def frames(counts: np.ndarray, matrix: MatrixSize) -> Frames:
+    """The counts as Frames with the pixel spacing of a gamma camera."""
+    spacing = images.FIELD_OF_VIEW_MM / matrix.columns
+    return Frames.from_array(counts, units=Units.COUNTS, modality="NM", pixel_spacing_mm=(spacing, spacing))
+
+
+@pytest.fixture
+def nm_file(matrix: MatrixSize, tmp_path: Path) -> Path:
+    """A planar NM object with an anterior and a posterior frame."""
+    path = tmp_path / "nm.dcm"
+    images.write_nm(path, matrix)
+    return path
+
+
+@pytest.fixture
+def measure(benchmark: Any, pytestconfig: pytest.Config) -> Callable[..., Any]:
+    """Time one function: ``measure(function, *arguments)`` returns what it returns.
+
+    Warm-up calls are not counted; every later call is one sample, so that percentiles are those of single calls.
+    """
+
+    def run(function: Callable[..., Any], *arguments: Any) -> Any:
+        if benchmark.disabled:
+            return benchmark(function, *arguments)
+        rounds = _rounds(partial(function, *arguments), pytestconfig)
+        return benchmark.pedantic(function, arguments, rounds=rounds)
+
+    return run
+
+
+@pytest.fixture
+def compare(benchmark: Any, pytestconfig: pytest.Config) -> Callable[..., interleave.Comparison]:
+    """Time functions in turns: ``compare({"ours": f, "theirs": g}, baseline="theirs")``.
+
+    The first contestant is also the one that the benchmark reports.
+    """
+
+    def run(contestants: dict[str, Callable[[], object]], baseline: str) -> interleave.Comparison:
+        first, *_ = contestants.values()
+        if benchmark.disabled:
+            benchmark(first)
+            return interleave.compare(contestants, rounds=1, warmup=0)
+        slowest = min(_rounds(function, pytestconfig) for function in contestants.values())
+        comparison = interleave.compare(contestants, rounds=slowest)
+        benchmark.extra_info["comparison"] = comparison.summary(baseline)
+        benchmark.pedantic(first, rounds=slowest)
+        return comparison
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def described(request: pytest.FixtureRequest) -> None:
+    """Write into each benchmark which stage, case and matrix it is, and what it ran on."""
+    if "benchmark" in request.fixturenames:
+        benchmark = request.getfixturevalue("benchmark")
+        benchmark.group = request.path.stem.removeprefix("bench_")
+        benchmark.extra_info |= _case(request.node) | {"versions": versions()}
+        benchmark.extra_info["threads"] = request.getfixturevalue("threads")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of what is measured."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _case(node: Any) -> dict[str, str]:
+    """Return the name of a benchmark without its matrix, and the matrix."""
+    parameters = node.callspec.params if hasattr(node, "callspec") else {}
+    matrix = str(parameters.get("matrix", ""))
+    identifiers = node.callspec.id.split("-") if parameters else []
+    if matrix in identifiers:
+        identifiers.remove(matrix)
+    name = node.originalname.removeprefix("bench_").replace("_", " ")
+    return {"case": " ".join([name, "-".join(identifiers)]).strip(), "matrix": matrix}
+
+
+def _matrices(config: pytest.Config) -> tuple[MatrixSize, ...]:
+    """Return the sizes asked for; without measuring, small ones prove that a benchmark works."""
+    if text := config.getoption("--matrix", default=""):
+        return tuple(MatrixSize.parse(size) for size in text.split(","))
+    return RUN_ONLY_MATRICES if config.getoption("benchmark_disable", default=False) else SCANNER_MATRICES
+
+
+def _rounds(function: Callable[[], object], config: pytest.Config) -> int:
+    """Warm `function` up and return how many calls fit into the time for one figure."""
+    budget = limits(quick=config.getoption("--quick", default=False))
+    function()
+    start, calls = perf_counter(), 0
+    while calls < budget.warmup_calls or (perf_counter() - start) < budget.warmup_s:
+        function()
+        calls += 1
+    return budget.rounds((perf_counter() - start) / calls)

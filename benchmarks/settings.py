@@ -1,0 +1,49 @@
+"""How long benchmarks measure; the one place that says so."""
+
+from dataclasses import dataclass
+
+from ..engine.matrix import MatrixSize
+
+__all__ = ["RUN_ONLY_MATRICES", "Limits", "limits"]
+
+RUN_ONLY_MATRICES = (MatrixSize(64, 64), MatrixSize(128, 128))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The time for one figure.
+
+    Parameters
+    ----------
+    warmup_s : float
+        Time to run before measuring [s].
+    warmup_calls : int
+        Calls before measuring, at least.
+    measure_s : float
+        Time to measure [s].
+    min_rounds, max_rounds : int
+        Bounds of the number of calls measured.
+    """
+
+    warmup_s: float
+    warmup_calls: int
+    measure_s: float
+    min_rounds: int
+    max_rounds: int
+
+    def rounds(self, seconds: float) -> int:
+        """Return how many calls of a function that takes `seconds` to measure.
+
+        Examples
+        --------
+        >>> limits(quick=False).rounds(0.005)
+        400
+        """
+        return max(self.min_rounds, min(self.max_rounds, int(self.measure_s / max(seconds, 1e-9))))
+
+
+def limits(*, quick: bool) -> Limits:
+    """Return the limits of a quick look or of a proper measurement; the latter has 100 calls for a 99th percentile."""
+    if quick:
+        return Limits(warmup_s=0.02, warmup_calls=1, measure_s=0.2, min_rounds=5, max_rounds=200)
+    return Limits(warmup_s=0.2, warmup_calls=3, measure_s=2.0, min_rounds=100, max_rounds=2000)
