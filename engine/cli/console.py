@@ -1,0 +1,82 @@
+"""What all commands share: consoles, JSON, tables and progress."""
+
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
+PrecisionOption = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+ProviderOption = Annotated[str, typer.Option(help="auto, onnxruntime, onnxruntime-tensorrt, openvino or reference.")]
+ThreadsOption = Annotated[int, typer.Option(help="Threads of one run; 0 for all processors.")]
+LossOption = Annotated[float, typer.Option(help="Largest loss of PSNR against fp32 that is admitted [dB].")]
+
+
+def fail(sentence: str) -> None:
+    """Print an error on standard error."""
+    Console(stderr=True, soft_wrap=True).print(f"photopeak: {sentence}", style="red", markup=False, highlight=False)
+
+
+def say(text: str) -> None:
+    """Print a line for people, as it is."""
+    Console(soft_wrap=True).print(text, markup=False, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, for programs; NaN, which JSON lacks, becomes null."""
+    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """Return a value made of what JSON has."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, Path | Enum):
+        return str(value)
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table for people."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(_escaped, row))
+    Console().print(table)
+
+
+@contextmanager
+def progress(description: str, shown: bool = True) -> Iterator[Progress]:
+    """Show a progress bar on standard error while the block runs; only on a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not (shown and console.is_terminal), transient=True) as bar:
+        bar.add_task(description, total=None)
+        yield bar
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,34 @@
+"""``photopeak validate``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import JsonOption, print_json, print_table
+
+_MARKS = {True: "ok", False: "FAILED", None: "not here"}
+
+
+def validate(
+    bundle: Annotated[str, typer.Argument(help="Folder of a bundle, or the name of a model that ships.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Check everything about a bundle: digests, graph, golden output on every provider, counts, card.
+
+    Example: photopeak validate my-models/scint-denoise
+    """
+    from ..errors import ModelError
+    from ..validation import validate as checks_of
+    from ..zoo import locate
+
+    folder: Path = locate(bundle)
+    checks = list(checks_of(folder))
+    failed = [check for check in checks if check.passed is False]
+    if as_json:
+        print_json({"bundle": folder, "valid": not failed, "checks": checks})
+    else:
+        rows = [(check.name, _MARKS[check.passed], check.detail) for check in checks]
+        print_table(f"Checks of {folder.name}", ("check", "", "detail"), rows)
+    if failed:
+        raise ModelError(f"{folder}: {len(failed)} of {len(checks)} checks failed, first '{failed[0].name}'.")

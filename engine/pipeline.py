@@ -1,0 +1,146 @@
+"""The main job: files in, processed files out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from .bundle import Bundle
+from .errors import InputError, PartialError, PhotopeakError
+from .frames import Frames
+from .reading import read_all
+from .result import Result
+from .session import Progress, Session, load
+from .writing import write
+
+__all__ = ["Failure", "Processed", "process", "stream"]
+
+Inputs = str | Path | Sequence[str | Path]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Processed:
+    """One series that is done.
+
+    Parameters
+    ----------
+    result : Result
+        What the session returned, with the time of writing added to its timings.
+    paths : tuple of Path
+        Files written, in frame order.
+    """
+
+    result: Result
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One series that could not be processed.
+
+    Parameters
+    ----------
+    source : str
+        Its short name.
+    error : PhotopeakError
+        Why.
+    """
+
+    source: str
+    error: PhotopeakError
+
+
+def stream(
+    inputs: Inputs, out: str | Path, session: Session, progress: Progress | None = None
+) -> Iterator[Processed | Failure]:
+    """Read, run and write series after series.
+
+    Parameters
+    ----------
+    inputs : path or sequence of paths
+        Files and folders; every series found is processed.
+    out : path
+        Folder for the output.
+    session : Session
+        From :func:`photopeak.load`.
+    progress : callable, optional
+        Called with frames done and frames in all of the series at hand.
+
+    Yields
+    ------
+    Processed or Failure
+        One for each series; a failure does not stop the others.
+
+    Raises
+    ------
+    InputError
+        If the inputs cannot be read, or hold no image at all.
+    """
+    start = perf_counter()
+    all_frames = read_all(inputs)
+    read_ms = 1e3 * (perf_counter() - start) / len(all_frames)
+    for frames in all_frames:
+        try:
+            yield _one(frames, Path(out), session, progress, read_ms)
+        except PhotopeakError as error:
+            yield Failure(frames.source, error)
+
+
+def process(inputs: Inputs, out: str | Path, *, model: str | Path | Bundle, **options: Any) -> tuple[Path, ...]:
+    """Process files: path in, path out.
+
+    Parameters
+    ----------
+    inputs : path or sequence of paths
+        Files and folders with DICOM, NIfTI or .npy images.
+    out : path
+        Folder for the output; made when it is not there.
+    model : str, Path or Bundle
+        Which model; see :func:`photopeak.load`.
+    **options
+        Device, precision, provider, threads and max_loss_db as in :func:`photopeak.load`.
+
+    Returns
+    -------
+    tuple of Path
+        Files written.
+
+    Raises
+    ------
+    InputError
+        If nothing could be read or the only series failed.
+    PartialError
+        If some series failed; the others are written.
+
+    Examples
+    --------
+    >>> folder = getfixture("tmp_path")
+    >>> np.save(folder / "flood.npy", np.random.default_rng(0).poisson(9, (64, 64)))
+    >>> paths = process(folder / "flood.npy", folder / "out", model="scint-denoise", threads=1)
+    >>> [path.name for path in paths]
+    ['flood_scint-denoise.npy']
+    """
+    outcomes = list(stream(inputs, out, load(model, **options)))
+    raise_failures(outcomes)
+    return tuple(path for outcome in outcomes if isinstance(outcome, Processed) for path in outcome.paths)
+
+
+def raise_failures(outcomes: Sequence[Processed | Failure]) -> None:
+    """Raise the error of the only series, or a PartialError that counts and quotes."""
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    if not failures:
+        return
+    if len(outcomes) == 1:
+        raise failures[0].error
+    kind = InputError if len(failures) == len(outcomes) else PartialError
+    raise kind(f"{len(failures)} of {len(outcomes)} series failed, first: {failures[0].error}")
+
+
+def _one(frames: Frames, out: Path, session: Session, progress: Progress | None, read_ms: float) -> Processed:
+    """Run and write one series."""
+    result = session.run(frames, progress)
+    start = perf_counter()
+    paths = write(result, out)
+    timings = {"read": read_ms, **result.timings_ms, "write": 1e3 * (perf_counter() - start)}
+    return Processed(replace(result, timings_ms=timings), tuple(paths))
