@@ -90,7 +90,7 @@ def fit_domain(training: NDArray[np.float64], held_out: NDArray[np.float64]) -> 
     """
     mean = training.mean(axis=0)
     covariance = np.cov(training, rowvar=False) + _LEAST_DEVIATION**2 * np.eye(len(mean))
-    precision = np.linalg.inv(covariance)
+    precision = np.linalg.inv(covariance).astype(np.float64)
     border = float(np.quantile(_distances(held_out, mean, precision), 0.99))
     return Domain(
         features=FEATURES,
@@ -130,7 +130,8 @@ def _distances(
 ) -> NDArray[np.float64]:
     """Return Mahalanobis distances."""
     offset = found - mean
-    return np.sqrt(np.maximum(np.einsum("ni,ij,nj->n", offset, precision, offset), 0))
+    squares: NDArray[np.float64] = np.einsum("ni,ij,nj->n", offset, precision, offset)
+    return np.sqrt(np.maximum(squares, 0))
 
 
 def _reasons(row: NDArray[np.float64], mean: NDArray[np.float64], precision: NDArray[np.float64]) -> tuple[str, ...]:

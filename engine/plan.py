@@ -115,7 +115,7 @@ def choose(bundle: Bundle, request: Request) -> tuple[Plan, Runnable]:
     """
     threads = request.threads or available_processors()
     passed_over: list[str] = []
-    kinds: list[type[DeviceError] | type[ModelError]] = []
+    kinds: list[type[DeviceError | ModelError]] = []
     for provider, target in _candidates(request, threads):
         label = f"{provider.name} {target.precision} on {target.device}"
         if reason := provider.check(target):

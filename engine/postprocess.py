@@ -84,5 +84,8 @@ def finish(
     per_frame = np.array(1.0 if spec.conserve != "mean" else 1.0 / pixels)
     growth = spec.scale**2 if spec.conserve == "mean" else 1
     kept = Conservation(spec.conserve, before * per_frame, model * per_frame / growth, after * per_frame / growth)
-    spacing = source.pixel_spacing_mm and (source.pixel_spacing_mm[0] / spec.scale, source.pixel_spacing_mm[1] / spec.scale)
+    spacing = source.pixel_spacing_mm and (
+        source.pixel_spacing_mm[0] / spec.scale,
+        source.pixel_spacing_mm[1] / spec.scale,
+    )
     return source.with_pixels(output, spacing), kept

@@ -23,7 +23,6 @@ def demo(
 
     Example: photopeak demo -o photopeak-demo
     """
-    from ..errors import PhotopeakError
     from ..pipeline import Failure, Processed, stream
     from ..report import write_report
     from ..session import load
@@ -52,5 +51,7 @@ def bone_scan() -> Path:
 
     path = get_testdata_file("JPEG2000.dcm", download=False)
     if path is None:
-        raise InputError("pydicom's JPEG2000.dcm is missing; install pydicom again (pip install --force-reinstall pydicom).")
+        raise InputError(
+            "pydicom's JPEG2000.dcm is missing; install pydicom again (pip install --force-reinstall pydicom)."
+        )
     return Path(str(path))

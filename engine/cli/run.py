@@ -47,8 +47,7 @@ def run(
     outcomes: list[Processed | Failure] = []
     with progress(f"{session.bundle.name}", shown=not as_json) as bar:
         task = bar.task_ids[0]
-        for outcome in stream(inputs, out, session, lambda done, n: bar.update(task, completed=done, total=n)):
-            outcomes.append(outcome)
+        outcomes += stream(inputs, out, session, lambda done, n: bar.update(task, completed=done, total=n))
     done = [outcome for outcome in outcomes if isinstance(outcome, Processed)]
     page = _report(done, out) if report and done else None
     if as_json:
@@ -71,7 +70,11 @@ def summary(outcome: "Processed | Failure") -> dict[str, Any]:
         "matrix": str(result.source.matrix),
         "output_matrix": str(result.frames.matrix),
         "outputs": outcome.paths,
-        "model": {"name": result.bundle.name, "version": result.bundle.manifest.version, "digest": result.bundle.digest},
+        "model": {
+            "name": result.bundle.name,
+            "version": result.bundle.manifest.version,
+            "digest": result.bundle.digest,
+        },
         "plan": result.plan,
         "conservation": {
             "kind": result.conservation.kind,

@@ -74,7 +74,10 @@ class Provider(Protocol):
     ``check`` comes first and costs little; ``prepare`` may take seconds; a lane's ``run`` is the hot path.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name for the user."""
+        ...
 
     def version(self) -> str:
         """Return the library's version."""

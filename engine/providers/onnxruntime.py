@@ -10,7 +10,7 @@ import numpy as np
 
 from ..bundle import Bundle
 from ..errors import DeviceError, ModelError
-from .base import Tensor, Target
+from .base import Target, Tensor
 
 _SILENT = 3  # ORT_LOGGING_LEVEL_ERROR: what matters comes back as an exception
 _NVIDIA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"

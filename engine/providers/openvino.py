@@ -10,7 +10,7 @@ import numpy as np
 
 from ..bundle import Bundle
 from ..errors import DeviceError, ModelError
-from .base import Precision, Tensor, Target
+from .base import Precision, Target, Tensor
 
 _TYPES: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _CAPABILITIES: dict[Precision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..bundle import Bundle
 from ..errors import DeviceError, ModelError
-from .base import Tensor, Target
+from .base import Target, Tensor
 
 
 class Reference:

@@ -1,0 +1,121 @@
+"""``photopeak doctor``."""
+
+import platform
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from .console import JsonOption, print_json, print_table
+
+_LIBRARIES = ("numpy", "onnx", "onnxruntime-gpu", "onnxruntime", "openvino", "numba", "pydicom", "torch")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that works here, or the reason why it does not.
+
+    Parameters
+    ----------
+    part : str
+        Area, such as ``provider``.
+    name : str
+        What was looked at.
+    works : bool
+        Whether it can be used.
+    detail : str
+        Version, or the reason why not.
+    """
+
+    part: str
+    name: str
+    works: bool
+    detail: str
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Show what this machine has, what would run where, and why not.
+
+    Example: photopeak doctor
+    """
+    findings = [*_machine(), *_native(), *_providers(), *_codecs(), *_models(), *_libraries()]
+    if as_json:
+        print_json(findings)
+        return
+    for part in dict.fromkeys(finding.part for finding in findings):
+        rows = [(f.name, "yes" if f.works else "no", f.detail) for f in findings if f.part == part]
+        print_table(part, ("", "works", "detail"), rows)
+
+
+def _machine() -> list[Finding]:
+    from ..plan import available_processors
+
+    return [
+        Finding("machine", "system", True, platform.platform()),
+        Finding("machine", "processor", True, f"{_processor()}, {available_processors()} usable"),
+        Finding("machine", "python", True, sys.version.split()[0]),
+    ]
+
+
+def _processor() -> str:
+    """Return the processor's name where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _native() -> list[Finding]:
+    from .. import frame_operations
+
+    build = frame_operations.build()
+    gpu = frame_operations.cuda_problem()
+    return [
+        Finding("native code", "SIMD", True, build.simd),
+        Finding("native code", "OpenMP", build.openmp, "compiled in" if build.openmp else "compiler had none"),
+        Finding("native code", "CUDA", not gpu, gpu or "ready"),
+    ]
+
+
+def _providers() -> list[Finding]:
+    from ..providers import PRECISIONS, PROVIDERS, Target
+
+    return [
+        Finding("providers", f"{provider.name} {precision} on {device}", not reason, reason or provider.version())
+        for provider in PROVIDERS
+        for device in ("cuda", "cpu")
+        for precision in PRECISIONS
+        for reason in (provider.check(Target(device, precision)),)
+    ]
+
+
+def _codecs() -> list[Finding]:
+    from ..dicom.codecs import survey
+
+    return [Finding("DICOM transfer syntaxes", codec.name, codec.readable, codec.detail) for codec in survey()]
+
+
+def _models() -> list[Finding]:
+    from ..errors import ModelError
+    from ..zoo import load_bundle, names
+
+    findings = []
+    for name in names():
+        try:
+            bundle = load_bundle(name)
+            findings.append(Finding("models", name, True, f"{bundle.manifest.version}, {bundle.digest[:12]}"))
+        except ModelError as error:
+            findings.append(Finding("models", name, False, str(error)))
+    return findings
+
+
+def _libraries() -> list[Finding]:
+    findings = []
+    for name in _LIBRARIES:
+        try:
+            findings.append(Finding("libraries", name, True, version(name)))
+        except PackageNotFoundError:
+            findings.append(Finding("libraries", name, False, "not installed"))
+    return findings

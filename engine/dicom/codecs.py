@@ -1,0 +1,72 @@
+"""Which transfer syntaxes can be read here."""
+
+from dataclasses import dataclass
+
+from pydicom import uid
+from pydicom.pixels.decoders.base import get_decoder
+
+__all__ = ["TRANSFER_SYNTAXES", "Codec", "survey"]
+
+TRANSFER_SYNTAXES = (
+    uid.ImplicitVRLittleEndian,
+    uid.ExplicitVRLittleEndian,
+    uid.DeflatedExplicitVRLittleEndian,
+    uid.ExplicitVRBigEndian,
+    uid.RLELossless,
+    uid.JPEGBaseline8Bit,
+    uid.JPEGExtended12Bit,
+    uid.JPEGLossless,
+    uid.JPEGLosslessSV1,
+    uid.JPEGLSLossless,
+    uid.JPEGLSNearLossless,
+    uid.JPEG2000Lossless,
+    uid.JPEG2000,
+    uid.HTJ2KLossless,
+    uid.HTJ2K,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """A transfer syntax and what decodes it.
+
+    Parameters
+    ----------
+    name : str
+        Name in PS3.6.
+    readable : bool
+        Whether some installed library decodes it.
+    detail : str
+        The libraries, or what is missing.
+    """
+
+    name: str
+    readable: bool
+    detail: str
+
+
+def survey() -> tuple[Codec, ...]:
+    """Return what can be read here.
+
+    References
+    ----------
+    * PS3.5, section 10 and annex A.
+
+    Examples
+    --------
+    >>> next(codec.detail for codec in survey() if codec.name == "Explicit VR Little Endian")
+    'pydicom'
+    """
+    return tuple(_codec(syntax) for syntax in TRANSFER_SYNTAXES)
+
+
+def _codec(syntax: uid.UID) -> Codec:
+    if not syntax.is_encapsulated:
+        return Codec(syntax.name, True, "pydicom")
+    decoder = get_decoder(syntax)
+    if decoder.is_available:
+        detail = ", ".join(decoder.available_plugins)
+        # Every decoder that we ship stops at eight bits here; the other one is GPL and stays the user's choice.
+        limit = " (8 bits per sample only)" if syntax == uid.JPEGExtended12Bit else ""
+        return Codec(syntax.name, True, detail + limit)
+    return Codec(syntax.name, False, "; ".join(decoder.missing_dependencies))
