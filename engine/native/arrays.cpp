@@ -1,0 +1,98 @@
+#include "arrays.hpp"
+
+namespace photopeak {
+
+std::string describe(const py::array& array) {
+  std::string text = py::str(static_cast<const py::object&>(array.dtype())).cast<std::string>() + " of shape (";
+  for (py::ssize_t i = 0; i < array.ndim(); ++i) text += (i ? ", " : "") + std::to_string(array.shape(i));
+  return text + (array.ndim() == 1 ? ",)" : ")") + (array.flags() & py::array::c_style ? "" : ", not C-contiguous");
+}
+
+Shape shape_of(const py::array& array, const char* name) {
+  if (array.ndim() != 3 || array.size() == 0 || !(array.flags() & py::array::c_style))
+    throw InputError(std::string(name) + " is " + describe(array) +
+                     "; give a non-empty C-contiguous (n, rows, columns) array.");
+  const Shape shape{array.shape(0), array.shape(1), array.shape(2)};
+  if (shape.pixels() > INT32_MAX)
+    throw InputError(std::string(name) + " has " + std::to_string(shape.pixels()) +
+                     " pixels in a frame; the limit is 2147483647.");
+  return shape;
+}
+
+Shape float_shape_of(const py::array& array, const char* name) {
+  if (!py::isinstance<py::array_t<float>>(array))
+    throw InputError(std::string(name) + " is " + describe(array) + "; give float32 in native byte order.");
+  return shape_of(array, name);
+}
+
+Stored stored_type_of(const py::dtype& dtype) {
+  const char order = dtype.byteorder();
+  const bool native = order == '=' || order == '|';
+  const bool is_unsigned = dtype.kind() == 'u';
+  if (native && (is_unsigned || dtype.kind() == 'i')) switch (dtype.itemsize()) {
+      case 1: return is_unsigned ? Stored::u8 : Stored::i8;
+      case 2: return is_unsigned ? Stored::u16 : Stored::i16;
+      case 4: return is_unsigned ? Stored::u32 : Stored::i32;
+    }
+  throw InputError("Stored values cannot be " + py::str(static_cast<const py::object&>(dtype)).cast<std::string>() +
+                   "; use integers of 8, 16 or 32 bits in native byte order.");
+}
+
+std::vector<double> per_frame(const py::object& value, std::int64_t frames, const char* name) {
+  const std::size_t n = static_cast<std::size_t>(frames);
+  if (PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr())) return std::vector<double>(n, value.cast<double>());
+  const auto array = py::array_t<double, py::array::c_style | py::array::forcecast>::ensure(value);
+  if (!array) throw py::error_already_set();
+  if (array.ndim() == 0) return std::vector<double>(n, *array.data());
+  if (array.ndim() != 1 || array.shape(0) != frames)
+    throw InputError(std::string(name) + " is " + describe(array) + "; give one number, or one for each of the " +
+                     std::to_string(frames) + " frames.");
+  return std::vector<double>(array.data(), array.data() + n);
+}
+
+std::vector<Rescale> rescale_of(const py::object& slope, const py::object& intercept, std::int64_t frames) {
+  const std::vector<double> slopes = per_frame(slope, frames, "slope");
+  const std::vector<double> intercepts = per_frame(intercept, frames, "intercept");
+  std::vector<Rescale> rescale(slopes.size());
+  for (std::size_t i = 0; i < rescale.size(); ++i) {
+    rescale[i] = {slopes[i], intercepts[i]};
+    if (!(slopes[i] > 0) || slopes[i] - slopes[i] != 0 || intercepts[i] - intercepts[i] != 0)
+      throw InputError("Frame " + std::to_string(i) + " has slope " + std::to_string(slopes[i]) + " and intercept " +
+                       std::to_string(intercepts[i]) + "; the slope must be positive and both finite.");
+  }
+  return rescale;
+}
+
+py::array output(const std::optional<py::array>& out, const py::dtype& dtype, const std::vector<py::ssize_t>& shape) {
+  if (!out) return py::array(dtype, shape);
+  const bool same_shape =
+      out->ndim() == static_cast<py::ssize_t>(shape.size()) && std::equal(shape.begin(), shape.end(), out->shape());
+  if (!same_shape || !out->dtype().equal(dtype) || !(out->flags() & py::array::c_style) || !out->writeable()) {
+    std::string wanted;
+    for (const auto length : shape) wanted += (wanted.empty() ? "" : ", ") + std::to_string(length);
+    throw InputError("out is " + describe(*out) + (out->writeable() ? "" : ", read-only") + "; give a writable " +
+                     py::str(static_cast<const py::object&>(dtype)).cast<std::string>() + " array of shape (" + wanted +
+                     ").");
+  }
+  return *out;
+}
+
+void check_apart(const py::array& in, const py::array& out) {
+  const char* a = static_cast<const char*>(in.data());
+  const char* b = static_cast<const char*>(out.data());
+  if (a < b + out.nbytes() && b < a + in.nbytes())
+    throw UsageError("out shares memory with the input; give memory of its own.");
+}
+
+const FrameOperations& operations(const std::string& device, int threads) {
+  if (threads < 1) throw UsageError("threads is " + std::to_string(threads) + "; give 1 or more.");
+  if (device == "cpu") return cpu_operations();
+  if (device != "cuda") throw UsageError("'" + device + "' is no device; use 'cpu' or 'cuda'.");
+#ifdef PHOTOPEAK_WITH_CUDA
+  return cuda_operations();
+#else
+  throw DeviceError("This build of Photopeak has no CUDA code; build it where nvcc is, with PHOTOPEAK_CUDA=ON.");
+#endif
+}
+
+}  // namespace photopeak
