@@ -1,1 +1,1 @@
-"""Training and export: the only home of torch."""
+"""Training and export: the only home of torch, which is imported when a training really runs."""

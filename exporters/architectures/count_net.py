@@ -1,0 +1,107 @@
+"""A small network for images of counts, used for denoising and for doubling the matrix.
+
+The noise of counts depends on the counts. The square root of Anscombe makes it uniform, so the network works on
+z = 2 sqrt(x + 3/8) and reads the count level off z itself. Every level of the U also receives the transform of the counts
+summed over its larger pixels: at a count per pixel or less the square root of single pixels loses information, that of sums does not.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_INPUT_SCALE = 0.125
+
+
+class CountNet(nn.Module):
+    """U-shaped network from counts to expected counts.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Channels of the three levels, finest first.
+    blocks : tuple of int
+        Residual blocks before going down and after coming up on the finest level, on the middle level (each way), and at the bottom.
+    scale : int
+        1 keeps the matrix (the finest level works on half of it); 2 doubles it (the finest level works on the input matrix).
+
+    Examples
+    --------
+    >>> CountNet((16, 16, 16), (0, 1, 1, 1), scale=2)(torch.zeros(1, 1, 8, 8)).shape
+    torch.Size([1, 1, 16, 16])
+    """
+
+    def __init__(self, channels: tuple[int, int, int], blocks: tuple[int, int, int, int], scale: int) -> None:
+        super().__init__()
+        fine, middle, coarse = channels
+        before, after, between, bottom = blocks
+        self.scale = scale
+        self.stem = nn.Conv2d(1, fine, 4, 2, 1) if scale == 1 else nn.Conv2d(1, fine, 3, 1, 1)
+        self.sums = nn.ModuleList(nn.Conv2d(1, width, 3, 1, 1, bias=False) for width in channels)
+        self.fine_before = _chain(fine, before)
+        self.down_middle = nn.Conv2d(fine, middle, 2, 2)
+        self.middle_before = _chain(middle, between)
+        self.down_coarse = nn.Conv2d(middle, coarse, 2, 2)
+        self.bottom = _chain(coarse, bottom)
+        self.up_middle = nn.Conv2d(coarse, middle, 1)
+        self.middle_after = _chain(middle, between)
+        self.up_fine = nn.Conv2d(middle, fine, 1)
+        self.fine_after = _chain(fine, after)
+        self.head = nn.Conv2d(fine, 4, 3, 1, 1)
+        nn.init.normal_(self.head.weight, std=1e-3)
+
+    def forward(self, counts: Tensor) -> Tensor:
+        """Return expected counts, shape (n, 1, scale * h, scale * w), never negative."""
+        z = _stabilise(counts)
+        fine_sums = functional.avg_pool2d(counts, 2) if self.scale == 1 else counts
+        fine = functional.relu(self.stem(z * _INPUT_SCALE) + self._level(0, fine_sums, 2 if self.scale == 1 else 1))
+        fine = self.fine_before(fine)
+        middle_sums = functional.avg_pool2d(fine_sums, 2)
+        width = 4 if self.scale == 1 else 2
+        middle = self.middle_before(functional.relu(self.down_middle(fine) + self._level(1, middle_sums, width)))
+        coarse_sums = functional.avg_pool2d(middle_sums, 2)
+        coarse = self.bottom(functional.relu(self.down_coarse(middle) + self._level(2, coarse_sums, 2 * width)))
+        middle = self.middle_after(middle + _double(self.up_middle(coarse)))
+        fine = self.fine_after(fine + _double(self.up_fine(middle)))
+        change = self.head(fine)
+        if self.scale == 2:  # a quarter of the counts is half of the square root
+            root = functional.pixel_shuffle(change + z * 0.5, 2)
+        else:
+            root = functional.pixel_shuffle(change, 2) + z
+        half = root * 0.5
+        return half * half
+
+    def _level(self, level: int, means: Tensor, width: int) -> Tensor:
+        """Features of the counts summed over width x width pixels, in the units of a single pixel."""
+        root = _stabilise(means * float(width * width)) * (_INPUT_SCALE / width)
+        features: Tensor = self.sums[level](root)
+        return features
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions around a shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, 1, 1)
+        self.second = nn.Conv2d(channels, channels, 3, 1, 1)
+        with torch.no_grad():  # starts close to the identity
+            self.second.weight *= 0.3
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the refined features."""
+        return functional.relu(x + self.second(functional.relu(self.first(x))))
+
+
+def _chain(channels: int, number: int) -> nn.Sequential:
+    """Blocks one after another."""
+    return nn.Sequential(*(_Block(channels) for _ in range(number)))
+
+
+def _stabilise(counts: Tensor) -> Tensor:
+    """Anscombe transform: Poisson counts get unit variance."""
+    return torch.sqrt(counts + 0.375) * 2.0
+
+
+def _double(x: Tensor) -> Tensor:
+    """Repeat every pixel 2x2."""
+    return functional.interpolate(x, scale_factor=2.0, mode="nearest")

@@ -1,0 +1,150 @@
+"""From a trained network to a bundle: graph, manifest with the training domain, golden tensors, card."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine import domain
+from ..engine.bundle import Bundle, Golden, Input, Manifest, Output, Training, write_bundle
+from ..engine.frames import Units
+from .inference import Runner
+from .phantoms.camera import bin2, count
+from .phantoms.library import ANATOMIES, simulate
+from .recipes.catalogue import Recipe
+from .recipes.dataset import Pool
+
+VERSION = "0.1.0"
+GOLDEN_SIDE = 128
+DOMAIN_FRAMES = 1500
+TITLES = {
+    "scint-denoise": "Count-aware denoising of planar scintigraphy",
+    "scint-sr-x2": "Doubling the matrix of planar scintigraphy",
+}
+_GOLDEN = (("whole-body-bone", 3, 1.0), ("whole-body-bone", 4, 0.25), ("thyroid", 3, 0.5), ("shapes", 3, 1 / 16))
+
+
+@dataclass(frozen=True)
+class History:
+    """How the weights came about.
+
+    Parameters
+    ----------
+    date : str
+        Day of training, ISO 8601.
+    seconds : float
+        Wall time of the training [s].
+    steps : int
+        Optimiser steps.
+    data : tuple of str
+        Sources, each with its licence.
+    """
+
+    date: str
+    seconds: float
+    steps: int
+    data: tuple[str, ...]
+
+
+def make_manifest(recipe: Recipe, pool: Pool, history: History) -> Manifest:
+    """Describe a model and measure the domain it was trained on.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What was trained.
+    pool : Pool
+        The studies it was trained on.
+    history : History
+        Time, steps and sources.
+
+    Returns
+    -------
+    Manifest
+        Without digests; ``write_bundle`` adds them.
+    """
+    training = training_features(recipe, pool)
+    means = 10 ** training[:, 0]
+    return Manifest(
+        name=recipe.name,
+        version=VERSION,
+        title=TITLES[recipe.name],
+        task=recipe.task,
+        licence="Apache-2.0",
+        modalities=("NM",),
+        input=Input(name="counts", units=Units.COUNTS, multiple=recipe.multiple, overlap=32 // recipe.scale),
+        output=Output(name="image", scale=recipe.scale, conserve="sum"),
+        training=Training(
+            recipe=recipe.name,
+            date=history.date,
+            seconds=round(history.seconds, 1),
+            steps=history.steps,
+            matrices=tuple(sorted({_matrix(image, recipe.scale) for image in pool.expected})),
+            counts_per_pixel=(float(means.min().round(4)), float(means.max().round(2))),
+            data=history.data,
+        ),
+        domain=domain.fit_domain(training, held_out_features(recipe)),
+    )
+
+
+def training_features(recipe: Recipe, pool: Pool, seed: int = 11) -> NDArray[np.float64]:
+    """Return the domain features of whole training images at the count levels of training, shape (n, k)."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(max(DOMAIN_FRAMES // max(len(pool.expected), 1), 1)):
+        for image in pool.expected:
+            found.append(domain.features(_noisy(image, _level(recipe, rng), recipe, rng)))
+    for image in pool.acquired:
+        counts = bin2(image) if recipe.scale == 2 else image
+        found.append(domain.features(counts[None]))
+    return np.concatenate(found)
+
+
+def held_out_features(recipe: Recipe, number: int = 12) -> NDArray[np.float64]:
+    """Return the domain features of held-out images, shape (m, k)."""
+    rng = np.random.default_rng(12)
+    studies = [simulate(anatomy.name, 100 + k, "held-out") for anatomy in ANATOMIES for k in range(number)]
+    return np.concatenate(
+        [domain.features(_noisy(study.image, _level(recipe, rng), recipe, rng)) for study in studies for _ in range(4)]
+    )
+
+
+def make_golden(recipe: Recipe, runner: Runner) -> Golden:
+    """Return inputs that were held out, what the graph gives for them, and the truth."""
+    side = GOLDEN_SIDE if recipe.scale == 1 else GOLDEN_SIDE * 3 // 2
+    rng = np.random.default_rng(13)
+    truth = np.stack([_middle(simulate(name, k, "held-out").image, side) * np.float32(f) for name, k, f in _GOLDEN])
+    counts = np.stack([count(image, rng) for image in truth])
+    inputs = (bin2(counts) if recipe.scale == 2 else counts)[:, None]
+    return Golden(np.ascontiguousarray(inputs), runner(inputs), np.ascontiguousarray(truth[:, None]))
+
+
+def save(folder: Path, manifest: Manifest, recipe: Recipe, *, model: bytes, card: str) -> Bundle:
+    """Write the bundle of a model; the golden output comes from ONNX Runtime in float32."""
+    return write_bundle(folder, manifest, model=model, golden=make_golden(recipe, Runner(model)), card=card)
+
+
+def _level(recipe: Recipe, rng: np.random.Generator) -> float:
+    """Draw a count level of training."""
+    return float(np.exp(rng.uniform(*np.log(recipe.counts))))
+
+
+def _noisy(image: NDArray[np.float32], level: float, recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return one input of the model, shape (1, rows, columns)."""
+    counts = count(image * np.float32(level), rng)
+    return np.ascontiguousarray((bin2(counts) if recipe.scale == 2 else counts)[None])
+
+
+def _middle(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Cut a square from the upper middle, where a whole body has its chest."""
+    rows, columns = image.shape
+    centre = int(0.35 * rows) if rows > 2 * columns else rows // 2
+    top, left = max(min(centre - side // 2, rows - side), 0), max((columns - side) // 2, 0)
+    part = image[top : top + side, left : left + side]
+    return np.pad(part, [(0, side - n) for n in part.shape])
+
+
+def _matrix(image: NDArray[np.float32], scale: int) -> str:
+    """Rows and columns of the model's input."""
+    return f"{image.shape[0] // scale}x{image.shape[1] // scale}"

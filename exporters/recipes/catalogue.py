@@ -1,0 +1,53 @@
+"""The recipes: everything that decides what a training produces."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one model is built and trained.
+
+    Parameters
+    ----------
+    name : str
+        Name of the bundle.
+    task : {"denoise", "super-resolution"}
+        What the model does.
+    scale : int
+        Output pixels per input pixel along a side.
+    multiple : int
+        Input sides must be multiples of this.
+    channels : tuple of int
+        Channels of the three levels of the network.
+    blocks : tuple of int
+        Residual blocks, see ``CountNet``.
+    counts : tuple of float
+        Lowest and highest count level of training relative to a clinical acquisition.
+    patch : int
+        Side of a training patch in output pixels.
+    batch : int
+        Patches per step.
+    steps : int
+        Optimiser steps.
+    learning_rate : float
+        Peak of the cosine schedule.
+    """
+
+    name: str
+    task: Literal["denoise", "super-resolution"]
+    scale: int
+    multiple: int
+    channels: tuple[int, int, int]
+    blocks: tuple[int, int, int, int]
+    counts: tuple[float, float]
+    patch: int = 96
+    batch: int = 16
+    steps: int = 24_000
+    learning_rate: float = 1e-3
+
+
+RECIPES = (
+    Recipe("scint-denoise", "denoise", 1, 8, (48, 64, 96), (1, 1, 2, 3), (1 / 24, 2.0)),
+    Recipe("scint-sr-x2", "super-resolution", 2, 4, (32, 64, 96), (0, 1, 1, 3), (1 / 24, 6.0)),
+)
