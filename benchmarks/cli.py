@@ -71,6 +71,7 @@ def _measure(files: list[Path], options: list[str], threads: int) -> "Report":
         config.write_text("[pytest]\npython_files = bench_*.py\npython_functions = bench_*\nfilterwarnings = error\n")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
         command += ["-c", str(config), f"--rootdir={folder}", f"--benchmark-json={output}", "--benchmark-quiet"]
+        command.append(f"--benchmark-storage=file://{folder}")
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
         code = subprocess.run([*command, *options, *map(str, files)], env=environment, check=False).returncode
         if code:

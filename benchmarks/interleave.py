@@ -62,6 +62,7 @@ class Comparison:
             "contestants": {
                 name: {
                     "rounds": len(times),
+                    "min_ms": self.percentile(name, 0),
                     "median_ms": self.percentile(name, 50),
                     "p99_ms": self.percentile(name, 99),
                     "ratio": list(self.ratio(name, baseline)),

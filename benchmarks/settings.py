@@ -37,13 +37,13 @@ class Limits:
         Examples
         --------
         >>> limits(quick=False).rounds(0.005)
-        400
+        600
         """
         return max(self.min_rounds, min(self.max_rounds, int(self.measure_s / max(seconds, 1e-9))))
 
 
 def limits(*, quick: bool) -> Limits:
-    """Return the limits of a quick look or of a proper measurement; the latter has 100 calls for a 99th percentile."""
+    """Return the limits of a quick look or of a proper measurement; below 100 calls the 99th percentile is about the slowest."""
     if quick:
         return Limits(warmup_s=0.02, warmup_calls=1, measure_s=0.2, min_rounds=5, max_rounds=200)
-    return Limits(warmup_s=0.2, warmup_calls=3, measure_s=2.0, min_rounds=100, max_rounds=2000)
+    return Limits(warmup_s=0.2, warmup_calls=3, measure_s=3.0, min_rounds=30, max_rounds=2000)

@@ -1,0 +1,34 @@
+"""What a session costs on top of the provider: the same tensor, the same graph, the same threads, taking turns.
+
+Included in ``session``: admission checks, domain check, staging, inference, rescaling to the exact counts. Included in
+``bare``: inference only. Loading the model is in neither.
+"""
+
+import numpy as np
+import pytest
+
+from photopeak.engine.providers import Target, find
+from photopeak.engine.session import load
+from photopeak.engine.zoo import names
+
+TARGETS = (
+    ("onnxruntime", "cpu", "fp32"),
+    ("openvino", "cpu", "fp32"),
+    ("openvino", "cpu", "bf16"),
+    ("onnxruntime", "cuda", "fp32"),
+    ("onnxruntime-tensorrt", "cuda", "fp16"),
+)
+
+
+@pytest.mark.parametrize(("provider", "device", "precision"), TARGETS, ids=["-".join(target) for target in TARGETS])
+@pytest.mark.parametrize("model", names())
+def bench_session(compare, frames, model, provider, device, precision, threads):
+    if reason := find(provider).check(Target(device, precision, threads)):
+        pytest.skip(reason)
+    session = load(
+        model, provider=provider, device=device, precision=precision, threads=threads, max_loss_db=float("inf")
+    )
+    lane, tensor = session.runnable.lane(), np.ascontiguousarray(frames.pixels[:, np.newaxis])
+    compare({"session": lambda: session.run(frames), "bare": lambda: lane.run(tensor)}, baseline="bare")
+    result = session.run(frames)
+    assert result.frames.pixels.sum(dtype=np.float64) == pytest.approx(frames.pixels.sum(dtype=np.float64), rel=1e-5)

@@ -1,0 +1,119 @@
+"""``photopeak bench`` from the installed package."""
+
+import json
+import os
+from importlib.metadata import entry_points
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from photopeak.benchmarks import cli
+from photopeak.benchmarks.report import read_report
+from photopeak.engine.errors import PhotopeakError, UsageError
+
+BENCHMARKS = '''
+"""A suite of two."""
+import os
+
+import numpy as np
+
+def bench_sum(measure, counts, matrix, threads):
+    assert os.environ["OMP_NUM_THREADS"] == str(threads) == "2"
+    assert measure(np.sum, counts) == counts.sum()
+
+def bench_mean(compare, frames):
+    comparison = compare({"method": frames.pixels.mean, "function": lambda: np.mean(frames.pixels)}, baseline="function")
+    assert set(comparison.times_ms) == {"method", "function"}
+'''
+
+
+@pytest.fixture
+def app():
+    app = typer.Typer()
+    app.command()(cli.bench)
+    return app
+
+
+@pytest.fixture
+def suite(tmp_path, monkeypatch):
+    """A folder with a small suite of its own and the real fixtures."""
+    folder = tmp_path / "suites"
+    folder.mkdir()
+    (folder / "bench_reading.py").write_text(BENCHMARKS)
+    (folder / "conftest.py").write_text((cli.HERE / "conftest.py").read_text())
+    monkeypatch.setattr(cli, "HERE", folder)
+    return folder
+
+
+def test_command_is_an_entry_point():
+    (found,) = entry_points(group="photopeak.commands", name="bench")
+    assert found.load() is cli.bench
+
+
+def test_help_has_an_example(app):
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    assert "photopeak bench --suite session" in " ".join(result.output.replace("│", " ").split())
+
+
+def test_every_suite_is_there():
+    assert [name for name in cli.SUITES if not cli._suite_file(name).exists()] == []
+
+
+@pytest.mark.parametrize("arguments", [{"suite": "nonsense"}, {"matrix": "0"}, {"matrix": "12y"}])
+def test_nonsense_is_a_usage_error(arguments):
+    with pytest.raises(UsageError):
+        cli.bench(**arguments)
+
+
+def test_missing_pytest_benchmark_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"photopeak\[bench\]"):
+        cli.bench()
+
+
+@pytest.mark.usefixtures("suite")
+def test_bench_shows_tables_and_writes_json_and_markdown(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    before = {path.name for path in tmp_path.iterdir()}
+    cli.bench(suite="reading", matrix="32,64x16", threads=2, json_file=tmp_path / "out.json", quick=True)
+    report = read_report(tmp_path / "out.json")
+    assert [(m.stage, m.case, m.matrix) for m in report.measurements] == [
+        ("reading", "sum", "32x32"),
+        ("reading", "sum", "64x16"),
+        ("reading", "mean", "32x32"),
+        ("reading", "mean", "64x16"),
+    ]
+    assert report.threads == 2
+    assert all(0 < m.min_ms <= m.median_ms <= m.p99_ms and m.rounds >= 5 for m in report.measurements)
+    comparison = report.measurements[2].comparison
+    assert comparison is not None
+    assert comparison["contestants"].keys() == {"method", "function"}
+    assert report.versions["photopeak"]
+    assert "| sum |" in (tmp_path / "out.md").read_text()
+    assert "32x32" in capfd.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} - before == {"out.json", "out.md"}
+
+
+def test_failing_benchmark_is_an_error_and_writes_nothing(suite, tmp_path, capfd):
+    (suite / "bench_reading.py").write_text("def bench_x(benchmark):\n    assert benchmark(int) == 1\n")
+    with pytest.raises(PhotopeakError, match="pytest exit code 1"):
+        cli.bench(suite="reading", json_file=tmp_path / "out.json", quick=True)
+    assert "assert 0 == 1" in capfd.readouterr().out
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_threads_of_the_caller_are_untouched(suite):
+    before = dict(os.environ)
+    (suite / "bench_reading.py").write_text("def bench_x(benchmark):\n    benchmark(int)\n")
+    cli.bench(suite="reading", threads=3, quick=True)
+    assert dict(os.environ) == before
+
+
+def test_report_is_plain_json(suite, tmp_path):
+    (suite / "bench_reading.py").write_text("def bench_x(measure):\n    measure(int)\n")
+    cli.bench(suite="reading", json_file=tmp_path / "out.json", quick=True)
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert document["measurements"][0]["case"] == "x"
+    assert document["measurements"][0]["matrix"] == ""

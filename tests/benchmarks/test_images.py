@@ -1,0 +1,28 @@
+"""The images that benchmarks run on."""
+
+import numpy as np
+import pydicom
+import pytest
+
+from photopeak.benchmarks import images
+from photopeak.engine.matrix import SCANNER_MATRICES, MatrixSize
+
+
+@pytest.mark.parametrize("matrix", SCANNER_MATRICES, ids=str)
+def test_counts_are_the_same_on_every_call_and_look_like_counts(matrix):
+    counts = images.counts(matrix, frames=2)
+    assert counts.shape == (2, *matrix)
+    assert counts.dtype == np.uint16
+    assert np.array_equal(counts, images.counts(matrix, frames=2))
+    assert not np.array_equal(counts[0], counts[1])
+    assert 1.5 < counts.mean() < 4
+
+
+@pytest.mark.parametrize(("matrix", "kind"), [(MatrixSize(128, 128), "STATIC"), (MatrixSize(1024, 256), "WHOLE BODY")])
+def test_nm_file_holds_the_counts(tmp_path, matrix, kind):
+    images.write_nm(tmp_path / "nm.dcm", matrix)
+    ds = pydicom.dcmread(tmp_path / "nm.dcm")
+    assert ds.ImageType[2] == kind
+    assert np.array_equal(ds.pixel_array, images.counts(matrix, frames=2))
+    assert ds.CountsAccumulated == ds.pixel_array.sum()
+    assert ds.PixelSpacing[1] * matrix.columns == pytest.approx(images.FIELD_OF_VIEW_MM, rel=1e-4)

@@ -1,0 +1,100 @@
+"""From pytest-benchmark's document to our report and tables."""
+
+import subprocess
+import sys
+
+import pytest
+
+from photopeak.benchmarks.report import Report, read_report, write_report
+from photopeak.benchmarks.settings import limits
+from photopeak.benchmarks.tables import markdown, tables
+from photopeak.engine.errors import InputError
+
+FIGURES = {"rounds": 30, "min_ms": 1.0, "median_ms": 2.0, "p99_ms": 2.98}
+COMPARISON = {
+    "baseline": "bare",
+    "contestants": {
+        "session": FIGURES | {"ratio": [1.02, 1.01, 1.03], "difference_ms": [0.05, 0.04, 0.06]},
+        "bare": FIGURES | {"ratio": [1.0, 1.0, 1.0], "difference_ms": [0.0, 0.0, 0.0]},
+    },
+}
+
+
+def benchmark(group, case, matrix, data, **extra):
+    extra |= {"case": case, "matrix": matrix, "threads": 2, "versions": {"python": "3.11.7"}}
+    return {"group": group, "extra_info": extra, "stats": {"data": data}}
+
+
+@pytest.fixture
+def report():
+    return Report.from_pytest_benchmark(
+        {
+            "datetime": "2026-01-02T03:04:05",
+            "machine_info": {"cpu": {"brand_raw": "A Fine CPU", "count": 4}},
+            "benchmarks": [
+                benchmark("session", "run model", "64x64", [9.0], comparison=COMPARISON),
+                benchmark("session", "run model", "1024x256", [0.1, 0.2, 0.3]),
+                benchmark("pipeline", "file to file", "64x64", [0.05]),
+                benchmark("pipeline", "start", "", [0.02]),
+            ],
+        }
+    )
+
+
+def test_report_has_the_statistics_of_single_calls_in_milliseconds(report):
+    second = report.measurements[1]
+    assert (second.rounds, second.min_ms, second.median_ms) == (3, pytest.approx(100), pytest.approx(200))
+    assert second.p99_ms == pytest.approx(298)
+    assert (report.cpu, report.cores, report.threads) == ("A Fine CPU", 4, 2)
+
+
+def test_times_of_a_comparison_are_those_of_its_first_contestant(report):
+    first = report.measurements[0]
+    assert (first.rounds, first.min_ms, first.median_ms, first.p99_ms) == (30, 1.0, 2.0, 2.98)
+    assert first.comparison == COMPARISON
+
+
+def test_report_survives_its_file(report, tmp_path):
+    write_report(report, tmp_path / "report.json")
+    assert read_report(tmp_path / "report.json") == report
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"measurements": [{"stage": 1}]}', '{"measurements": 5}'])
+def test_other_files_are_refused_by_name(tmp_path, content):
+    path = tmp_path / "other.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=r"other\.json: not a benchmark report"):
+        read_report(path)
+
+
+def test_tables_have_a_column_for_each_matrix(report):
+    session, compared, pipeline = tables(report)
+    assert session.columns == ("case", "64x64", "1024x256")
+    assert session.rows == (("run model", "2.00 (2.98)", "200 (298)"),)
+    assert compared.rows[0][1] == "session +0.050 ms, x1.02 [1.01, 1.03]"
+    assert pipeline.columns == ("case", "64x64", "")
+    assert pipeline.rows == (("file to file", "50.0 (50.0)", ""), ("start", "", "20.0 (20.0)"))
+
+
+def test_markdown_names_the_machine_and_every_row_is_complete(report):
+    text = markdown(report)
+    assert text.startswith("A Fine CPU, 4 logical cores, 2 threads; python 3.11.7.\n")
+    assert "| run model | 2.00 (2.98) | 200 (298) |" in text
+    blocks = [part.splitlines() for part in text.split("\n\n") if part.startswith("|")]
+    assert all(len({line.count("|") for line in block}) == 1 for block in blocks)
+
+
+def test_module_prints_markdown(report, tmp_path):
+    write_report(report, tmp_path / "report.json")
+    command = [sys.executable, "-m", "photopeak.benchmarks.tables", str(tmp_path / "report.json")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == markdown(report)
+
+
+@pytest.mark.parametrize(("seconds", "rounds"), [(1e-9, 2000), (0.01, 300), (10, 30)])
+def test_proper_measurements_fill_their_time_within_bounds(seconds, rounds):
+    assert limits(quick=False).rounds(seconds) == rounds
+
+
+def test_quick_measurements_are_bounded():
+    assert limits(quick=True).rounds(10) == 5
