@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ...engine.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -36,7 +38,7 @@ class Recipe:
 
     name: str
     task: Literal["denoise", "super-resolution"]
-    scale: int
+    scale: Literal[1, 2]
     multiple: int
     channels: tuple[int, int, int]
     blocks: tuple[int, int, int, int]
@@ -51,3 +53,32 @@ RECIPES = (
     Recipe("scint-denoise", "denoise", 1, 8, (48, 64, 96), (1, 1, 2, 3), (1 / 24, 2.0)),
     Recipe("scint-sr-x2", "super-resolution", 2, 4, (32, 64, 96), (0, 1, 1, 3), (1 / 24, 6.0)),
 )
+
+
+def find(name: str) -> Recipe:
+    """Return the recipe of a name.
+
+    Parameters
+    ----------
+    name : str
+        Name of the bundle that the recipe makes.
+
+    Returns
+    -------
+    Recipe
+        The recipe.
+
+    Raises
+    ------
+    UsageError
+        If there is no such recipe.
+
+    Examples
+    --------
+    >>> find("scint-sr-x2").scale
+    2
+    """
+    for recipe in RECIPES:
+        if recipe.name == name:
+            return recipe
+    raise UsageError(f"there is no recipe '{name}', choose {' or '.join(r.name for r in RECIPES)}.")

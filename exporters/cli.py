@@ -1,0 +1,37 @@
+"""``photopeak train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataOption = Annotated[
+    Path | None, typer.Option(help="Folder with voxel phantoms and real acquisitions; without it all is simulated.")
+]
+WorkOption = Annotated[Path, typer.Option(help="Where studies, checkpoints and cached baselines are kept.")]
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="scint-denoise or scint-sr-x2.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the bundle to write.")],
+    data: DataOption = None,
+    work: WorkOption = Path("photopeak-train"),
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps; by default those of the recipe.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop this run after so many minutes.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights and batches.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
+    evaluate_only: Annotated[
+        bool, typer.Option("--evaluate-only", help="Measure the bundle and rewrite its card.")
+    ] = False,
+) -> None:
+    """Train a model, resuming where an earlier run stopped, then export, measure and describe it.
+
+    Example: photopeak train scint-denoise --data ../shared/data --minutes 90 -o my-models/scint-denoise
+    """
+    from .produce import Job, evaluate, produce
+    from .recipes.catalogue import find
+
+    job = Job(find(recipe), output, data, work, seed=seed, threads=threads)
+    if not evaluate_only:
+        produce(job, steps, minutes)
+    evaluate(job)
