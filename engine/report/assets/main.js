@@ -1,0 +1,49 @@
+/** Show the theme that the reader chose, or else the system's. */
+function themed(viewers) {
+  const root = document.documentElement;
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const button = document.getElementById("theme");
+  const dark = () => (root.dataset.theme || (system.matches ? "dark" : "light")) === "dark";
+  const redraw = () => {
+    button.setAttribute("aria-pressed", dark());
+    viewers.forEach((viewer) => viewer.images && viewer.charts());
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    root.dataset.theme = dark() ? "light" : "dark";
+    redraw();
+  });
+  system.addEventListener("change", redraw);
+  let chosen;
+  addEventListener("beforeprint", () => {
+    chosen = root.dataset.theme;
+    root.dataset.theme = "light";
+    redraw();
+  });
+  addEventListener("afterprint", () => {
+    if (chosen) root.dataset.theme = chosen;
+    else delete root.dataset.theme;
+    redraw();
+  });
+  redraw();
+}
+
+async function loadPlotly() {
+  const script = document.createElement("script");
+  script.textContent = new TextDecoder().decode(await inflate(document.getElementById("plotly").textContent));
+  document.head.append(script);
+}
+
+async function start() {
+  const settings = JSON.parse(document.getElementById("settings").textContent);
+  const sections = [...document.querySelectorAll("section.result")];
+  const viewers = sections.map((section, i) => new Viewer(section, settings.results[i], settings));
+  themed(viewers);
+  await Promise.all(viewers.map((viewer) => viewer.show(viewer.frame)));
+  await loadPlotly();
+  viewers.forEach((viewer) => viewer.charts());
+  document.documentElement.dataset.ready = "yes";
+}
+
+if (window.DecompressionStream) start();
+else document.getElementById("too-old").hidden = false;

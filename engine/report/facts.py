@@ -1,0 +1,218 @@
+"""Wording of the report: what was done, to what, by what, and what to make of the numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from platform import python_version
+
+import numpy as np
+
+from ..frames import Frames, Units
+from ..result import Result
+from .statistics import Residual
+
+__all__ = ["Chip", "chips", "done", "facts_of_input", "frame_label", "number", "percent", "provenance", "reading"]
+__all__ += ["described", "measured", "plain_warnings", "summary", "unit_of", "versions"]
+
+_UNITS = {
+    Units.COUNTS: "counts",
+    Units.BECQUEREL_PER_ML: "Bq/ml",
+    Units.SUV_BODY_WEIGHT: "SUV",
+    Units.HOUNSFIELD: "HU",
+    Units.NONE: "pixel value",
+}
+_MODALITIES = {"NM": "nuclear-medicine image", "PT": "PET image", "CT": "CT image", "OT": "image without a header"}
+_DOMAIN = {
+    "inside": ("good", "Inside the training domain"),
+    "border": ("fair", "At the border of the training domain"),
+    "outside": ("poor", "Outside the training domain"),
+}
+_SEVERITY = ("good", "fair", "poor")
+# Total counts are to be kept within this.
+LARGEST_BIAS = 0.005
+_THIN = "\u202f"
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One verdict: ``good``, ``fair`` or ``poor``, in a few words."""
+
+    level: str
+    text: str
+
+
+def number(value: float, digits: int = 0) -> str:
+    """Return a number with thin spaces between thousands and a true minus sign.
+
+    Examples
+    --------
+    >>> number(-1234567.8)
+    '\u22121\u202f234\u202f568'
+    """
+    return f"{value:,.{digits}f}".replace(",", _THIN).replace("-", "\u2212")
+
+
+def measured(value: float) -> str:
+    """Return a value with about four significant digits."""
+    size = abs(value)
+    return number(value, 0 if size >= 1000 or value == int(value) else 1 if size >= 100 else 2 if size >= 1 else 4)
+
+
+def percent(ratio: float) -> str:
+    """Return a signed percentage; what would round to nothing is said to be nothing.
+
+    Examples
+    --------
+    >>> percent(0.0123), percent(-4e-9)
+    ('+1.230 %', '0.000 %')
+    """
+    text = f"{100 * ratio:+.3f}"
+    return f"{text[1:] if float(text) == 0 else text} %".replace("-", "\u2212").replace(" ", "\u00a0")
+
+
+def unit_of(units: Units) -> str:
+    """Return the unit as it is written beside a number."""
+    return _UNITS[units]
+
+
+def done(result: Result) -> str:
+    """Return what a model did, as a participle."""
+    if result.bundle.manifest.task == "denoise":
+        return "denoised"
+    return f"super-resolved to {_matrix(result.frames)}"
+
+
+def described(source: Frames) -> str:
+    """Return a few words for an input."""
+    noun = _MODALITIES.get(source.modality, f"{source.modality} image")
+    kinds = source.instances[0].header.get("ImageType", []) if source.instances else []
+    if "WHOLE BODY" in kinds:
+        noun = f"whole-body {noun}"
+    return noun if len(source) == 1 else f"{noun} of {number(len(source))} frames"
+
+
+def facts_of_input(source: Frames) -> list[tuple[str, str]]:
+    """Return what a reader must know of an input; never who the patient is."""
+    facts = [("Modality", source.modality), ("Matrix", f"{_matrix(source)} px"), ("Frames", number(len(source)))]
+    if source.pixel_spacing_mm:
+        rows, columns = source.pixel_spacing_mm
+        facts.append(("Pixel", f"{rows:.4g} \u00d7 {columns:.4g} mm"))
+    views = list(dict.fromkeys(info.view for info in source.info if info.view))
+    durations = [info.duration_s for info in source.info if np.isfinite(info.duration_s)]
+    facts += [("Views", ", ".join(views))] * bool(views)
+    facts += [("Time per frame", f"{measured(float(np.median(durations)))} s")] * bool(durations)
+    if source.units is Units.COUNTS:
+        facts.append(("Counts", number(float(source.pixels.sum(dtype=np.float64)))))
+    else:
+        facts.append(("Unit", unit_of(source.units)))
+    if not source.instances:
+        return [("File", source.source), *facts]
+    header = source.instances[0].header
+    scanner = " ".join(str(header.get(k, "")) for k in ("Manufacturer", "ManufacturerModelName")).strip()
+    series = str(header.get("SeriesDescription", "")).strip()
+    return [("Series", series)] * bool(series) + facts + [("Scanner", scanner)] * bool(scanner)
+
+
+def frame_label(source: Frames, index: int) -> str:
+    """Return how a frame is named in the list of frames."""
+    info = source.info[index]
+    words = [f"{index + 1} of {len(source)}" if len(source) > 1 else "", info.view]
+    words += [f"z = {number(info.position_mm[2], 1)} mm"] if info.position_mm else []
+    return ", ".join(word for word in words if word) or "1"
+
+
+def chips(results: Sequence[Result]) -> list[Chip]:
+    """Return the verdicts over all results, the worst of each kind."""
+    level, text = max((_DOMAIN[r.domain.verdict] for r in results), key=lambda pair: _SEVERITY.index(pair[0]))
+    number_of_warnings = len(dict.fromkeys(w for r in results for w in plain_warnings(r)))
+    words = f"{number_of_warnings} warning{'s' * (number_of_warnings > 1)}" if number_of_warnings else "No warnings"
+    return [Chip(level, text), *_kept(results), Chip("fair" if number_of_warnings else "good", words)]
+
+
+def plain_warnings(result: Result) -> list[str]:
+    """Return warnings and domain remarks, without the name of a DICOM file, which may be a patient's."""
+    sentences = dict.fromkeys((*result.warnings, *result.domain.reasons))
+    if not result.source.instances:
+        return list(sentences)
+    names = {result.source.source, *(i.path.name for i in result.source.instances)} - {""}
+    paths = {str(i.path) for i in result.source.instances}
+    return [_without(sentence, [*paths, *sorted(names, key=len, reverse=True)]) for sentence in sentences]
+
+
+def reading(found: Residual, *, denoise: bool) -> str:
+    """Return what the residual says, in plain words."""
+    if not denoise:
+        return (
+            "This model may also remove noise. A residual near 0 means that the counts of each input pixel were only "
+            "shared out; a spread up to 1 with no pattern is noise that was removed."
+        )
+    if abs(found.neighbour) > 0.2:
+        return (
+            f"Neighbouring residuals correlate ({number(found.neighbour, 2)}), which white Poisson noise does not: either the "
+            "input was filtered or resampled before, or structure was changed. Look for a pattern in the residual map."
+        )
+    if found.std > 1.1:
+        return "More was removed than Poisson noise explains. Look at the residual map for the places where structure changed."
+    if found.std < 0.9:
+        return "Less was removed than all Poisson noise: some is left, or the input was filtered before."
+    return "The change is of the size and shape of Poisson noise alone."
+
+
+def provenance(result: Result) -> list[tuple[str, str]]:
+    """Return how a result was made; nothing in it names the machine."""
+    manifest, plan = result.bundle.manifest, result.plan
+    threads = f"{plan.threads} thread{'s' * (plan.threads != 1)}"
+    return [
+        ("Model", f"{manifest.name} {manifest.version}: {manifest.title}"),
+        ("Digest", result.bundle.digest),
+        ("Licence of the weights", manifest.licence),
+        ("Trained", f"{manifest.training.date}, recipe {manifest.training.recipe}"),
+        ("Provider", f"{plan.provider} {plan.provider_version}"),
+        ("Run", f"{plan.precision} on {plan.device}, {threads}, batch {plan.batch}"),
+        ("Why this plan", plan.reason),
+        ("Precision loss", f"{plan.loss_db:.3f} dB against fp32"),
+    ]
+
+
+def summary(result: Result) -> dict[str, str]:
+    """Return the line of a result in the overview."""
+    level, text = _DOMAIN[result.domain.verdict]
+    kept = result.conservation
+    before = float(kept.before.sum()) or 1.0
+    known = kept.kind != "none"
+    return {
+        "model": result.bundle.manifest.name,
+        "matrix": _matrix(result.frames),
+        "level": level,
+        "verdict": text.split(" the training")[0],
+        "bias": percent(float(kept.after.sum()) / before - 1) if known else "\u2013",
+        "model_bias": percent(float(kept.model.sum()) / before - 1) if known else "\u2013",
+        "ms": number(sum(result.timings_ms.values()), 1),
+    }
+
+
+def versions() -> str:
+    """Return the software versions that shaped the numbers of the report."""
+    return ", ".join([f"Photopeak {version('photopeak')}", f"Python {python_version()}", f"NumPy {np.__version__}"])
+
+
+def _kept(results: Sequence[Result]) -> list[Chip]:
+    """Return whether counts, or means, are those of the input."""
+    biases = [float(np.abs(r.conservation.bias).max()) for r in results if r.conservation.kind != "none"]
+    if not biases:
+        return []
+    means = all(r.conservation.kind == "mean" for r in results if r.conservation.kind != "none")
+    what, worst = "Mean" if means else "Counts", max(biases)
+    if worst > LARGEST_BIAS:
+        return [Chip("poor", f"{what} off by up to {100 * worst:.2f} %")]
+    return [Chip("good", f"{what} kept within {max(100 * worst, 0.001):.3f} %")]
+
+
+def _matrix(frames: Frames) -> str:
+    return f"{frames.matrix.rows} \u00d7 {frames.matrix.columns}"
+
+
+def _without(sentence: str, names: Sequence[str]) -> str:
+    for name in names:
+        sentence = sentence.replace(name, "the input")
+    return sentence

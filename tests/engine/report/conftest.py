@@ -1,0 +1,93 @@
+"""Results as a session would return them, without a model: the report must not care who made the numbers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from photopeak.engine.bundle import Bundle, Domain, Input, Manifest, Output, Training
+from photopeak.engine.frames import Frames, Units
+from photopeak.engine.plan import Plan
+from photopeak.engine.result import Conservation, DomainVerdict, Result, Verdict
+
+MakeResult = Callable[..., Result]
+
+
+def _bundle(name: str, scale: int, units: Units, title: str) -> Bundle:
+    manifest = Manifest(
+        name=name,
+        version="1.0.0",
+        title=title,
+        task="denoise" if scale == 1 else "super-resolution",
+        licence="Apache-2.0",
+        modalities=("NM", "PT", "CT"),
+        input=Input(name="counts", units=units),
+        output=Output(name="image", scale=scale, conserve="sum" if units is Units.COUNTS else "mean"),
+        training=Training(
+            recipe=name,
+            date="2026-01-31",
+            seconds=3600,
+            steps=1000,
+            matrices=("256x256",),
+            counts_per_pixel=(0.5, 50),
+            data=("simulated, Apache-2.0",),
+        ),
+        domain=Domain(features=("level",), mean=(0.0,), precision=((1.0,),), limits=(3.0, 5.0)),
+    )
+    return Bundle(Path("zoo") / name, manifest, "0123456789abcdef" * 4, {})
+
+
+@pytest.fixture
+def make_result() -> MakeResult:
+    """Return a function that makes a result from an input and the pixels that a model would give."""
+
+    def make(
+        source: Frames,
+        pixels: NDArray[np.float32],
+        *,
+        title: str = "A model for tests",
+        verdict: Verdict = "inside",
+        warnings: tuple[str, ...] = (),
+    ) -> Result:
+        scale = pixels.shape[1] // source.matrix.rows
+        spacing = source.pixel_spacing_mm and tuple(step / scale for step in source.pixel_spacing_mm)
+        counts = source.units is Units.COUNTS
+        totals = [np.sum(p, (1, 2), np.float64) if counts else np.mean(p, (1, 2), np.float64) for p in (source.pixels, pixels)]
+        kept = Conservation("sum" if counts else "mean", totals[0], totals[1] * 1.002, totals[1])
+        name = "scint-denoise" if scale == 1 else f"scint-sr-x{scale}"
+        return Result(
+            source.with_pixels(np.ascontiguousarray(pixels, np.float32), spacing),
+            source,
+            _bundle(name, scale, source.units, title),
+            Plan("onnxruntime", "1.31.0", "cpu", "fp32", 2, 0.0, "fastest of the three that run here"),
+            kept,
+            DomainVerdict(verdict, np.linspace(1.2, 2.1, len(source)), (3.0, 5.0)),
+            {"read": 4.2, "prepare": 0.8, "model": 38.5, "postprocess": 1.1},
+            warnings,
+        )
+
+    return make
+
+
+@pytest.fixture
+def phantom() -> Frames:
+    """Return two views of a blob on a background, with Poisson noise: 96x64 counts at 4.8 mm."""
+    y, x = np.mgrid[:96, :64]
+    mean = 12 + 80 * np.exp(-((x - 30) ** 2 + (y - 50) ** 2) / 60)
+    noisy = np.random.default_rng(7).poisson(np.stack([mean, mean[:, ::-1]]))
+    return Frames.from_array(noisy, units=Units.COUNTS, modality="NM", pixel_spacing_mm=(4.8, 4.8), source="blob.npy")
+
+
+@pytest.fixture
+def results(make_result: MakeResult, phantom: Frames) -> list[Result]:
+    """Return the phantom smoothed, and spread over four times as many pixels."""
+    smooth = _smooth(phantom.pixels)
+    doubled = np.repeat(np.repeat(smooth, 2, 1), 2, 2) / 4
+    return [make_result(phantom, smooth), make_result(phantom, doubled, title="Twice as many rows and columns")]
+
+
+def _smooth(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a 3x3 mean with wrapped edges, which keeps the sum."""
+    shifts = [np.roll(pixels, (dy, dx), (1, 2)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    return np.mean(shifts, 0, dtype=np.float32)
