@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..engine.errors import PhotopeakError, UsageError
+from ..engine.errors import DeviceError, PhotopeakError, UsageError
 from ..engine.files import atomic_write
 from ..engine.matrix import MatrixSize
 
@@ -24,6 +24,14 @@ HERE = Path(__file__).parent
 SUITES = ("reading", "frame_operations", "session", "pipeline")
 # The only place that limits the libraries which read their thread count when they are first imported.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+PYTEST_INI = """
+[pytest]
+python_files = bench_*.py
+python_functions = bench_*
+filterwarnings =
+    error
+    default::pytest_benchmark.logger.PytestBenchmarkWarning
+"""
 
 
 def bench(
@@ -68,15 +76,18 @@ def _measure(files: list[Path], options: list[str], threads: int) -> "Report":
 
     with TemporaryDirectory(prefix="photopeak-bench-") as folder:
         config, output = Path(folder, "pytest.ini"), Path(folder, "benchmarks.json")
-        config.write_text("[pytest]\npython_files = bench_*.py\npython_functions = bench_*\nfilterwarnings = error\n")
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
+        config.write_text(PYTEST_INI)
+        command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "--import-mode=importlib"]
         command += ["-c", str(config), f"--rootdir={folder}", f"--benchmark-json={output}", "--benchmark-quiet"]
         command.append(f"--benchmark-storage=file://{folder}")
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
         code = subprocess.run([*command, *options, *map(str, files)], env=environment, check=False).returncode
         if code:
             raise PhotopeakError(f"The benchmarks failed (pytest exit code {code}); its output above says why.")
-        return Report.from_pytest_benchmark(json.loads(output.read_text()))
+        text = output.read_text() if output.exists() else ""
+    if not text:
+        raise DeviceError("Nothing was measured: every benchmark was skipped; pytest's output above says why.")
+    return Report.from_pytest_benchmark(json.loads(text))
 
 
 def _show(report: "Report") -> None:

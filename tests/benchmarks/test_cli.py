@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from photopeak.benchmarks import cli
 from photopeak.benchmarks.report import read_report
-from photopeak.engine.errors import PhotopeakError, UsageError
+from photopeak.engine.errors import DeviceError, PhotopeakError, UsageError
 
 BENCHMARKS = '''
 """A suite of two."""
@@ -102,6 +102,13 @@ def test_failing_benchmark_is_an_error_and_writes_nothing(suite, tmp_path, capfd
         cli.bench(suite="reading", json_file=tmp_path / "out.json", quick=True)
     assert "assert 0 == 1" in capfd.readouterr().out
     assert not (tmp_path / "out.json").exists()
+
+
+def test_only_skipped_benchmarks_are_an_error_with_the_reason(suite, capfd):
+    (suite / "bench_reading.py").write_text("import pytest\n\ndef bench_x(benchmark):\n    pytest.skip('no fun')\n")
+    with pytest.raises(DeviceError, match="every benchmark was skipped"):
+        cli.bench(suite="reading", quick=True)
+    assert "no fun" in capfd.readouterr().out
 
 
 def test_threads_of_the_caller_are_untouched(suite):
