@@ -35,7 +35,8 @@ class FrameInfo:
     number : int
         Frame number inside that instance, from 1 as in DICOM.
     view : str
-        ``anterior``, ``posterior``, ``left lateral``, ..., empty when the header does not say.
+        ``anterior``, ``posterior``, ``left lateral``, ...; View Position (0018,5101), such as ``PA``, for X-rays; empty when the
+        header does not say.
     detector, energy_window : int
         Detector and energy window number, from 1; 0 when not applicable.
     duration_s : float
@@ -79,6 +80,8 @@ class Frames:
         Short name for messages, such as the file's name.
     notes : tuple of str
         What the reader found remarkable, as sentences; they become warnings of the result.
+    affine : ndarray, shape (4, 4), float64, or None
+        NIfTI files only: from (column, row, frame) indices to patient coordinates, right-anterior-superior [mm].
 
     Raises
     ------
@@ -101,6 +104,7 @@ class Frames:
     instances: "tuple[Instance, ...]" = ()
     source: str = "array"
     notes: tuple[str, ...] = ()
+    affine: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.dtype != np.float32 or 0 in self.pixels.shape:
@@ -117,7 +121,9 @@ class Frames:
     def from_array(cls, array: NDArray[Any], **attributes: Any) -> "Frames":
         """Return frames from a (rows, columns) or (n, rows, columns) array of any real type."""
         if np.iscomplexobj(array) or array.dtype.kind not in "biuf":
-            raise InputError(f"{attributes.get('source', 'array')}: cannot use {array.dtype} values; give real numbers.")
+            raise InputError(
+                f"{attributes.get('source', 'array')}: cannot use {array.dtype} values; give real numbers."
+            )
         stack = array[np.newaxis] if array.ndim == 2 else array
         return cls(np.ascontiguousarray(stack, dtype=np.float32), **attributes)
 
@@ -129,8 +135,6 @@ class Frames:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def with_pixels(
-        self, pixels: NDArray[np.float32], pixel_spacing_mm: tuple[float, float] | None = None
-    ) -> "Frames":
+    def with_pixels(self, pixels: NDArray[np.float32], pixel_spacing_mm: tuple[float, float] | None = None) -> "Frames":
         """Return frames with other pixels (and spacing), everything else kept."""
         return replace(self, pixels=pixels, pixel_spacing_mm=pixel_spacing_mm or self.pixel_spacing_mm)

@@ -1,0 +1,164 @@
+"""Values of Data Elements, checked: what a header says, or an InputError that names the tag."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydicom.datadict import dictionary_description, tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+from pydicom.valuerep import DT
+
+from ..errors import InputError
+from .instance import Instance
+
+# A value list longer than this is an attack: the longest honest one is a frame vector of 65535 unsigned shorts.
+_LONGEST_VALUE = 1 << 18
+_MOST_ITEMS = 500_000
+_ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+
+
+def tag_name(keyword: str) -> str:
+    """Return name and tag of an element, such as ``Rows (0028,0010)``."""
+    tag = Tag(tag_for_keyword(keyword) or 0)
+    return f"{dictionary_description(tag)} {str(tag).replace(' ', '')}"
+
+
+def value(ds: Dataset, keyword: str) -> Any:
+    """Return an element's value; None when absent or empty.
+
+    Raises
+    ------
+    InputError
+        If the value cannot be decoded or is absurdly long.
+    """
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in ds:
+        return None
+    raw = ds.get_item(tag)
+    if isinstance(raw, RawDataElement) and isinstance(raw.value, bytes) and raw.VR != "SQ":
+        _check_length(keyword, raw.value)
+    try:
+        found = ds[tag].value
+    except RecursionError:
+        raise
+    except Exception as error:
+        raise InputError(f"{tag_name(keyword)} cannot be decoded; correct the header.") from error
+    return None if found is None or (isinstance(found, str) and not found.strip()) else found
+
+
+def text(ds: Dataset, keyword: str) -> str:
+    """Return an element as text without padding; several values are joined by a backslash, absent ones give ``""``."""
+    found = value(ds, keyword)
+    if found is None:
+        return ""
+    parts = [found] if isinstance(found, str | bytes) or not isinstance(found, Sequence) else found
+    return "\\".join(str(part).strip(" \0") for part in parts)
+
+
+def numbers(ds: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    """Return `count` finite numbers; None when the element is absent or empty.
+
+    Raises
+    ------
+    InputError
+        If there are more or fewer, or one is not a finite number.
+    """
+    found = value(ds, keyword)
+    if found is None:
+        return None
+    parts = [found] if isinstance(found, str | bytes) or not isinstance(found, Sequence) else list(found)
+    if not parts:
+        return None
+    try:
+        result = tuple(float(part) for part in parts)
+    except (TypeError, ValueError):
+        result = ()
+    if len(result) != count or not all(map(math.isfinite, result)):
+        raise InputError(f"{tag_name(keyword)} should be {count} number(s); correct the header.")
+    return result
+
+
+def number(ds: Dataset, keyword: str) -> float | None:
+    """Return one finite number; None when the element is absent or empty."""
+    found = numbers(ds, keyword, 1)
+    return None if found is None else found[0]
+
+
+def integer(ds: Dataset, keyword: str) -> int | None:
+    """Return one integer whose VR is an integer one; None when the element is absent or empty."""
+    found = value(ds, keyword)
+    if found is None:
+        return None
+    if not isinstance(found, int):
+        raise InputError(f"{tag_name(keyword)} is not one whole number; correct the header.")
+    return int(found)
+
+
+def integers(ds: Dataset, keyword: str) -> tuple[int, ...]:
+    """Return a vector of integers, empty when the element is absent."""
+    found = value(ds, keyword)
+    if found is None:
+        return ()
+    parts = [found] if isinstance(found, int | str | bytes) or not isinstance(found, Sequence) else list(found)
+    if not all(isinstance(part, int) for part in parts):
+        raise InputError(f"{tag_name(keyword)} is not a list of whole numbers; correct the header.")
+    return tuple(int(part) for part in parts)
+
+
+def items(ds: Dataset, keyword: str) -> Sequence[Dataset]:
+    """Return the items of a sequence, empty when it is absent."""
+    tag = tag_for_keyword(keyword)
+    raw = ds.get_item(tag) if tag is not None and tag in ds else None
+    if raw is None:
+        return ()
+    encoded = raw.value if isinstance(raw, RawDataElement) and isinstance(raw.value, bytes) else b""
+    if max(map(encoded.count, _ITEM_TAGS)) > _MOST_ITEMS:
+        raise InputError(f"{tag_name(keyword)} has over {_MOST_ITEMS} items; the file is hostile.")
+    found = value(ds, keyword)
+    if found is None:
+        return ()
+    if not isinstance(found, Sequence) or not all(isinstance(item, Dataset) for item in found):
+        raise InputError(f"{tag_name(keyword)} is not a sequence; correct the header.")
+    return found
+
+
+def first(ds: Dataset, keyword: str) -> Dataset:
+    """Return the first item of a sequence, an empty data set when there is none."""
+    found = items(ds, keyword)
+    return found[0] if found else Dataset()
+
+
+def moment(ds: Dataset, date: str, time: str = "") -> datetime | None:
+    """Return the point in time that a date and a time element, or one date-time element, give; None when not given.
+
+    Offsets from UTC are dropped: times of one study come from one clock.
+    """
+    # ACR-NEMA wrote 1993.11.24 and 09:53:00; a date range or text is not a moment.
+    stamp = text(ds, date).replace(".", "") if time else text(ds, date)
+    if time:
+        clock = text(ds, time).replace(":", "")
+        stamp = f"{stamp}{clock}" if stamp and clock else ""
+    if not stamp:
+        return None
+    try:
+        return DT(stamp).replace(tzinfo=None)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{tag_name(date)} holds no valid time; correct the header.") from error
+
+
+def is_lossy(instance: Instance) -> bool:
+    """Return whether the object says that it went through lossy compression.
+
+    References
+    ----------
+    * PS3.3 C.7.6.1.1.5: Lossy Image Compression (0028,2110) is ``01``, and stays so after decompression.
+    """
+    return text(instance.header, "LossyImageCompression") == "01"
+
+
+def _check_length(keyword: str, raw: bytes) -> None:
+    if len(raw) > _LONGEST_VALUE:
+        raise InputError(f"{tag_name(keyword)} is {len(raw)} bytes long; the file is damaged or hostile.")

@@ -1,0 +1,184 @@
+"""From a file to a checked header: what pydicom's ``dcmread`` does, with every size bounded."""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
+
+from ..errors import InputError
+from .attributes import tag_name, text
+from .guard import (
+    GuardedStream,
+    Limits,
+    NotAnImage,
+    PixelLayout,
+    check_native_length,
+    inflate,
+    open_regular,
+    pixel_layout,
+)
+from .instance import Instance
+from .quiet import input_errors
+
+_PIXELS, _FLOAT_PIXELS = 0x7FE00010, (0x7FE00008, 0x7FE00009)
+_UNDEFINED = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageFile:
+    """One DICOM image on disk: its header, and where its pixels are.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    header : Dataset
+        All elements before Pixel Data, with ``file_meta``.
+    layout : PixelLayout
+        How the pixels are stored, checked against what the file holds.
+    offset : int
+        Where the value of Pixel Data starts in :meth:`open`'s stream [byte].
+    limits : Limits
+        What reading may cost.
+    """
+
+    path: Path
+    header: Dataset
+    layout: PixelLayout
+    offset: int
+    limits: Limits
+
+    def open(self) -> GuardedStream:
+        """Return the data set as a stream positioned at the first byte of the pixels."""
+        stream = open_regular(self.path, self.limits)
+        if self.layout.transfer_syntax == DeflatedExplicitVRLittleEndian:
+            with stream:
+                _read_meta(stream, self.path)
+                stream = inflate(stream, self.path, self.limits)
+        stream.seek(self.offset)
+        return stream
+
+    @property
+    def instance(self) -> Instance:
+        """The object without its pixels."""
+        return Instance(self.path, self.header)
+
+
+def parse(path: Path, limits: Limits) -> ImageFile:
+    """Return the header of a DICOM image and where its pixels are.
+
+    Parameters
+    ----------
+    path : Path
+        A Part 10 file, or a bare data set as old systems write it.
+    limits : Limits
+        What reading may cost.
+
+    Raises
+    ------
+    NotAnImage
+        If it is no DICOM file or holds no monochrome image.
+    InputError
+        If it cannot be read, is damaged, or promises more than the limits allow.
+
+    References
+    ----------
+    * PS3.10 section 7.1 (file meta information); PS3.5 section 7 and annex A.
+    """
+    with input_errors(path), open_regular(path, limits) as file:
+        preamble, meta = _read_meta(file, path)
+        syntax = UID(str(meta.TransferSyntaxUID))
+        deflated = syntax == DeflatedExplicitVRLittleEndian
+        with inflate(file, path, limits) if deflated else file as stream:
+            return _read_image(stream, preamble, meta, path, limits)
+
+
+def _read_meta(stream: GuardedStream, path: Path) -> tuple[bytes, FileMetaDataset]:
+    """Read preamble and File Meta Information; without them, guess the encoding of the bare data set."""
+    head = stream.peek(132)[:132]
+    if head[128:] == b"DICM":
+        stream.seek(132)
+    elif not _may_start_data_set(head):
+        raise NotAnImage(f"{path}: is not a DICOM file.")
+    meta = FileMetaDataset(read_dataset(stream, False, True, stop_when=_outside_meta))
+    if not text(meta, "TransferSyntaxUID"):
+        meta.TransferSyntaxUID = _guess_transfer_syntax(stream.peek(6)[:6])
+    return head[:128] if head[128:] == b"DICM" else b"", meta
+
+
+def _outside_meta(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return tag >> 16 != 2
+
+
+def _may_start_data_set(head: bytes) -> bool:
+    """Return whether bytes look like the first element of a data set: group 2 or 8, and a plausible VR or length."""
+    if len(head) < 8 or head[:2] not in (b"\x02\0", b"\x08\0", b"\0\x08"):
+        return False
+    return head[4:6].decode("latin-1") in VR.__members__ or int.from_bytes(head[4:8], "little") < 1 << 16
+
+
+def _guess_transfer_syntax(first: bytes) -> UID:
+    """Return the transfer syntax of a data set from its first element, as pydicom does."""
+    if len(first) < 6 or first[4:6].decode("latin-1") not in VR.__members__:
+        return ImplicitVRLittleEndian
+    return ExplicitVRBigEndian if struct.unpack_from("<H", first)[0] >= 1024 else ExplicitVRLittleEndian
+
+
+def _read_image(stream: GuardedStream, preamble: bytes, meta: FileMetaDataset, path: Path, limits: Limits) -> ImageFile:
+    syntax = UID(str(meta.TransferSyntaxUID))
+    implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
+    seen: list[tuple[int, str | None, int]] = []
+    elements = read_dataset(stream, implicit, little, stop_when=_stop_at_pixels(seen))
+    for tag in list(elements.group_dataset(0).keys() | elements.group_dataset(2).keys()):  # network dumps
+        del elements[tag]
+    header = FileDataset(str(path), elements, preamble or None, meta, implicit, little)
+    header.set_original_encoding(implicit, little, elements._character_set)
+    if not seen:
+        raise _no_pixels(header, path)
+    pixels, vr, length = seen[-1]
+    if pixels in _FLOAT_PIXELS:
+        raise NotAnImage(f"{path}: holds a floating-point map; give an acquired or reconstructed image.")
+    for keyword in ("SOPClassUID", "SOPInstanceUID"):
+        if not text(header, keyword):
+            raise InputError(f"{path}: {tag_name(keyword)} is missing, so results could not name their source.")
+    layout = pixel_layout(header, path, limits)
+    offset = stream.tell() + (12 if vr in EXPLICIT_VR_LENGTH_32 else 8)
+    if layout.transfer_syntax.is_encapsulated != (length == _UNDEFINED):
+        raise InputError(
+            f"{path}: Pixel Data is not encoded as transfer syntax {syntax.name} demands; export it again."
+        )
+    if length != _UNDEFINED:
+        check_native_length(layout, length, stream.size - offset, path)
+    return ImageFile(path, header, layout, offset, limits)
+
+
+def _stop_at_pixels(seen: list[tuple[int, str | None, int]]) -> Callable[[BaseTag, str | None, int], bool]:
+    """Return a ``stop_when`` that notes the pixel element it stops at."""
+
+    def stop(tag: BaseTag, vr: str | None, length: int) -> bool:
+        if tag != _PIXELS and tag not in _FLOAT_PIXELS:
+            return False
+        seen.append((int(tag), vr, length))
+        return True
+
+    return stop
+
+
+def _no_pixels(header: Dataset, path: Path) -> InputError:
+    """Return the error for an object without Pixel Data: no image, or one that was cut off."""
+    if "Rows" in header:
+        return InputError(f"{path}: Pixel Data (7FE0,0010) is missing; the file is cut off, export it again.")
+    kind = UID(text(header, "SOPClassUID")).name if "SOPClassUID" in header else "a DICOM object"
+    return NotAnImage(f"{path}: holds no image ({kind[:64]}).")

@@ -1,0 +1,92 @@
+"""Which objects belong together, and in which order."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .attributes import number, text
+from .enhanced import is_enhanced
+from .geometry import normal, orientation, pixel_spacing, position
+from .parse import ImageFile
+from .quiet import input_errors
+
+
+def group(images: Iterable[ImageFile]) -> list[list[ImageFile]]:
+    """Return the stacks that images form, each in spatial order.
+
+    NM, multi-frame and enhanced objects stand alone: they order their frames themselves. The others are stacked by series,
+    matrix, spacing, orientation and units. Nothing depends on the order or the names of the files.
+
+    Parameters
+    ----------
+    images : iterable of ImageFile
+        Different objects.
+
+    Returns
+    -------
+    list of list of ImageFile
+        Stacks in the order of their series and instance numbers.
+    """
+    stacks: dict[tuple[Any, ...], list[ImageFile]] = defaultdict(list)
+    for image in images:
+        with input_errors(image.path):
+            stacks[_key(image)].append(image)
+    ordered = [_in_order(stack) for stack in stacks.values()]
+    return sorted(ordered, key=lambda stack: _rank(stack[0]))
+
+
+def gaps(stack: Sequence[ImageFile]) -> str:
+    """Return a sentence when a stack of slices has a hole, else nothing."""
+    places = sorted({_depth(image) for image in stack} - {None}, key=float)  # type: ignore[arg-type]
+    steps = np.diff(np.array(places, dtype=np.float64))
+    if len(steps) < 2 or steps.max() < 1.5 * np.median(steps):
+        return ""
+    return f"Slices are unevenly spaced (usually {np.median(steps):.2f} mm, at most {steps.max():.2f} mm): some may be missing."
+
+
+def _key(image: ImageFile) -> tuple[Any, ...]:
+    ds = image.header
+    if text(ds, "Modality") == "NM" or image.layout.frames > 1 or is_enhanced(ds):
+        return (text(ds, "SOPInstanceUID"),)
+    cosines = orientation(ds)
+    lies = text(ds, "PatientOrientation") if cosines is None else tuple(np.round(cosines.ravel(), 3).tolist())
+    spacing = pixel_spacing(ds)
+    return (
+        *(text(ds, keyword) for keyword in ("SeriesInstanceUID", "SOPClassUID", "Modality", "Units", "RescaleType")),
+        image.layout.matrix,
+        tuple(round(mm, 4) for mm in spacing) if spacing else None,
+        lies,
+        position(ds) is None,
+    )
+
+
+def _in_order(stack: list[ImageFile]) -> list[ImageFile]:
+    """Return slices along the normal, those of one place by time.
+
+    Without Image Position the Instance Number decides: it is the only element of the general image module that is meant
+    to order images, and projections (CR, XA) have no other.
+    """
+    return sorted(stack, key=lambda image: (_depth(image) or 0.0, *_time(image), *_rank(image)))
+
+
+def _depth(image: ImageFile) -> float | None:
+    """Return the place along the slice normal [mm], to 0.01 mm so that frames of a dynamic series share it."""
+    cosines, place = orientation(image.header), position(image.header)
+    return None if cosines is None or place is None else round(float(normal(cosines) @ np.array(place)), 2)
+
+
+def _time(image: ImageFile) -> tuple[Any, ...]:
+    """Return what orders images of one place in time; nothing for images without a place."""
+    ds = image.header
+    if _depth(image) is None:
+        return ("", "", 0.0, 0.0)
+    stamp = text(ds, "AcquisitionDate") or text(ds, "AcquisitionDateTime"), text(ds, "AcquisitionTime")
+    return (*stamp, number(ds, "FrameReferenceTime") or 0.0, number(ds, "TriggerTime") or 0.0)
+
+
+def _rank(image: ImageFile) -> tuple[float, float, str]:
+    """Return series number, instance number and, so that ties never depend on file names, the object's UID."""
+    ds = image.header
+    return number(ds, "SeriesNumber") or 0.0, number(ds, "InstanceNumber") or 0.0, text(ds, "SOPInstanceUID")
