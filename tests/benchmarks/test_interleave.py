@@ -16,13 +16,13 @@ times = arrays(np.float64, st.integers(1, 40), elements=st.floats(1e-3, 1e3))
 
 
 def test_contestants_take_turns_and_the_first_turn_rotates():
-    calls: list[str] = []
+    calls = []
     compare({name: partial(calls.append, name) for name in "abc"}, rounds=4, warmup=0)
     assert "".join(calls) == "abcbcacababc"
 
 
 def test_warmup_is_not_timed():
-    calls: list[str] = []
+    calls = []
     comparison = compare({name: partial(calls.append, name) for name in "ab"}, rounds=2, warmup=3)
     assert "".join(calls) == "aaabbbabba"
     assert [len(samples) for samples in comparison.times_ms.values()] == [2, 2]
