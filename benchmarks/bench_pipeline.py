@@ -1,8 +1,13 @@
-"""From a DICOM file to a derived DICOM file.
+"""What a user waits for: from a DICOM file to a derived DICOM file, and the import of the package.
 
-Included: reading, checking, inference, and writing with fsync of an anterior and a posterior frame. Loading the model
-is not: a node or a batch does it once.
+``file_to_file`` includes reading, checking, inference, and writing with fsync of an anterior and a posterior frame;
+loading the model is not included: a node or a batch does it once. ``import`` starts an interpreter, which is why it is
+compared with one that imports nothing.
 """
+
+import subprocess
+import sys
+from functools import partial
 
 import pydicom
 import pytest
@@ -21,3 +26,10 @@ def bench_file_to_file(measure, nm_file, tmp_path, matrix, model, threads):
     written = pydicom.dcmread(outcome.paths[0])
     assert (written.Rows, written.Columns) == (scale * matrix.rows, scale * matrix.columns)
     assert written.NumberOfFrames == 2
+
+
+def bench_import(compare):
+    commands = {"photopeak": "import photopeak; print(photopeak.__version__)", "nothing": "print()"}
+    python = {name: partial(subprocess.check_output, [sys.executable, "-c", code]) for name, code in commands.items()}
+    compare(python, baseline="nothing")
+    assert python["photopeak"]().strip()
