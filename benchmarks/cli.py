@@ -80,7 +80,8 @@ def _measure(files: list[Path], options: list[str], threads: int) -> "Report":
         command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "--import-mode=importlib"]
         command += ["-c", str(config), f"--rootdir={folder}", f"--benchmark-json={output}", "--benchmark-quiet"]
         command.append(f"--benchmark-storage=file://{folder}")
-        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        environment = ours | dict.fromkeys(THREAD_VARIABLES, str(threads))
         code = subprocess.run([*command, *options, *map(str, files)], env=environment, check=False).returncode
         if code:
             raise PhotopeakError(f"The benchmarks failed (pytest exit code {code}); its output above says why.")

@@ -55,12 +55,12 @@ def markdown(report: Report) -> str:
 
 
 def _table(title: str, measurements: Iterable[Measurement], cell: Callable[[Measurement], str]) -> Table:
-    """Return one table; a case without a matrix gets a single unnamed column."""
+    """Return one table; cases that have no matrix share a column."""
     cells = {(m.case, m.matrix): cell(m) for m in measurements}
     cases = dict.fromkeys(case for case, _ in cells)
     matrices = dict.fromkeys(matrix for _, matrix in cells)
     rows = tuple((case, *(cells.get((case, matrix), "") for matrix in matrices)) for case in cases)
-    return Table(title, ("case", *matrices), rows)
+    return Table(title, ("case", *(matrix or "any" for matrix in matrices)), rows)
 
 
 def _times(measurement: Measurement) -> str:
