@@ -6,13 +6,14 @@ from importlib.metadata import version
 from platform import python_version
 
 import numpy as np
+from pydicom.dataset import Dataset
 
 from ..frames import Frames, Units
 from ..result import Result
 from .statistics import Residual
 
 __all__ = ["Chip", "chips", "done", "facts_of_input", "frame_label", "number", "percent", "provenance", "reading"]
-__all__ += ["described", "measured", "plain_warnings", "summary", "unit_of", "versions"]
+__all__ += ["described", "measured", "per_area", "plain_warnings", "summary", "unit_of", "versions"]
 
 _UNITS = {
     Units.COUNTS: "counts",
@@ -21,11 +22,11 @@ _UNITS = {
     Units.HOUNSFIELD: "HU",
     Units.NONE: "pixel value",
 }
-_MODALITIES = {"NM": "nuclear-medicine image", "PT": "PET image", "CT": "CT image", "OT": "image without a header"}
+_MODALITIES = {"NM": "nuclear-medicine", "PT": "PET", "XA": "angiographic", "CR": "radiographic", "DX": "radiographic"}
 _DOMAIN = {
-    "inside": ("good", "Inside the training domain"),
-    "border": ("fair", "At the border of the training domain"),
-    "outside": ("poor", "Outside the training domain"),
+    "inside": ("good", "Inside", "Inside the training domain"),
+    "border": ("fair", "Border", "At the border of the training domain"),
+    "outside": ("poor", "Outside", "Outside the training domain"),
 }
 _SEVERITY = ("good", "fair", "poor")
 # Total counts are to be kept within this.
@@ -84,33 +85,41 @@ def done(result: Result) -> str:
 
 def described(source: Frames) -> str:
     """Return a few words for an input."""
-    noun = _MODALITIES.get(source.modality, f"{source.modality} image")
     kinds = source.instances[0].header.get("ImageType", []) if source.instances else []
-    if "WHOLE BODY" in kinds:
-        noun = f"whole-body {noun}"
-    return noun if len(source) == 1 else f"{noun} of {number(len(source))} frames"
+    words = ["whole-body"] if "WHOLE BODY" in kinds else []
+    words += [_MODALITIES.get(source.modality, source.modality)] if source.modality != "OT" else []
+    words += ["image"] if len(source) == 1 else ["series of", number(len(source)), "frames"]
+    return " ".join(words)
+
+
+def per_area(source: Frames, ratio: float) -> str:
+    """Return the unit of a pixel; counts are those of the area of an input pixel, whatever the output's matrix."""
+    unit = unit_of(source.units)
+    if source.units is not Units.COUNTS and ratio == 1:
+        return unit
+    return f"{unit} per input pixel" if ratio > 1 else f"{unit} per pixel"
 
 
 def facts_of_input(source: Frames) -> list[tuple[str, str]]:
     """Return what a reader must know of an input; never who the patient is."""
-    facts = [("Modality", source.modality), ("Matrix", f"{_matrix(source)} px"), ("Frames", number(len(source)))]
-    if source.pixel_spacing_mm:
-        rows, columns = source.pixel_spacing_mm
-        facts.append(("Pixel", f"{rows:.4g} \u00d7 {columns:.4g} mm"))
-    views = list(dict.fromkeys(info.view for info in source.info if info.view))
+    header = source.instances[0].header if source.instances else Dataset()
+    spacing = source.pixel_spacing_mm
     durations = [info.duration_s for info in source.info if np.isfinite(info.duration_s)]
-    facts += [("Views", ", ".join(views))] * bool(views)
-    facts += [("Time per frame", f"{measured(float(np.median(durations)))} s")] * bool(durations)
-    if source.units is Units.COUNTS:
-        facts.append(("Counts", number(float(source.pixels.sum(dtype=np.float64)))))
-    else:
-        facts.append(("Unit", unit_of(source.units)))
-    if not source.instances:
-        return [("File", source.source), *facts]
-    header = source.instances[0].header
-    scanner = " ".join(str(header.get(k, "")) for k in ("Manufacturer", "ManufacturerModelName")).strip()
-    series = str(header.get("SeriesDescription", "")).strip()
-    return [("Series", series)] * bool(series) + facts + [("Scanner", scanner)] * bool(scanner)
+    counts = number(float(source.pixels.sum(dtype=np.float64))) if source.units is Units.COUNTS else ""
+    facts = [
+        ("File", "" if source.instances else source.source),
+        ("Series", str(header.get("SeriesDescription", "")).strip()),
+        ("Modality", source.modality),
+        ("Matrix", f"{_matrix(source)} px"),
+        ("Frames", number(len(source))),
+        ("Pixel", f"{spacing[0]:.4g} \u00d7 {spacing[1]:.4g} mm" if spacing else ""),
+        ("Views", ", ".join(dict.fromkeys(info.view for info in source.info if info.view))),
+        ("Time per frame", f"{measured(float(np.median(durations)))} s" if durations else ""),
+        ("Counts", counts),
+        ("Unit", "" if counts else unit_of(source.units)),
+        ("Scanner", " ".join(str(header.get(k, "")) for k in ("Manufacturer", "ManufacturerModelName")).strip()),
+    ]
+    return [(name, value) for name, value in facts if value]
 
 
 def frame_label(source: Frames, index: int) -> str:
@@ -123,7 +132,7 @@ def frame_label(source: Frames, index: int) -> str:
 
 def chips(results: Sequence[Result]) -> list[Chip]:
     """Return the verdicts over all results, the worst of each kind."""
-    level, text = max((_DOMAIN[r.domain.verdict] for r in results), key=lambda pair: _SEVERITY.index(pair[0]))
+    level, _, text = max((_DOMAIN[r.domain.verdict] for r in results), key=lambda words: _SEVERITY.index(words[0]))
     number_of_warnings = len(dict.fromkeys(w for r in results for w in plain_warnings(r)))
     words = f"{number_of_warnings} warning{'s' * (number_of_warnings > 1)}" if number_of_warnings else "No warnings"
     return [Chip(level, text), *_kept(results), Chip("fair" if number_of_warnings else "good", words)]
@@ -176,7 +185,7 @@ def provenance(result: Result) -> list[tuple[str, str]]:
 
 def summary(result: Result) -> dict[str, str]:
     """Return the line of a result in the overview."""
-    level, text = _DOMAIN[result.domain.verdict]
+    level, text, _ = _DOMAIN[result.domain.verdict]
     kept = result.conservation
     before = float(kept.before.sum()) or 1.0
     known = kept.kind != "none"
@@ -184,7 +193,7 @@ def summary(result: Result) -> dict[str, str]:
         "model": result.bundle.manifest.name,
         "matrix": _matrix(result.frames),
         "level": level,
-        "verdict": text.split(" the training")[0],
+        "verdict": text,
         "bias": percent(float(kept.after.sum()) / before - 1) if known else "\u2013",
         "model_bias": percent(float(kept.model.sum()) / before - 1) if known else "\u2013",
         "ms": number(sum(result.timings_ms.values()), 1),

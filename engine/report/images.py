@@ -80,7 +80,7 @@ def scale_between(before: NDArray[np.float32], after: NDArray[np.float32]) -> in
     2
     """
     rows, columns = before.shape[-2:]
-    scale = after.shape[-1] // columns
+    scale = int(after.shape[-1]) // int(columns)
     if scale < 1 or after.shape[-2:] != (scale * rows, scale * columns):
         raise InputError(
             f"an output of {after.shape[-2]}x{after.shape[-1]} pixels cannot be compared with an input of {rows}x{columns}; "
@@ -100,7 +100,8 @@ def rebin(image: NDArray[np.float32], scale: int, *, keep_sum: bool) -> NDArray[
     """
     rows, columns = image.shape
     blocks = image.astype(np.float64).reshape(rows // scale, scale, columns // scale, scale)
-    return blocks.sum((1, 3)) if keep_sum else blocks.mean((1, 3))
+    binned: NDArray[np.float64] = blocks.sum((1, 3)) if keep_sum else blocks.mean((1, 3))
+    return binned
 
 
 def display_window(before: NDArray[np.float32], units: Units) -> Window:

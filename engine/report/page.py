@@ -3,29 +3,29 @@
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.colors import diverging, sequential
 
 from ..errors import UsageError
 from ..files import atomic_write
-from ..frames import Frames
 from ..result import Result
 from . import charts, facts
-from .images import display_window, picture
-from .sections import Planes, area_ratio, first_shown, section, shown_inverse
+from .images import Window, display_window, picture
+from .sections import aspect, first_shown, section, shown_inverse
+from .shown import Planes, area_ratio
 
 __all__ = ["write_report"]
 
 SCRIPTS = ("decode.js", "charts.js", "viewer.js", "main.js")
-PICTURE_ROWS = 640
+LEAST_PICTURE_ROWS, MOST_PICTURE_ROWS = 320, 640
 COLOUR_MAPS = {
     "inverse grey": ["#ffffff", "#000000"],
     "grey": ["#000000", "#ffffff"],
@@ -88,7 +88,7 @@ def _render(results: Sequence[Result], title: str) -> str:
         "diverging": DIVERGING,
         "results": [part["data"] for part in sections],
     }
-    return _template().render(
+    html: str = _template().render(
         title=title,
         created=datetime.now(UTC),
         policy=_policy(f"'sha256-{digest}'", plotly_source),
@@ -105,6 +105,7 @@ def _render(results: Sequence[Result], title: str) -> str:
         versions=facts.versions(),
         warnings=list(dict.fromkeys(w for result in results for w in facts.plain_warnings(result))),
     )
+    return html
 
 
 def _inputs(results: Sequence[Result]) -> list[dict[str, Any]]:
@@ -119,35 +120,31 @@ def _inputs(results: Sequence[Result]) -> list[dict[str, Any]]:
 def _input(group: Sequence[tuple[str, Result]]) -> dict[str, Any]:
     source = group[0][1].source
     index = first_shown(source)
+    window = display_window(source.pixels, source.units)
     return {
         "described": facts.described(source),
         "facts": facts.facts_of_input(source),
         "done": [(facts.done(result), result.bundle.manifest.name) for _, result in group],
         "rows": [facts.summary(result) | {"name": name} for name, result in group],
-        "pictures": _pictures([result for _, result in group], index),
-        "window": _window_words(source, index),
+        "pictures": _pictures([result for _, result in group], index, window),
+        "unit": facts.per_area(source, max(area_ratio(result) for _, result in group)),
+        "window": window,
         "frame": facts.frame_label(source, index) if len(source) > 1 else "",
     }
 
 
-def _window_words(source: Frames, index: int) -> str:
-    window = display_window(source.pixels[index], source.units)
-    return f"{facts.measured(window.lower)} to {facts.measured(window.upper)} {facts.unit_of(source.units)} per input pixel"
-
-
-def _pictures(group: Sequence[Result], index: int) -> list[dict[str, str]]:
-    """Return the input and what became of it, in the same window per area."""
+def _pictures(group: Sequence[Result], index: int, window: Window) -> list[dict[str, str]]:
+    """Return one frame of the input and what became of it, in the same window per area."""
     source = group[0].source
-    window = display_window(source.pixels[index], source.units)
     pictures = [("Input", source.pixels[index], window)]
     for result in group:
         label = facts.done(result)
         after = window.per_output_pixel(area_ratio(result))
         pictures.append((label[0].upper() + label[1:], result.frames.pixels[index], after))
-    rows, columns = source.matrix
-    spacing = source.pixel_spacing_mm or (1.0, 1.0)
-    height = min(PICTURE_ROWS, 2 * rows)
-    size = (height, max(1, round(height * columns * spacing[1] / (rows * spacing[0]))))
+    # Small matrices are enlarged by a whole factor, so that their pixels stay square and sharp.
+    rows = source.matrix.rows
+    height = min(MOST_PICTURE_ROWS, rows * math.ceil(LEAST_PICTURE_ROWS / rows))
+    size = (height, max(1, round(height * aspect(source))))
     inverse = shown_inverse(source)
     return [{"label": label, "uri": picture(image, w, size, inverse=inverse)} for label, image, w in pictures]
 
@@ -171,7 +168,7 @@ def _json(value: Any) -> str:
 
 
 @lru_cache(maxsize=1)
-def _template() -> Any:
+def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"number": facts.number, "measured": facts.measured}
     return environment.from_string(_asset("report.html.j2"))
@@ -179,4 +176,4 @@ def _template() -> Any:
 
 @lru_cache(maxsize=8)
 def _asset(name: str) -> str:
-    return (files(__package__) / "assets" / name).read_text("utf-8")
+    return (Path(__file__).parent / "assets" / name).read_text("utf-8")

@@ -101,11 +101,10 @@ def residual_histogram(found: Residual, limit: float = 5.0, bins: int = 50) -> H
 
 def _neighbour(field: NDArray[np.float64], mask: NDArray[np.bool_]) -> float:
     """Return the correlation of adjacent pixels that both are in the mask."""
-    pairs = [(np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])]
-    both = [mask[a] & mask[b] for a, b in pairs]
-    number = sum(np.count_nonzero(m) for m in both)
     power = float(np.mean(field[mask] ** 2))
-    if number == 0 or power == 0:
-        return 0.0
-    products = sum(float((field[a] * field[b])[m].sum()) for (a, b), m in zip(pairs, both, strict=True))
-    return products / number / power
+    products = [
+        (field[:, 1:] * field[:, :-1])[mask[:, 1:] & mask[:, :-1]],
+        (field[1:] * field[:-1])[mask[1:] & mask[:-1]],
+    ]
+    adjacent = np.concatenate(products)
+    return float(adjacent.mean()) / power if adjacent.size and power > 0 else 0.0

@@ -5,7 +5,7 @@ function themed(viewers) {
   const button = document.getElementById("theme");
   const dark = () => (root.dataset.theme || (system.matches ? "dark" : "light")) === "dark";
   const redraw = () => {
-    button.setAttribute("aria-pressed", dark());
+    button.textContent = dark() ? "Light" : "Dark";
     viewers.forEach((viewer) => viewer.images && viewer.charts());
   };
   button.hidden = false;
@@ -39,7 +39,7 @@ async function start() {
   const sections = [...document.querySelectorAll("section.result")];
   const viewers = sections.map((section, i) => new Viewer(section, settings.results[i], settings));
   themed(viewers);
-  await Promise.all(viewers.map((viewer) => viewer.show(viewer.frame)));
+  await Promise.all(viewers.map((viewer) => viewer.show(viewer.data.start)));
   await loadPlotly();
   viewers.forEach((viewer) => viewer.charts());
   document.documentElement.dataset.ready = "yes";

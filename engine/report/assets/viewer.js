@@ -7,7 +7,7 @@ class Viewer {
     this.anchors = settings.maps;
     this.diverging = colourTable(settings.diverging);
     this.view = { x: 0, y: 0, zoom: 1 };
-    this.frame = data.start;
+    this.frame = 0;
     this.find = (name) => section.querySelector(`[data-part="${name}"]`);
     this.controls();
     this.pointer();
@@ -19,7 +19,9 @@ class Viewer {
     const [before, after] = await Promise.all([plane(frame.before), plane(frame.after)]);
     this.frame = index;
     this.images = { before, after, matched: rebin(after, this.data.scale, this.data.ratio > 1) };
-    this.setLine(this.along === "row" ? frame.row : frame.column);
+    this.setLine(this.line ?? (this.along === "row" ? frame.row : frame.column));
+    const label = this.find("frame-label");
+    if (label) label.textContent = frame.label;
     this.recolour();
     this.charts();
   }
@@ -40,7 +42,7 @@ class Viewer {
     on("in", "click", () => this.zoom(2));
     on("out", "click", () => this.zoom(0.5));
     on("fit", "click", () => this.zoom(0));
-    on("along", "input", () => this.show(this.frame));
+    on("along", "input", () => this.setLine(this.data.frames[this.frame][this.along]));
     on("line", "input", (e) => this.setLine(Number(e.target.value)));
     on("width", "input", () => this.setLine(this.line));
     new ResizeObserver(() => this.soon("paint")).observe(this.find("stack"));
@@ -66,7 +68,7 @@ class Viewer {
 
   /** Return the ends of the grey scale in units of the input pixels. */
   window() {
-    const { lower, upper } = this.data.frames[this.frame];
+    const [lower, upper] = this.data.window;
     return [lower, lower + (upper - lower) * 10 ** Number(this.find("upper").value)];
   }
 
@@ -88,11 +90,11 @@ class Viewer {
 
   recolourChange() {
     const normalised = this.find("kind")?.value === "residual";
-    const limit = (normalised ? 4 : this.data.frames[this.frame].change) * 10 ** Number(this.find("range").value);
+    const limit = (normalised ? 4 : this.data.change) * 10 ** Number(this.find("range").value);
     this.change = coloured(this.difference(normalised), -limit, limit, this.diverging);
     this.find("change-lower").textContent = `\u2212${short(limit)}`;
     this.find("change-upper").textContent = `+${short(limit)}`;
-    this.find("change-unit").textContent = normalised ? "standard deviations of the noise" : this.section.dataset.unit;
+    this.find("change-unit").textContent = normalised ? "standard deviations of the noise" : this.data.unit;
   }
 
   /** Return after - before at the input matrix, divided by the Poisson noise where that is asked for. */

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from photopeak.engine.bundle import Bundle, Domain, Input, Manifest, Output, Training
 from photopeak.engine.frames import Frames, Units
 from photopeak.engine.plan import Plan
@@ -53,7 +54,9 @@ def make_result() -> MakeResult:
         scale = pixels.shape[1] // source.matrix.rows
         spacing = source.pixel_spacing_mm and tuple(step / scale for step in source.pixel_spacing_mm)
         counts = source.units is Units.COUNTS
-        totals = [np.sum(p, (1, 2), np.float64) if counts else np.mean(p, (1, 2), np.float64) for p in (source.pixels, pixels)]
+        totals = [
+            np.sum(p, (1, 2), np.float64) if counts else np.mean(p, (1, 2), np.float64) for p in (source.pixels, pixels)
+        ]
         kept = Conservation("sum" if counts else "mean", totals[0], totals[1] * 1.002, totals[1])
         name = "scint-denoise" if scale == 1 else f"scint-sr-x{scale}"
         return Result(
