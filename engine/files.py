@@ -12,13 +12,15 @@ __all__ = ["atomic_write", "sha256_of"]
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
     """Open a binary file that appears as `path` only when the block ends well.
 
     Parameters
     ----------
     path : Path
         Final name; the temporary name is in the same folder, so that the rename cannot cross file systems.
+    replace : bool
+        False raises FileExistsError rather than replace a file, also when another process makes it meanwhile.
 
     Examples
     --------
@@ -35,7 +37,10 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        if replace:
+            temporary.replace(path)
+        else:
+            _rename_new(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -46,6 +51,23 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _rename_new(temporary: Path, path: Path) -> None:
+    """Rename a file to a name that must be free."""
+    if os.name != "posix":
+        temporary.rename(path)  # refuses a name that is taken
+        return
+    try:
+        path.hardlink_to(temporary)  # the only rename of POSIX that refuses, but not every file system has links
+    except FileExistsError:
+        raise
+    except OSError:
+        if path.exists():
+            raise FileExistsError(path) from None
+        temporary.rename(path)
+    else:
+        temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,83 @@
+"""What a derived object takes over from its source: everything that still holds, and nothing that does not."""
+
+import re
+import struct
+from copy import deepcopy
+
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
+
+from ...errors import InputError
+from ..instance import Instance
+
+__all__ = ["copy_header"]
+
+# Elements of the old pixels, of the old file, or of signatures over them.
+_NO_LONGER_TRUE = """
+    SmallestImagePixelValue LargestImagePixelValue SmallestPixelValueInSeries LargestPixelValueInSeries
+    SmallestImagePixelValueInPlane LargestImagePixelValueInPlane PixelPaddingValue PixelPaddingRangeLimit
+    RedPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableDescriptor BluePaletteColorLookupTableDescriptor
+    RedPaletteColorLookupTableData GreenPaletteColorLookupTableData BluePaletteColorLookupTableData
+    IconImageSequence PlanarConfiguration ExtendedOffsetTable ExtendedOffsetTableLengths PixelDataProviderURL
+    InstanceCreatorUID InstanceCreationDate InstanceCreationTime SourceImageSequence ReferencedWaveformSequence
+    DigitalSignaturesSequence MACParametersSequence EncryptedAttributesSequence InstanceOriginStatus
+    ConcatenationUID SOPInstanceUIDOfConcatenationSource InConcatenationNumber InConcatenationTotalNumber
+    ConcatenationFrameOffsetNumber DataSetTrailingPadding FileSetID
+"""
+# Curves, overlays and pixels: groups 50xx, 60xx, 7Fxx.
+_PICTURE_GROUPS = frozenset([*range(0x5000, 0x5100), *range(0x6000, 0x6100), 0x7FE0])
+# Philips PET scanners store counts and give the factors to SUV and Bq/ml only here; both stay true, as the mean is kept.
+_KEPT_PRIVATE = ("Philips PET Private Group", {0x10, 0x1000, 0x1009}, 0x7053)
+_UNDECODABLE = (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, struct.error, ArithmeticError)
+_UID = re.compile(r"[0-9.]{1,64}")
+
+
+def copy_header(instance: Instance) -> tuple[Dataset, tuple[str, ...]]:
+    """Return a copy of the elements that hold for a derived image, and the names of those that cannot be decoded.
+
+    Private elements are left out: vendors keep there what depends on the old pixels (maps, thresholds, positions in pixels) and
+    sometimes the patient's real name, which anonymisers miss. The factors of Philips PET scanners stay.
+
+    Parameters
+    ----------
+    instance : Instance
+        The source; its header is not changed.
+
+    Raises
+    ------
+    InputError
+        If one of the identifying UIDs is not a UID.
+    """
+    for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+        _check_uid(instance, keyword)
+    ds, undecodable = Dataset(), []
+    gone = {Tag(keyword) for keyword in _NO_LONGER_TRUE.split()}
+    for tag in sorted(instance.header.keys()):
+        if tag in gone or not _holds(instance.header, tag):
+            continue
+        try:
+            ds.add(deepcopy(instance.header[tag]))
+        except _UNDECODABLE:
+            undecodable.append(f"{keyword_for_tag(tag) or 'element'} {tag}")
+    for element in ds:
+        if element.VR == "SQ":
+            for nested in element.value:
+                nested.remove_private_tags()
+    return ds, tuple(undecodable)
+
+
+def _holds(header: Dataset, tag: BaseTag) -> bool:
+    """Return whether an element of the source is true of a derived image."""
+    if tag.is_private:
+        creator, elements, group = _KEPT_PRIVATE
+        reserved = header.get((group, 0x10)) if tag.group == group else None
+        return reserved is not None and reserved.value == creator and tag.element in elements
+    return tag.group not in _PICTURE_GROUPS
+
+
+def _check_uid(instance: Instance, keyword: str) -> None:
+    """Refuse what is not a UID; leading zeros in a component are wrong too, but scanners write them."""
+    value = str(instance.header.get(keyword) or "")
+    if (value or keyword != "FrameOfReferenceUID") and not _UID.fullmatch(value):
+        raise InputError(f"{instance.path}: {keyword} is {value[:64]!r}, which is not a UID; repair the file first.")

@@ -1,0 +1,178 @@
+"""Nuclear Medicine Image: counts in 16 bits, and the modules of PS3.3 C.8.4."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+from pydicom.uid import NuclearMedicineImageStorage, SecondaryCaptureImageStorage
+
+from ..attributes import items, text
+from .codes import UNIT_CODES
+from .magnify import decimals
+from .part import Part
+from .values import Scale, ladder_slope, remap, round_to_stored, set_pixels, unit_mapping
+
+__all__ = ["encode_nuclear"]
+
+_WINDOW_AND_DETECTOR = ("EnergyWindowVector", "DetectorVector")
+# Value 3 of Image Type dictates what the frames run over, PS3.3 C.8.4.8.1.1.
+_VECTORS: dict[str, tuple[str, ...]] = {
+    "STATIC": _WINDOW_AND_DETECTOR,
+    "WHOLE BODY": _WINDOW_AND_DETECTOR,
+    "DYNAMIC": (*_WINDOW_AND_DETECTOR, "PhaseVector", "TimeSliceVector"),
+    "GATED": (*_WINDOW_AND_DETECTOR, "RRIntervalVector", "TimeSlotVector"),
+    "TOMO": (*_WINDOW_AND_DETECTOR, "RotationVector", "AngularViewVector"),
+    "GATED TOMO": (*_WINDOW_AND_DETECTOR, "RotationVector", "RRIntervalVector", "TimeSlotVector", "AngularViewVector"),
+    "RECON TOMO": ("SliceVector",),
+    "RECON GATED TOMO": ("RRIntervalVector", "TimeSlotVector", "SliceVector"),
+}
+# How many there are of what a vector counts.
+_NUMBERS = {
+    "EnergyWindowVector": "NumberOfEnergyWindows",
+    "DetectorVector": "NumberOfDetectors",
+    "PhaseVector": "NumberOfPhases",
+    "RotationVector": "NumberOfRotations",
+    "RRIntervalVector": "NumberOfRRIntervals",
+    "TimeSlotVector": "NumberOfTimeSlots",
+    "SliceVector": "NumberOfSlices",
+}
+# Type 2: present, empty when unknown.
+_TYPE_2 = ("EnergyWindowInformationSequence", "RadiopharmaceuticalInformationSequence", "DetectorInformationSequence")
+_TYPE_2_OF = {
+    "DYNAMIC": ("PhaseInformationSequence",),
+    "GATED": ("GatedInformationSequence",),
+    "GATED TOMO": ("GatedInformationSequence", "RotationInformationSequence"),
+    "TOMO": ("RotationInformationSequence",),
+    "RECON TOMO": ("RotationInformationSequence",),
+    "RECON GATED TOMO": ("GatedInformationSequence", "RotationInformationSequence"),
+}
+_ONLY_SECONDARY_CAPTURE = """
+    ConversionType DateOfSecondaryCapture TimeOfSecondaryCapture SecondaryCaptureDeviceID SecondaryCaptureDeviceManufacturer
+    SecondaryCaptureDeviceManufacturerModelName SecondaryCaptureDeviceSoftwareVersions PixelSpacingCalibrationType
+"""
+# A window that shows all but the hottest pixels.
+_WINDOW_QUANTILE = 0.998
+
+
+def encode_nuclear(ds: Dataset, part: Part) -> tuple[str, ...]:
+    """Write pixels and nuclear-medicine modules; return what readers should know.
+
+    The IOD has no rescale, and whole numbers would lose what a denoiser or a magnified image says between them. So stored values are
+    counts divided by a round slope, given in Real World Value Mapping; output that is whole numbers keeps slope 1.
+    """
+    remarks = _become_nuclear(ds)
+    signed = part.has_negative
+    slope = ladder_slope(part.pixels, 32767 if signed else 65535)
+    n = len(part.pixels)
+    stored = round_to_stored(part.pixels, Scale(np.full(n, slope), np.zeros(n)), signed=signed)
+    ds.NumberOfFrames = n
+    set_pixels(ds, stored)
+    for keyword in ("RescaleSlope", "RescaleIntercept", "RescaleType"):
+        ds.pop(keyword, None)
+    _map_values(ds, part, slope, signed=signed)
+    _set_window(ds, part, slope)
+    _complete(ds, n)
+    if slope == 1:
+        return (*remarks, "Stored values are counts.")
+    return (*remarks, f"Counts = stored value x {slope:g} (Real World Value Mapping).")
+
+
+def _become_nuclear(ds: Dataset) -> tuple[str, ...]:
+    """Turn a Secondary Capture that carries nuclear-medicine attributes into what it is."""
+    if ds.SOPClassUID == NuclearMedicineImageStorage:
+        return ()
+    was_capture = ds.SOPClassUID == SecondaryCaptureImageStorage
+    ds.SOPClassUID = NuclearMedicineImageStorage
+    for keyword in _ONLY_SECONDARY_CAPTURE.split():
+        ds.pop(keyword, None)
+    return (
+        ("The source was a Secondary Capture with NM attributes; what it does not say is left empty.",)
+        if was_capture
+        else ()
+    )
+
+
+def _map_values(ds: Dataset, part: Part, slope: float, *, signed: bool) -> None:
+    """Let Real World Value Mapping lead from stored values to physical ones."""
+    if part.conserve == "sum" and part.derivation.scale > 1 and "RealWorldValueMappingSequence" in ds:
+        # A pixel now holds a part of the old pixel's counts: a mapping to concentration would no longer be true.
+        kept = [m for m in ds.RealWorldValueMappingSequence if _unit(m) == UNIT_CODES[part.units][0]]
+        ds.RealWorldValueMappingSequence = kept
+    first = part.info[0]
+    remap(ds, (first.slope, first.intercept), (slope, 0.0), signed=signed)
+    mappings = list(items(ds, "RealWorldValueMappingSequence"))
+    if slope != 1 and not any(_unit(mapping) == UNIT_CODES[part.units][0] for mapping in mappings):
+        ds.RealWorldValueMappingSequence = [*mappings, unit_mapping(part.units, slope, signed=signed)]
+
+
+def _unit(mapping: Dataset) -> str:
+    units = items(mapping, "MeasurementUnitsCodeSequence")
+    return text(units[0], "CodeValue") if units else ""
+
+
+def _set_window(ds: Dataset, part: Part, slope: float) -> None:
+    """Give the window in new stored values: the source's, carried over, or one that shows all but the hottest pixels."""
+    shrink = part.derivation.scale**2 if part.conserve == "sum" else 1
+    factor = part.info[0].slope / slope / shrink
+    source = [np.atleast_1d(ds.get(keyword) or []) for keyword in ("WindowCenter", "WindowWidth")]
+    for keyword in ("VOILUTSequence", "VOILUTFunction"):
+        ds.pop(keyword, None)
+    if source[0].size and source[0].size == source[1].size and all(float(width) > 0 for width in source[1]):
+        centres, widths = ([float(value) * factor for value in values] for values in source)
+        widths = [max(width, 1.0) for width in widths]
+    else:
+        top = max(float(np.quantile(part.pixels, _WINDOW_QUANTILE)) / slope, 1.0)
+        centres, widths = [top / 2], [top]
+    ds.WindowCenter, ds.WindowWidth = decimals(centres), decimals(widths)
+
+
+def _complete(ds: Dataset, frames: int) -> None:
+    """Fill what the IOD demands and the source lacks, without inventing anything."""
+    values = [*(ds.get("ImageType") or []), "", "", "", ""]
+    kind = values[2] if values[2] in _VECTORS else _kind_of(ds)
+    ds.ImageType = ["DERIVED", "PRIMARY", kind, values[3] or "EMISSION"]
+    vectors = _VECTORS[kind]
+    if frames == 1:
+        for keyword in vectors:
+            if keyword not in ds:
+                setattr(ds, keyword, 1)
+    if all(keyword in ds for keyword in vectors):
+        ds.FrameIncrementPointer = [Tag(keyword) for keyword in vectors]
+    for vector, number in _NUMBERS.items():
+        if vector in vectors and vector in ds and number not in ds:
+            setattr(ds, number, int(np.max(ds[vector].value)))
+    for keyword in (*_TYPE_2, *_TYPE_2_OF.get(kind, ())):
+        if keyword not in ds:
+            setattr(ds, keyword, [])
+    for keyword in (
+        "CountsAccumulated",
+        "PixelSpacing",
+        "PatientOrientationCodeSequence",
+        "PatientGantryRelationshipCodeSequence",
+    ):
+        if keyword not in ds:
+            setattr(ds, keyword, [] if keyword.endswith("Sequence") else None)
+    if kind not in ("STATIC", "WHOLE BODY") and _has_duration_inside(ds):
+        # Allowed here for these two kinds only; the others keep it with each phase or rotation.
+        ds.pop("ActualFrameDuration", None)
+
+
+def _kind_of(ds: Dataset) -> str:
+    """Return the kind whose vectors the Frame Increment Pointer names, else the one whose vectors are all there."""
+    pointer = ds.get("FrameIncrementPointer")
+    tags = [*pointer] if isinstance(pointer, Sequence) else [pointer]
+    for kind, vectors in _VECTORS.items():
+        if [Tag(keyword) for keyword in vectors] == tags:
+            return kind
+    complete = [kind for kind, vectors in _VECTORS.items() if all(keyword in ds for keyword in vectors)]
+    return max(complete, key=lambda kind: len(_VECTORS[kind]), default="STATIC")
+
+
+def _has_duration_inside(ds: Dataset) -> bool:
+    sequences = ("PhaseInformationSequence", "RotationInformationSequence", "GatedInformationSequence")
+    inner = [inside for keyword in sequences for inside in items(ds, keyword)]
+    inner += [
+        data for gated in items(ds, "GatedInformationSequence") for data in items(gated, "DataInformationSequence")
+    ]
+    return any("ActualFrameDuration" in inside or "FrameTime" in inside for inside in inner)

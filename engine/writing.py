@@ -1,0 +1,131 @@
+"""Results to files: derived DICOM for DICOM sources, arrays and NIfTI for the others."""
+
+import gzip
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from .errors import InputError
+from .files import atomic_write
+from .result import Result
+
+__all__ = ["write"]
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_SUFFIXES = re.compile(r"(\.(dcm|ima|npy|nii|gz))+$", re.IGNORECASE)
+
+Save = Callable[[IO[bytes]], object]
+
+
+def write(result: Result, out_dir: str | Path) -> list[Path]:
+    """Write processed frames in the form of their source.
+
+    DICOM sources give one derived object for each source object, in a new series; NIfTI gives ``.nii.gz``, with the affine
+    adjusted so that the edges of the voxels align; everything else gives ``.npy`` of shape (n, rows, columns). Files are named
+    ``<source>_<model>``. What is there already is never overwritten: a new file gets ``-2``, ``-3``, ... after its name.
+
+    Parameters
+    ----------
+    result : Result
+        What ``Session.run`` returned.
+    out_dir : path
+        Folder; made when it is not there.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of the source.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written, values are not finite, or a source's header cannot be used. Nothing is left behind.
+
+    Examples
+    --------
+    >>> import photopeak
+    >>> frames = photopeak.Frames.from_array(np.full((64, 64), 9.0), source="flood.npy", units="CNTS")
+    >>> result = photopeak.load("scint-denoise", device="cpu", threads=1).run(frames)
+    >>> [path.name for path in write(result, getfixture("tmp_path"))]
+    ['flood_scint-denoise.npy']
+    """
+    _require_finite(result)
+    folder = Path(out_dir)
+    written: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for stem, suffix, save in _contents(result):
+            written.append(_write_new(folder, stem, suffix, save))
+    except BaseException as error:
+        for path in written:
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise InputError(f"{folder}: cannot be written ({error.strerror}); choose another folder.") from error
+        raise
+    return written
+
+
+def _contents(result: Result) -> Iterator[tuple[str, str, Save]]:
+    """Yield name, suffix and writer of each file."""
+    source = result.source
+    if source.instances:
+        from .dicom.write import derived_objects, save
+
+        for name, ds in derived_objects(result):
+            yield _stem(name, result), ".dcm", partial(save, ds)
+    elif source.affine is not None:
+        yield _stem(source.source, result), ".nii.gz", partial(_save_nifti, result)
+    else:
+        yield _stem(source.source, result), ".npy", partial(_save_array, result)
+
+
+def _save_array(result: Result, file: IO[bytes]) -> None:
+    np.save(file, result.frames.pixels, allow_pickle=False)
+
+
+def _save_nifti(result: Result, file: IO[bytes]) -> None:
+    """Write float32 voxels data[i, j, k] = pixels[k, j, i]; the time stamp is left out, so that equal results give equal files."""
+    import nibabel
+
+    scale = result.bundle.manifest.output.scale
+    to_old_voxels = np.diag([1 / scale, 1 / scale, 1, 1])
+    to_old_voxels[:2, 3] = (1 / scale - 1) / 2
+    image: Any = nibabel.Nifti1Image(result.frames.pixels.transpose(2, 1, 0), result.source.affine @ to_old_voxels)
+    image.header.set_xyzt_units("mm")
+    with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+        packed.write(image.to_bytes())
+
+
+def _stem(name: str, result: Result) -> str:
+    """Return a file name without suffix, of harmless characters: names on disk and in headers may hold anything."""
+    stem = _UNSAFE.sub("_", _SUFFIXES.sub("", name)).strip("._")[:80]
+    return f"{stem or 'image'}_{result.bundle.manifest.name}"
+
+
+def _write_new(folder: Path, stem: str, suffix: str, save: Save) -> Path:
+    """Write a file that was not there, under the first free name."""
+    for number in count(1):
+        path = folder / f"{stem}{'' if number == 1 else f'-{number}'}{suffix}"
+        if path.exists():
+            continue
+        try:
+            with atomic_write(path, replace=False) as file:
+                save(file)
+        except FileExistsError:  # another process was faster
+            continue
+        return path
+    raise AssertionError("unreachable")
+
+
+def _require_finite(result: Result) -> None:
+    """Refuse NaN and infinity, which no stored value stands for."""
+    for index, frame in enumerate(result.frames.pixels):
+        if not np.isfinite(frame).all():
+            raise InputError(
+                f"{result.source.source}: output frame {index + 1} holds NaN or infinite values; process it again in fp32."
+            )
