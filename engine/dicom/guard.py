@@ -212,6 +212,8 @@ def check_codestream(data: bytes, layout: PixelLayout, path: Path) -> int:
         found = _jpeg2000_size(data)
     else:
         found = _jpeg_size(data)
+        if b"\xff\xd9" not in data[-16:]:  # GDCM fills the rest of a cut-off image with grey and says nothing
+            raise InputError(f"{path}: a compressed frame lacks its end marker; the file is cut off.")
     rows, columns, precision, components = found
     if precision == 0:
         raise InputError(f"{path}: a compressed frame has no valid header; the file is damaged.")

@@ -153,6 +153,8 @@ def _read_image(stream: GuardedStream, preamble: bytes, meta: FileMetaDataset, p
     for keyword in ("SOPClassUID", "SOPInstanceUID"):
         if not text(header, keyword):
             raise InputError(f"{path}: {tag_name(keyword)} is missing, so results could not name their source.")
+    if not syntax.is_transfer_syntax:
+        raise InputError(f"{path}: transfer syntax {syntax[:64]!r} is unknown; export it again, uncompressed.")
     layout = pixel_layout(header, path, limits)
     offset = stream.tell() + (12 if vr in EXPLICIT_VR_LENGTH_32 else 8)
     if layout.transfer_syntax.is_encapsulated != (length == _UNDEFINED):

@@ -75,6 +75,9 @@ def input_errors(path: "str | PathLike[str]") -> Iterator[None]:
         except OSError as error:
             reason = shorten(error.strerror or str(error) or type(error).__name__, 160)
             raise InputError(f"{path}: cannot be read ({reason}).") from error
-        except Exception as error:  # pydicom, NumPy and the codecs raise nearly every built-in class on broken input
-            reason = shorten(str(error) or type(error).__name__, 160, placeholder=" ...")
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # nearly every class on broken input; a panic of the Rust codec is no Exception
+            told = str(error).removeprefix("Unable to decode as exceptions were raised by all available plugins:")
+            reason = shorten(told or type(error).__name__, 160, placeholder=" ...").rstrip(".")
             raise InputError(f"{path}: is damaged ({reason}); export it again from its source.") from error
