@@ -65,12 +65,12 @@ def features_of(stats: NDArray[np.void], pixels: int) -> NDArray[np.float64]:
     mean = np.maximum(stats["sum"], 0) / pixels + 1e-3
     columns = (
         np.log10(mean),
-        np.log10((np.maximum(stats["max"], 0) + 1e-3) / mean),
+        np.log10((np.maximum(stats["maximum"], 0) + 1e-3) / mean),
         stats["nonzero"] / pixels,
-        np.log10(stats["variance_z"] + 0.01),
-        np.log10(stats["lag1_z"] / 2 + 0.01),
-        np.log10((stats["lag2_z"] + 0.01) / (stats["lag1_z"] + 0.01)),
-        stats["fractional"] / pixels,
+        np.log10(stats["anscombe_variance"] + 0.01),
+        np.log10(stats["difference_1"] / 2 + 0.01),
+        np.log10((stats["difference_2"] + 0.01) / (stats["difference_1"] + 0.01)),
+        stats["non_integer"],
     )
     return np.stack(columns, axis=1)
 

@@ -33,9 +33,9 @@ class MatrixSize(NamedTuple):
         UsageError
             If `text` is not one or two positive whole numbers.
         """
-        rows, _, columns = text.strip().lower().partition("x")
+        rows, cross, columns = text.strip().lower().partition("x")
         try:
-            size = cls(int(rows), int(columns or rows))
+            size = cls(int(rows), int(columns if cross else rows))
         except ValueError:
             size = cls(0, 0)
         if min(size) < 1:

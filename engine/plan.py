@@ -48,6 +48,8 @@ class Request:
     max_loss_db: float = 0.05
 
     def __post_init__(self) -> None:
+        if self.device != "auto":
+            Target(self.device)
         if self.precision not in ("auto", *PRECISIONS):
             raise UsageError(f"{self.precision!r} is not a precision; use auto, {', '.join(PRECISIONS)}.")
         if self.provider != "auto":

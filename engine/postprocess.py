@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from . import frame_operations
 from .bundle import Output
-from .errors import ModelError
+from .errors import InputError, ModelError
 from .frames import Frames
 from .result import Conservation
 
@@ -37,9 +37,9 @@ def scale_in(pixels: NDArray[np.float32], scaling: Literal["none", "robust"], th
     """Return frames as the graph wants them: as they are, or divided by their 99.5th percentile."""
     if scaling == "none":
         return Scaled(pixels, None)
-    _, high = frame_operations.robust_range(pixels, 0.0, _PEAK_QUANTILE, threads=threads)
+    _, high = frame_operations.robust_scale(pixels, _PEAK_QUANTILE, threads=threads)
     peaks = np.where(high > 0, high, np.float32(1))
-    return Scaled(frame_operations.normalise(pixels, np.zeros_like(peaks), peaks, threads=threads), peaks)
+    return Scaled(frame_operations.normalise(pixels, 0.0, peaks, threads=threads), peaks)
 
 
 def scale_out(output: NDArray[np.float32], scaled: Scaled) -> None:
@@ -72,20 +72,31 @@ def finish(
         If the graph gave values that are not finite.
     """
     before = np.maximum(stats["sum"], 0.0)
-    # A mean is kept when the sum grows with the number of pixels.
-    target = before * spec.scale**2 if spec.conserve == "mean" else before
-    if spec.conserve == "none":
-        model = after = frame_operations.statistics(output, threads=threads)["sum"]
-    else:
-        model, after = frame_operations.conserve(output, target, threads=threads)
-    if not np.isfinite(model).all():
-        raise ModelError(f"{source.source}: the model gave NaN or infinite values; ask for --precision fp32.")
-    pixels = source.matrix.pixels
-    per_frame = np.array(1.0 if spec.conserve != "mean" else 1.0 / pixels)
-    growth = spec.scale**2 if spec.conserve == "mean" else 1
-    kept = Conservation(spec.conserve, before * per_frame, model * per_frame / growth, after * per_frame / growth)
+    if spec.conserve == "mean":
+        before = before / source.matrix.pixels
+    try:
+        model, after = _conserved(output, before, spec, threads)
+    except InputError as error:
+        raise ModelError(
+            f"{source.source}: the model gave NaN, infinite or no positive values at all; ask for --precision fp32."
+        ) from error
     spacing = source.pixel_spacing_mm and (
         source.pixel_spacing_mm[0] / spec.scale,
         source.pixel_spacing_mm[1] / spec.scale,
     )
-    return source.with_pixels(output, spacing), kept
+    return source.with_pixels(output, spacing), Conservation(spec.conserve, before, model, after)
+
+
+def _conserved(
+    output: NDArray[np.float32], target: NDArray[np.float64], spec: Output, threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scale the output in place; return the quantity as the model left it and as it is now."""
+    if spec.conserve == "none":
+        sums: NDArray[np.float64] = output.sum(axis=(1, 2), dtype=np.float64)
+        if not np.isfinite(sums).all():
+            raise InputError("it holds NaN or infinite values")
+        return sums, sums
+    mean = spec.conserve == "mean"
+    _, model = frame_operations.conserve(output, target, mean=mean, out=output, threads=threads)
+    reduce = np.mean if mean else np.sum
+    return model, reduce(output, axis=(1, 2), dtype=np.float64)

@@ -147,7 +147,7 @@ class Session:
         warnings = self._admit(source, stats)
         verdict = domain.judge(domain.features_of(stats, source.matrix.pixels), self.bundle.manifest.domain)
         pixels = source.pixels
-        if self.bundle.manifest.input.units is Units.COUNTS and stats["min"].min() < 0:
+        if self.bundle.manifest.input.units is Units.COUNTS and stats["minimum"].min() < 0:
             pixels = np.maximum(pixels, np.float32(0))
             stats = frame_operations.statistics(pixels, threads=plan.threads)
         admitted = perf_counter()
@@ -176,15 +176,15 @@ class Session:
                 f"{source.source}: pixel values are in {source.units}, {self.bundle.name} takes "
                 f"{manifest.input.units}; choose a model for these units ('photopeak models')."
             )
-        if stats["nonfinite"].any():
-            frame = int(np.flatnonzero(stats["nonfinite"])[0]) + 1
+        if stats["non_finite"].any():
+            frame = int(np.flatnonzero(stats["non_finite"])[0]) + 1
             raise InputError(f"{source.source}: frame {frame} holds NaN or infinite values; mend them first.")
         warnings = list(source.notes)
         if source.modality not in manifest.modalities:
             known = ", ".join(manifest.modalities)
             warnings.append(f"The image is {source.modality}; {self.bundle.name} was trained on {known}.")
-        if manifest.input.units is Units.COUNTS and stats["min"].min() < 0:
-            warnings.append(f"Negative counts (down to {stats['min'].min():g}) were taken as 0.")
+        if manifest.input.units is Units.COUNTS and stats["minimum"].min() < 0:
+            warnings.append(f"Negative counts (down to {stats['minimum'].min():g}) were taken as 0.")
         return tuple(warnings)
 
     def _infer(

@@ -1,0 +1,87 @@
+"""One suite, every provider: the same graphs, shapes and tolerances."""
+
+import numpy as np
+import pytest
+
+from photopeak.engine import zoo
+from photopeak.engine.errors import DeviceError
+from photopeak.engine.providers import PRECISIONS, PROVIDERS, Target
+from photopeak.engine.validation import TOLERANCES
+
+GRAPHS = ("smooth", "anscombe", "quarters", "pooled", "brightened")
+SHAPES = ((1, 16, 16), (2, 24, 40), (5, 10, 130), (1, 256, 64))
+TARGETS = [
+    pytest.param(provider, Target(device, precision, 2), id=f"{provider.name}-{precision}-{device}", marks=marks)
+    for device, marks in (("cpu", ()), ("cuda", pytest.mark.gpu))
+    for provider in PROVIDERS
+    for precision in PRECISIONS
+]
+
+
+@pytest.fixture
+def prepare():
+    """Return a function that prepares a bundle, and skips with the reason where it cannot run."""
+
+    def prepare(provider, bundle, target):
+        if reason := provider.check(target):
+            pytest.skip(reason)
+        return provider.prepare(bundle, target)
+
+    return prepare
+
+
+@pytest.mark.parametrize(("provider", "target"), TARGETS)
+@pytest.mark.parametrize("name", GRAPHS)
+def test_output_is_the_closed_form(prepare, bundle_factory, recipes, provider, target, name):
+    lane = prepare(provider, bundle_factory(name), target).lane()
+    rng = np.random.default_rng(3)
+    for n, rows, columns in SHAPES:
+        counts = rng.poisson(20, (n, 1, rows, columns)).astype(np.float32)
+        expected = recipes[name].truth(counts)
+        output = lane.run(counts)
+        assert output.dtype == np.float32
+        assert output.shape == expected.shape
+        np.testing.assert_allclose(output, expected, atol=TOLERANCES[target.precision] * expected.max())
+
+
+@pytest.mark.parametrize(("provider", "target"), TARGETS)
+@pytest.mark.parametrize("model", zoo.names())
+def test_golden_output_of_the_zoo(prepare, provider, target, model):
+    bundle = zoo.load_bundle(model)
+    output = prepare(provider, bundle, target).lane().run(bundle.golden.input)
+    peak = bundle.golden.output.max()
+    np.testing.assert_allclose(output, bundle.golden.output, atol=TOLERANCES[target.precision] * peak)
+
+
+@pytest.mark.parametrize(("provider", "target"), TARGETS)
+def test_same_array_with_new_content_is_read_again(prepare, bundle_factory, provider, target):
+    lane = prepare(provider, bundle_factory("brightened"), target).lane()
+    counts = np.full((1, 1, 16, 16), 8, np.float32)
+    assert lane.run(counts)[0, 0, 0, 0] == 10
+    counts[:] = 16
+    assert lane.run(counts)[0, 0, 0, 0] == 20
+
+
+@pytest.mark.parametrize(("provider", "target"), TARGETS)
+def test_lanes_share_nothing(prepare, bundle_factory, provider, target):
+    runnable = prepare(provider, bundle_factory("brightened"), target)
+    first, second = runnable.lane(), runnable.lane()
+    one = first.run(np.full((1, 1, 16, 16), 8, np.float32))
+    two = second.run(np.full((1, 1, 16, 16), 16, np.float32))
+    assert (one == 10).all()
+    assert (two == 20).all()
+
+
+@pytest.mark.parametrize(("provider", "target"), TARGETS)
+def test_what_cannot_run_is_an_error_with_the_reason(bundle_factory, provider, target):
+    reason = provider.check(target)
+    if not reason:
+        pytest.skip(f"{provider.name} runs {target.precision} on {target.device} here")
+    with pytest.raises(DeviceError) as caught:
+        provider.prepare(bundle_factory(), target)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)
+def test_version_is_a_version(provider):
+    assert provider.version()[0].isdigit()

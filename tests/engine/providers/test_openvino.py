@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from photopeak.engine.errors import DeviceError
+from photopeak.engine.providers import Target, find
+from photopeak.engine.providers import openvino as module
+
+
+def test_precision_that_openvino_gave_up_is_an_error(bundle_factory, monkeypatch):
+    """Asked for fp16 on a processor without it, OpenVINO takes bf16 or fp32 and says nothing; we must notice."""
+    provider = find("openvino")
+    if not provider.check(Target("cpu", "fp16")):
+        pytest.skip("this processor computes in fp16")
+    monkeypatch.setattr(type(provider), "check", lambda self, target: "")
+    lane = provider.prepare(bundle_factory(), Target("cpu", "fp16")).lane()
+    with pytest.raises(DeviceError, match="OpenVINO computes in .* although f16 was asked for"):
+        lane.run(np.ones((1, 1, 16, 16), np.float32))
+
+
+def test_threads_are_honoured(bundle_factory):
+    runnable = find("openvino").prepare(bundle_factory(), Target("cpu", "fp32", 1))
+    assert int(runnable.compiled((1, 1, 16, 16)).get_property("INFERENCE_NUM_THREADS")) == 1
+
+
+def test_each_shape_is_compiled_once_and_few_are_kept(bundle_factory):
+    runnable = find("openvino").prepare(bundle_factory(), Target())
+    first = runnable.compiled((1, 1, 16, 16))
+    assert runnable.compiled((1, 1, 16, 16)) is first
+    for rows in range(17, 17 + module._SHAPES_KEPT):
+        runnable.compiled((1, 1, rows, 16))
+    assert runnable.compiled((1, 1, 16, 16)) is not first
+
+
+def test_many_shapes_give_right_answers(bundle_factory, recipes):
+    lane = find("openvino").prepare(bundle_factory("smooth"), Target()).lane()
+    for rows in range(8, 30):
+        counts = np.random.default_rng(rows).poisson(9, (1, 1, rows, 12)).astype(np.float32)
+        np.testing.assert_allclose(lane.run(counts), recipes["smooth"].truth(counts), rtol=1e-5)
+
+
+def test_cuda_is_refused(bundle_factory):
+    with pytest.raises(DeviceError, match="no NVIDIA GPU plugin"):
+        find("openvino").prepare(bundle_factory(), Target("cuda"))

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from photopeak.engine.bundle import Domain
+from photopeak.engine.domain import FEATURES, features, fit_domain, judge
+from photopeak.engine.errors import ModelError
+
+NAMES = {name: i for i, name in enumerate(FEATURES)}
+
+
+def body(rng, counts, n=1, blur=0):
+    """Return Poisson frames of a smooth body on an empty background."""
+    y, x = np.mgrid[-1:1:96j, -1:1:96j]
+    shape = np.clip(1.2 - x**2 - 2 * y**2, 0, None) * (1 + 0.5 * np.cos(5 * x))
+    frames = rng.poisson(shape * counts, (n, 96, 96)).astype(np.float32)
+    for _ in range(blur):
+        frames = (frames + np.roll(frames, 1, 1) + np.roll(frames, 1, 2) + np.roll(frames, (1, 1), (1, 2))) / 4
+    return frames.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def domain():
+    """Return the domain of bodies at 5 to 80 counts."""
+    rng = np.random.default_rng(1)
+    rows = np.concatenate([features(body(rng, level)) for level in np.geomspace(5, 80, 200)])
+    return fit_domain(rows[::2], rows[1::2])
+
+
+def test_pure_poisson_noise_has_unit_grain():
+    frames = np.random.default_rng(0).poisson(40, (4, 256, 256)).astype(np.float32)
+    found = features(frames)
+    np.testing.assert_allclose(found[:, NAMES["log10 grain"]], 0, atol=0.02)
+    np.testing.assert_allclose(found[:, NAMES["log10 smoothness"]], 0, atol=0.02)
+    np.testing.assert_allclose(found[:, NAMES["log10 mean counts"]], np.log10(40), atol=0.01)
+    np.testing.assert_allclose(found[:, NAMES["active fraction"]], 1)
+    np.testing.assert_allclose(found[:, NAMES["fraction of non-integers"]], 0)
+
+
+def test_features_do_not_depend_on_threads():
+    frames = body(np.random.default_rng(2), 20, n=5)
+    np.testing.assert_array_equal(features(frames, threads=1), features(frames, threads=3))
+
+
+def test_like_the_training_data_is_inside(domain):
+    rng = np.random.default_rng(9)
+    verdicts = [judge(features(body(rng, level)), domain).verdict for level in np.geomspace(6, 70, 50)]
+    assert verdicts.count("inside") >= 47
+
+
+@pytest.mark.parametrize(
+    ("change", "feature"),
+    [
+        (lambda rng: body(rng, 20) * np.float32(30), "grain"),
+        (lambda rng: body(rng, 20, blur=3), "non-integers"),
+        (lambda rng: np.round(body(rng, 20, blur=4)), "grain"),
+        (lambda rng: rng.uniform(0, 255, (1, 96, 96)).astype(np.float32), ""),
+        (lambda rng: np.zeros((1, 96, 96), np.float32), ""),
+    ],
+    ids=["rescaled", "filtered", "filtered and rounded", "uniform noise", "empty"],
+)
+def test_other_images_are_outside_for_a_stated_reason(domain, change, feature):
+    found = judge(features(change(np.random.default_rng(4))), domain)
+    assert found.verdict == "outside"
+    assert found.reasons
+    assert feature in " ".join(found.reasons)
+
+
+def test_worst_frame_decides(domain):
+    rng = np.random.default_rng(6)
+    frames = np.concatenate([body(rng, 20), body(rng, 20) * np.float32(30)])
+    found = judge(features(frames), domain)
+    assert found.verdict == "outside"
+    assert found.distances[0] < found.limits[0] < found.limits[1] < found.distances[1]
+
+
+def test_distance_is_mahalanobis():
+    k = len(FEATURES)
+    precision = tuple(tuple(float(4 * (i == j)) for i in range(k)) for j in range(k))
+    domain = Domain(features=FEATURES, mean=(1.0,) * k, precision=precision, limits=(3.0, 6.0))
+    found = judge(np.full((1, k), 2.0), domain)
+    assert found.distances[0] == pytest.approx(2 * np.sqrt(k))
+    assert found.verdict == "border"
+
+
+def test_domain_of_another_version_is_refused(domain):
+    other = domain.model_copy(update={"features": ("something",)})
+    with pytest.raises(ModelError, match="another version"):
+        judge(np.zeros((1, len(FEATURES))), other)

@@ -1,0 +1,60 @@
+import hashlib
+import os
+import stat
+
+import pytest
+
+from photopeak.engine.files import atomic_write, sha256_of
+
+
+def test_file_appears_whole_and_with_its_folder(tmp_path):
+    with atomic_write(tmp_path / "new" / "file.bin") as file:
+        file.write(b"half")
+        assert not (tmp_path / "new" / "file.bin").exists()
+        file.write(b" and half")
+    assert (tmp_path / "new" / "file.bin").read_bytes() == b"half and half"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["file.bin"]
+
+
+def test_failure_leaves_the_old_file_and_no_part(tmp_path):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(TypeError, match="bytes-like"), atomic_write(path) as file:
+        file.writelines([b"new", "not bytes"])
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_full_disk_leaves_nothing(tmp_path, monkeypatch, call):
+    def fail(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    if call == "fsync":
+        monkeypatch.setattr(os, "fsync", fail)
+    else:
+        monkeypatch.setattr("pathlib.Path.replace", fail)
+    with pytest.raises(OSError, match="No space left"), atomic_write(tmp_path / "file.bin") as file:
+        file.write(b"new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_long_name_fits(tmp_path):
+    with atomic_write(tmp_path / ("n" * 250)) as file:
+        file.write(b"x")
+    assert (tmp_path / ("n" * 250)).exists()
+
+
+def test_mode_follows_the_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        with atomic_write(tmp_path / "file.bin") as file:
+            file.write(b"x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "file.bin").stat().st_mode) == 0o640
+
+
+def test_digest_is_that_of_hashlib(tmp_path):
+    (tmp_path / "a").write_bytes(bytes(range(256)) * 5000)
+    assert sha256_of(tmp_path / "a") == hashlib.sha256(bytes(range(256)) * 5000).hexdigest()
