@@ -112,9 +112,10 @@ def held_out_features(recipe: Recipe, number: int = 12) -> NDArray[np.float64]:
 
 def make_golden(recipe: Recipe, runner: Runner) -> Golden:
     """Return inputs that were held out, what the graph gives for them, and the truth."""
-    side = GOLDEN_SIDE if recipe.scale == 1 else GOLDEN_SIDE * 3 // 2
     rng = np.random.default_rng(13)
-    truth = np.stack([_middle(simulate(name, k, "held-out").image, side) * np.float32(f) for name, k, f in _GOLDEN])
+    truth = np.stack(
+        [_middle(simulate(name, k, "held-out").image, GOLDEN_SIDE) * np.float32(f) for name, k, f in _GOLDEN]
+    )
     counts = np.stack([count(image, rng) for image in truth])
     inputs = (bin2(counts) if recipe.scale == 2 else counts)[:, None]
     return Golden(np.ascontiguousarray(inputs), runner(inputs), np.ascontiguousarray(truth[:, None]))

@@ -20,6 +20,9 @@ def train(
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop this run after so many minutes.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights and batches.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Checkpoint of scint-sr-x2 whose levels scint-denoise starts from.")
+    ] = None,
     evaluate_only: Annotated[
         bool, typer.Option("--evaluate-only", help="Measure the bundle and rewrite its card.")
     ] = False,
@@ -31,7 +34,7 @@ def train(
     from .produce import Job, evaluate, produce
     from .recipes.catalogue import find
 
-    job = Job(find(recipe), output, data, work, seed=seed, threads=threads)
+    job = Job(find(recipe), output, data, work, seed=seed, threads=threads, start_from=start_from)
     if not evaluate_only:
         produce(job, steps, minutes)
     evaluate(job)

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from ..engine.bundle import open_bundle, write_bundle
 from ..engine.errors import UsageError
 from .bundling import History, make_manifest, save
-from .recipes.catalogue import Recipe
+from .recipes.catalogue import Recipe, find
 from .recipes.dataset import Pool, build_pool, load_or_build_pool
 
 SIMULATED = "simulated gamma-camera images, photopeak.exporters.phantoms (Apache-2.0)"
@@ -41,7 +41,9 @@ class Job:
     seed : int
         Seed of weights and batches.
     threads : int
-        Threads of torch and ONNX Runtime.
+        Threads of torch.
+    start_from : Path or None
+        Checkpoint of the recipe's parent.
     """
 
     recipe: Recipe
@@ -50,6 +52,7 @@ class Job:
     work: Path
     seed: int = 0
     threads: int = 2
+    start_from: Path | None = None
 
 
 def produce(job: Job, steps: int | None = None, minutes: float | None = None) -> None:
@@ -73,20 +76,23 @@ def produce(job: Job, steps: int | None = None, minutes: float | None = None) ->
         import torch
 
         from .onnx import to_onnx
-        from .recipes.training import Limits, fit
+        from .recipes.training import Limits, Start, fit, load_average
     except ImportError as error:
         raise UsageError(f"training needs {error.name}, which is missing: pip install 'photopeak[train]'.") from error
     torch.set_num_threads(job.threads)
     limits = Limits(steps or job.recipe.steps, minutes)
+    parent = load_average(_parent(job.recipe), job.start_from) if job.start_from else None
     pool = _pool(job)
+    begin = Start(job.work / f"{job.recipe.name}.pt", job.seed, parent)
     with _bar() as bar:
         task = bar.add_task(f"training {job.recipe.name}", total=limits.steps)
 
         def report(step: int, loss: float) -> None:
             bar.update(task, completed=step, description=f"training {job.recipe.name}, loss {loss:.4f}")
 
-        trained = fit(job.recipe, pool, limits, job.work / f"{job.recipe.name}.pt", seed=job.seed, report=report)
-    sources = (SIMULATED, *(SHARED if job.data else ()))
+        trained = fit(job.recipe, pool, limits, begin, report)
+    start = (f"weights of {job.recipe.parent} to start from (Apache-2.0)",) if parent else ()
+    sources = (SIMULATED, *(SHARED if job.data else ()), *start)
     history = History(datetime.datetime.now(datetime.UTC).date().isoformat(), trained.seconds, trained.steps, sources)
     manifest = make_manifest(job.recipe, pool, history)
     card = UNFINISHED_CARD.format(name=job.recipe.name)
@@ -111,6 +117,13 @@ def evaluate(job: Job) -> None:
         report = measure(job.recipe, bundle.model, job.data, job.work, lambda name: bar.update(task, description=name))
     card = render(bundle, report)
     write_bundle(job.output, bundle.manifest, model=bundle.model, golden=bundle.golden, card=card)
+
+
+def _parent(recipe: Recipe) -> Recipe:
+    """Return the recipe whose levels a recipe may take over."""
+    if recipe.parent is None:
+        raise UsageError(f"{recipe.name} starts from nothing, leave --start-from out.")
+    return find(recipe.parent)
 
 
 def _pool(job: Job) -> Pool:

@@ -53,6 +53,7 @@ class CountNet(nn.Module):
         """Return expected counts, shape (n, 1, scale * h, scale * w), never negative."""
         z = _stabilise(counts)
         fine_sums = functional.avg_pool2d(counts, 2) if self.scale == 1 else counts
+        root = _stabilise(fine_sums * 4.0) * 0.5 if self.scale == 1 else z * 0.5  # of a quarter of a fine pixel
         fine = functional.relu(self.stem(z * _INPUT_SCALE) + self._level(0, fine_sums, 2 if self.scale == 1 else 1))
         fine = self.fine_before(fine)
         middle_sums = functional.avg_pool2d(fine_sums, 2)
@@ -62,13 +63,25 @@ class CountNet(nn.Module):
         coarse = self.bottom(functional.relu(self.down_coarse(middle) + self._level(2, coarse_sums, 2 * width)))
         middle = self.middle_after(middle + _double(self.up_middle(coarse)))
         fine = self.fine_after(fine + _double(self.up_fine(middle)))
-        change = self.head(fine)
-        if self.scale == 2:  # a quarter of the counts is half of the square root
-            root = functional.pixel_shuffle(change + z * 0.5, 2)
-        else:
-            root = functional.pixel_shuffle(change, 2) + z
-        half = root * 0.5
+        half = functional.pixel_shuffle(self.head(fine) + root, 2) * 0.5
         return half * half
+
+    @torch.no_grad()
+    def start_from(self, finer: "CountNet") -> None:
+        """Take over the levels of a network of scale 2, so that this one of scale 1 starts as that one on binned counts.
+
+        Both have the same channels and blocks, but for the blocks before going down, which start as the identity.
+        """
+        state = {name: value.clone() for name, value in finer.state_dict().items() if not name.startswith("stem")}
+        for level in range(3):  # sums come in the units of pixels half as large here
+            state[f"sums.{level}.weight"] *= 2
+        state["sums.0.weight"] += 2 * finer.stem.weight
+        state["stem.bias"] = finer.state_dict()["stem.bias"]
+        self.load_state_dict(state, strict=False)
+        self.stem.weight *= 0.05
+        for name, value in self.fine_before.named_parameters():
+            if "second" in name:
+                value.zero_()
 
     def _level(self, level: int, means: Tensor, width: int) -> Tensor:
         """Features of the counts summed over width x width pixels, in the units of a single pixel."""

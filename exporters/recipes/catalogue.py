@@ -26,6 +26,8 @@ class Recipe:
         Residual blocks, see ``CountNet``.
     counts : tuple of float
         Lowest and highest count level of training relative to a clinical acquisition.
+    parent : str or None
+        Recipe whose levels a training may start from.
     patch : int
         Side of a training patch in output pixels.
     batch : int
@@ -43,14 +45,15 @@ class Recipe:
     channels: tuple[int, int, int]
     blocks: tuple[int, int, int, int]
     counts: tuple[float, float]
+    parent: str | None = None
     patch: int = 96
     batch: int = 16
-    steps: int = 24_000
+    steps: int = 30_000
     learning_rate: float = 1e-3
 
 
 RECIPES = (
-    Recipe("scint-denoise", "denoise", 1, 8, (48, 64, 96), (1, 1, 2, 3), (1 / 24, 2.0)),
+    Recipe("scint-denoise", "denoise", 1, 8, (32, 64, 96), (1, 1, 1, 3), (1 / 24, 2.0), "scint-sr-x2", batch=8),
     Recipe("scint-sr-x2", "super-resolution", 2, 4, (32, 64, 96), (0, 1, 1, 3), (1 / 24, 6.0)),
 )
 

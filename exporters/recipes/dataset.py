@@ -17,7 +17,8 @@ from .catalogue import Recipe
 NUMBERS = {"whole-body-bone": 240, "shapes": 80, "pattern": 90}
 OTHER_ANATOMIES = 50
 VOXEL_VIEWS = 8
-REAL_SHARE = 0.06
+REAL_SHARE = 0.04
+REAL_FRACTIONS = (1 / 24, 1 / 8)  # the shorter, the quieter the complement that serves as target
 _REAL = (
     "nmqc/UNIFORMIDAD_1.dcm",
     "nmqc/FourBar.dcm",
@@ -163,7 +164,7 @@ def _pair(
     """Draw one noisy patch and its target."""
     if pool.acquired and rng.random() < REAL_SHARE:
         patch = _crop(pool.acquired[int(rng.integers(len(pool.acquired)))], None, recipe.patch, rng)
-        fraction = float(np.exp(rng.uniform(np.log(1 / 16), np.log(1 / 2))))
+        fraction = float(np.exp(rng.uniform(*np.log(REAL_FRACTIONS))))
         kept = rng.binomial(patch.astype(np.int64), fraction).astype(np.float32)
         counts, target = kept, (patch - kept) * (fraction / (1 - fraction))
     else:

@@ -36,6 +36,25 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Start:
+    """Where a training begins.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        Written every few minutes and at the end; read first where it exists.
+    seed : int
+        Seed of weights and batches.
+    parent : CountNet or None
+        Network of scale 2 whose levels a fresh network of scale 1 takes over.
+    """
+
+    checkpoint: Path
+    seed: int = 0
+    parent: CountNet | None = None
+
+
+@dataclass(frozen=True)
 class Trained:
     """A finished training.
 
@@ -62,9 +81,7 @@ def make_net(recipe: Recipe) -> CountNet:
     return CountNet(recipe.channels, recipe.blocks, recipe.scale)
 
 
-def fit(
-    recipe: Recipe, pool: Pool, limits: Limits, checkpoint: Path, *, seed: int, report: Callable[[int, float], None]
-) -> Trained:
+def fit(recipe: Recipe, pool: Pool, limits: Limits, begin: Start, report: Callable[[int, float], None]) -> Trained:
     """Train a network, resuming from the checkpoint where there is one.
 
     Parameters
@@ -75,10 +92,8 @@ def fit(
         Studies.
     limits : Limits
         Steps and minutes.
-    checkpoint : Path
-        Written every few minutes and at the end; read at the start where it exists.
-    seed : int
-        Seed of weights and batches.
+    begin : Start
+        Checkpoint, seed and parent.
     report : callable
         Told the step and the running loss.
 
@@ -87,13 +102,15 @@ def fit(
     Trained
         Averaged weights and the history.
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(begin.seed)
     net = make_net(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if begin.parent is not None:
+        net.start_from(begin.parent)
     average = {name: value.clone() for name, value in net.state_dict().items()}
     optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=1e-4)
-    step, before, losses = _restore(checkpoint, net, average, optimiser)
+    step, before, losses = _restore(begin.checkpoint, net, average, optimiser)
     start = saved = time.monotonic()
-    running, stream = 0.0, batches(pool, recipe, seed, step)
+    running, stream = 0.0, batches(pool, recipe, begin.seed, step)
     first = step
     while step < limits.steps:
         spent = time.monotonic() - start
@@ -110,11 +127,11 @@ def fit(
             report(step, running / 100)
             running = 0.0
         if time.monotonic() - saved > 120:
-            _save(checkpoint, net, average, optimiser, step, before + time.monotonic() - start, losses)
+            _save(begin.checkpoint, net, average, optimiser, step, before + time.monotonic() - start, losses)
             saved = time.monotonic()
     seconds = before + time.monotonic() - start
-    _save(checkpoint, net, average, optimiser, step, seconds, losses)
-    return Trained(load_average(recipe, checkpoint), step, seconds, losses)
+    _save(begin.checkpoint, net, average, optimiser, step, seconds, losses)
+    return Trained(load_average(recipe, begin.checkpoint), step, seconds, losses)
 
 
 def load_average(recipe: Recipe, checkpoint: Path) -> CountNet:

@@ -1,0 +1,1 @@
+"""Measuring a model on cases that training never saw."""
