@@ -19,6 +19,11 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
+from photopeak.engine.bundle import Bundle, Domain, Input, Manifest, Output, Training
+from photopeak.engine.frames import Frames, Units
+from photopeak.engine.plan import Plan
+from photopeak.engine.result import Conservation, DomainVerdict, Result
+
 SHARED_DATA = Path(os.environ.get("PHOTOPEAK_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 NM, PET, ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.20", "1.2.840.10008.5.1.4.1.1.128", "1.2.840.10008.5.1.4.1.1.130"
@@ -53,6 +58,60 @@ def dicom_factory(tmp_path: Path) -> Callable[..., list[Path]]:
         ]
 
     return make
+
+
+@pytest.fixture
+def make_result() -> Callable[..., Result]:
+    """Return ``make(frames, scale=1, conserve=None, **changes) -> Result``: what a session would return, without running a model.
+
+    The model is a 3 x 3 mean, after pixel repetition for scale 2; it keeps each frame's sum (for counts) or mean (for the rest), as
+    `conserve` says. `changes` replace fields of the result, or ``name``, ``version`` and ``digest`` of the bundle.
+    """
+    return _make_result
+
+
+def _make_result(frames: Frames, /, scale: int = 1, conserve: str | None = None, **changes: Any) -> Result:
+    kind = conserve or ("sum" if frames.units is Units.COUNTS else "mean")
+    bundle = _bundle(scale, kind, {key: changes.pop(key) for key in ("name", "version", "digest") if key in changes})
+    repeated = frames.pixels.astype(np.float64).repeat(scale, axis=1).repeat(scale, axis=2)
+    smoothed = np.mean([np.roll(repeated, shift, axis=(1, 2)) for shift in product((-1, 0, 1), repeat=2)], axis=0)
+    output = np.asarray(smoothed / (scale**2 if kind == "sum" else 1), np.float32)
+    spacing = frames.pixel_spacing_mm and (frames.pixel_spacing_mm[0] / scale, frames.pixel_spacing_mm[1] / scale)
+    totals = frames.pixels.sum(axis=(1, 2), dtype=np.float64)
+    fields: dict[str, Any] = {
+        "frames": frames.with_pixels(output, spacing),
+        "source": frames,
+        "bundle": bundle,
+        "plan": Plan("onnxruntime", "1.0", "cpu", "fp32", 1, 0.0, "as asked"),
+        "conservation": Conservation(kind, totals, totals * 1.01, totals),  # type: ignore[arg-type]
+        "domain": DomainVerdict("inside", np.zeros(len(frames)), (3.0, 5.0)),
+    }
+    return Result(**{**fields, **changes})
+
+
+def _bundle(scale: int, conserve: str, identity: dict[str, str]) -> Bundle:
+    task = "denoise" if scale == 1 else "super-resolution"
+    manifest = Manifest(
+        name=identity.get("name", "scint-denoise" if scale == 1 else "scint-sr-x2"),
+        version=identity.get("version", "1.0.0"),
+        title="Test",
+        task=task,  # type: ignore[arg-type]
+        licence="Apache-2.0",
+        modalities=("NM",),
+        input=Input(name="counts", units=Units.COUNTS),
+        output=Output(name="image", scale=scale, conserve=conserve),  # type: ignore[arg-type]
+        training=Training(
+            recipe="none",
+            date="2026-01-01",
+            seconds=1,
+            steps=1,
+            matrices=("64",),
+            counts_per_pixel=(1, 9),
+            data=("none",),
+        ),
+        domain=Domain(features=(), mean=(), precision=(), limits=(3, 5)),
+    )
+    return Bundle(Path(), manifest, identity.get("digest", "ab" * 32), {})
 
 
 @dataclass(frozen=True)

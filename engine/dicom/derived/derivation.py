@@ -23,6 +23,8 @@ __all__ = ["Derivation", "of_result", "stamp"]
 
 # Longest values of the representations LO and ST, PS3.5 table 6.2-1.
 _LO, _ST = 64, 1024
+# A longer list of frame numbers would not fit the 64 KiB of its representation; all frames are meant without it too.
+_MOST_LISTED = 9999
 _DONE = {
     "super-resolution": ("AI super-resolution x{scale}", "AI SR x{scale}", "resampling"),
     "denoise": ("AI denoising", "AI denoise", "smoothing"),
@@ -130,9 +132,8 @@ def stamp(ds: Dataset, source: Instance, derivation: Derivation, series_uid: str
     sentences = [derivation.summary, *remarks, findings, f"Before that: {earlier}" if earlier else ""]
     ds.DerivationDescription = shorten(" ".join(filter(None, sentences)), _ST, placeholder=" ...")
     ds.DerivationCodeSequence = [*items(ds, "DerivationCodeSequence"), code(CODES[derivation.code])]
-    ds.SourceImageSequence = [
-        source_reference(source, derivation, range(1, source_frames + 1) if source_frames > 1 else ())
-    ]
+    listed = range(1, source_frames + 1) if 1 < source_frames <= _MOST_LISTED else ()
+    ds.SourceImageSequence = [source_reference(source, derivation, listed)]
     ds.ContributingEquipmentSequence = [*items(ds, "ContributingEquipmentSequence"), _equipment(derivation)]
     comments = [text(ds, "ImageComments"), f"{derivation.action} by {derivation.model} {derivation.version}.", findings]
     ds.ImageComments = shorten(" ".join(filter(None, comments)), 10 * _ST, placeholder=" ...")

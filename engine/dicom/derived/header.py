@@ -6,6 +6,7 @@ from copy import deepcopy
 
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.tag import BaseTag, Tag
 
 from ...errors import InputError
@@ -29,7 +30,17 @@ _NO_LONGER_TRUE = """
 _PICTURE_GROUPS = frozenset([*range(0x5000, 0x5100), *range(0x6000, 0x6100), 0x7FE0])
 # Philips PET scanners store counts and give the factors to SUV and Bq/ml only here; both stay true, as the mean is kept.
 _KEPT_PRIVATE = ("Philips PET Private Group", {0x10, 0x1000, 0x1009}, 0x7053)
-_UNDECODABLE = (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, struct.error, ArithmeticError)
+# What pydicom raises on broken values.
+_UNDECODABLE = (
+    ArithmeticError,
+    AttributeError,
+    BytesLengthException,
+    KeyError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 _UID = re.compile(r"[0-9.]{1,64}")
 
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from ... import frame_operations
-from ...errors import InputError
 from ...frames import Units
 from ..attributes import first, items
 from .codes import UNIT_CODES, code, item
@@ -21,7 +20,6 @@ __all__ = [
     "ladder_slope",
     "peak_slopes",
     "remap",
-    "require_finite",
     "round_to_stored",
     "set_pixels",
     "unit_mapping",
@@ -100,7 +98,7 @@ def peak_slopes(pixels: Floats, highest: int = 32767) -> NDArray[np.float64]:
     peaks = np.abs(pixels).max(axis=(1, 2)).astype(np.float64)
     # A hair more, so that neither the decimal string nor rounding that keeps the sum passes the limit.
     slopes = np.where(peaks > 0, peaks / highest * (1 + 1e-7), 1.0)
-    return np.array([float(text) for text in decimals(list(slopes))])
+    return np.array([float(str(text)) for text in decimals(list(slopes))])
 
 
 def set_pixels(ds: Dataset, stored: Stored) -> None:
@@ -158,13 +156,6 @@ def header_scale(header: Dataset, number: int) -> tuple[float, float]:
     holder = next(filter(None, transformations), header)
     slope, intercept = holder.get("RescaleSlope"), holder.get("RescaleIntercept")
     return float(slope) if slope else 1.0, float(intercept) if intercept else 0.0
-
-
-def require_finite(pixels: Floats, source: str) -> None:
-    """Refuse NaN and infinity, which no integer stands for."""
-    for index, frame in enumerate(pixels):
-        if not np.isfinite(frame).all():
-            raise InputError(f"{source}: frame {index + 1} holds NaN or infinite values; process it again in fp32.")
 
 
 def _with_range(mapping: Dataset, *, signed: bool) -> Dataset:
