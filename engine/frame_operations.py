@@ -9,17 +9,61 @@ All of them raise :class:`~photopeak.engine.errors.InputError` for arrays of ano
 with the input, and :class:`~photopeak.engine.errors.DeviceError` when the GPU cannot run.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _native
+from .errors import DeviceError
 
-__all__ = ["Device", "crop", "pad_reflect", "to_float", "to_stored"]
+__all__ = [
+    "Build",
+    "Device",
+    "build",
+    "conserve",
+    "crop",
+    "cuda_problem",
+    "normalise",
+    "pad_reflect",
+    "robust_scale",
+    "statistics",
+    "to_float",
+    "to_stored",
+]
 
 Device = Literal["cpu", "cuda"]
 Floats = NDArray[np.float32]
+
+
+class Build(NamedTuple):
+    """What the native code was compiled with, and the instruction set that it uses here.
+
+    Parameters
+    ----------
+    simd : str
+        ``baseline``, ``avx2`` or ``avx512``; the environment variable ``PHOTOPEAK_SIMD`` sets the highest to use.
+    openmp, cuda : bool
+        Whether more than one thread, and a GPU, can be used at all.
+    """
+
+    simd: str
+    openmp: bool
+    cuda: bool
+
+
+def build() -> Build:
+    """Return how the native code was built."""
+    return Build(*_native.build())
+
+
+def cuda_problem() -> str:
+    """Return why ``device="cuda"`` cannot run here; empty when it can."""
+    try:
+        _native.check_device("cuda")
+    except DeviceError as error:
+        return str(error)
+    return ""
 
 
 def to_float(
@@ -175,3 +219,166 @@ def crop(
     array([[[0., 1.]]], dtype=float32)
     """
     return _native.crop(frames, rows, columns, out, threads, device)
+
+
+def robust_scale(
+    frames: Floats, quantile: float = 0.995, *, threads: int = 1, device: Device = "cpu"
+) -> tuple[Floats, Floats]:
+    """Return the values at ``1 - quantile`` and `quantile` of each frame.
+
+    Both are exact: order statistics found by their bits, with linear interpolation between the two nearest, so they agree
+    with ``numpy.quantile`` to the last two bits of a float32.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, rows, columns), float32
+        Finite values.
+    quantile : float
+        From 0.5 to 1.
+    threads : int
+        Most threads to use; a frame is the work of one.
+    device : {"cpu", "cuda"}
+        Where to compute.
+
+    Returns
+    -------
+    low, high : ndarray, shape (n,), float32
+        Limits for ``normalise``, in the units of `frames`.
+
+    Raises
+    ------
+    InputError
+        If a pixel is not finite.
+    UsageError
+        If the quantile is not from 0.5 to 1.
+
+    Examples
+    --------
+    >>> robust_scale(np.arange(101, dtype=np.float32).reshape(1, 1, 101), 0.9)
+    (array([10.], dtype=float32), array([90.], dtype=float32))
+    """
+    return _native.robust_scale(frames, quantile, threads, device)
+
+
+def normalise(
+    frames: Floats,
+    low: ArrayLike,
+    high: ArrayLike,
+    *,
+    out: Floats | None = None,
+    threads: int = 1,
+    device: Device = "cpu",
+) -> Floats:
+    """Return ``(frames - low) / (high - low)``, and 0 for a frame whose limits are equal.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, rows, columns), float32
+        Any values.
+    low, high : float or ndarray, shape (n,)
+        What becomes 0 and 1; used as float32.
+    out : ndarray, shape (n, rows, columns), float32, optional
+        Memory for the result; may be `frames` itself.
+    threads : int
+        Most threads to use.
+    device : {"cpu", "cuda"}
+        Where to compute.
+
+    Returns
+    -------
+    ndarray, shape (n, rows, columns), float32
+        Not clipped.
+
+    Raises
+    ------
+    InputError
+        If a limit is not finite or `low` is above `high`.
+
+    Examples
+    --------
+    >>> normalise(np.array([[[0, 5, 20]]], np.float32), 0.0, 10.0)
+    array([[[0. , 0.5, 2. ]]], dtype=float32)
+    """
+    return _native.normalise(frames, low, high, out, threads, device)
+
+
+def statistics(frames: Floats, *, threads: int = 1, device: Device = "cpu") -> NDArray[np.void]:
+    """Return counts, range and texture of each frame from one pass over memory.
+
+    Sums are float64 in a fixed order. Pixels that are not finite are counted, and taken as 0 in everything but the
+    extremes. In the Anscombe domain, ``z = 2 sqrt(max(x, 0) + 3/8)``, Poisson noise has variance 1 whatever the counts.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, rows, columns), float32
+        Counts per pixel, or any other values.
+    threads : int
+        Most threads to use.
+    device : {"cpu", "cuda"}
+        Where to compute; the sums of the two agree to about 1e-12.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Structured, with the fields ``sum``; ``minimum`` and ``maximum`` of the finite pixels, 0 if there are none;
+        ``nonzero`` and ``non_finite``, numbers of pixels; ``non_integer``, the fraction of pixels that are not whole;
+        ``anscombe_mean``, ``anscombe_variance``; and ``difference_1`` and ``difference_2``, the mean squared difference of
+        z between pixels that are 1 or 2 apart in a row or a column.
+
+    References
+    ----------
+    * F. J. Anscombe, The transformation of Poisson, binomial and negative-binomial data, Biometrika 35 (1948) 246-254.
+
+    Examples
+    --------
+    >>> found = statistics(np.array([[[0, 2.5], [4, 0]]], np.float32))[0]
+    >>> float(found["sum"]), int(found["nonzero"]), float(found["non_integer"])
+    (6.5, 2, 0.25)
+    """
+    return _native.statistics(frames, threads, device)
+
+
+def conserve(
+    frames: Floats,
+    target: ArrayLike,
+    *,
+    mean: bool = False,
+    out: Floats | None = None,
+    threads: int = 1,
+    device: Device = "cpu",
+) -> tuple[Floats, NDArray[np.float64]]:
+    """Set negative pixels to 0 and scale each frame so that its sum, or mean, is the target.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, rows, columns), float32
+        Finite values.
+    target : float or ndarray, shape (n,)
+        Sum, or mean, that every frame should have; not negative.
+    mean : bool
+        Whether targets are means over all pixels.
+    out : ndarray, shape (n, rows, columns), float32, optional
+        Memory for the result; may be `frames` itself.
+    threads : int
+        Most threads to use.
+    device : {"cpu", "cuda"}
+        Where to compute.
+
+    Returns
+    -------
+    frames : ndarray, shape (n, rows, columns), float32
+        Scaled frames; their sums meet the target to the precision of a float32 factor, 6e-8.
+    before : ndarray, shape (n,), float64
+        Sum, or mean, of each frame as it came in.
+
+    Raises
+    ------
+    InputError
+        If a pixel is not finite, a target is negative, or a frame without a positive pixel should get counts.
+
+    Examples
+    --------
+    >>> conserve(np.array([[[-1, 1, 3]]], np.float32), 8.0)
+    (array([[[0., 2., 6.]]], dtype=float32), array([3.]))
+    """
+    return _native.conserve(frames, target, mean, out, threads, device)

@@ -27,6 +27,38 @@ PHOTOPEAK_BODY std::int64_t reflected(std::int64_t i, std::int64_t n) {
   return phase < n ? phase : period - phase;
 }
 
+PHOTOPEAK_BODY float normalised(float pixel, float low, float inverse_width) { return (pixel - low) * inverse_width; }
+
+// 0 for a frame without contrast, so that it becomes 0 everywhere.
+PHOTOPEAK_BODY float inverse_width(float low, float high) { return high == low ? 0.0f : 1.0f / (high - low); }
+
+PHOTOPEAK_BODY float not_negative(float pixel) { return pixel > 0.0f ? pixel : 0.0f; }
+
+PHOTOPEAK_BODY float scaled(float pixel, float factor) { return not_negative(pixel) * factor; }
+
+// What is under the root of z = 2 sqrt(x + 3/8); pixels that are not finite count as 0.
+PHOTOPEAK_BODY float anscombe_radicand(float pixel) {
+  return (pixel > 0.0f && pixel <= 3.4028235e38f ? pixel : 0.0f) + 0.375f;
+}
+
+PHOTOPEAK_BODY float blended(float sum, float row_weight, float column_weight, float pixel) {
+  return sum + row_weight * column_weight * pixel;
+}
+
+// 2^23: every float from here on is whole, and every smaller one fits an int32.
+PHOTOPEAK_BODY bool has_fraction(float pixel) {
+  const float size = pixel < 0.0f ? -pixel : pixel, bounded = size < 8388608.0f ? size : 8388608.0f;
+  return static_cast<float>(static_cast<std::int32_t>(bounded)) != bounded;
+}
+
+// --- Order statistics
+// ---------------------------------------------------------------------------------------------------
+
+// Radix selection looks at 11, 11 and 10 bits. Flipped bits are unsigned integers in the order of the floats.
+constexpr int kPrefixShift = 21, kMiddleShift = 10, kBins = 2048;
+
+PHOTOPEAK_BODY std::uint32_t flip_of(std::uint32_t bits) { return bits >> 31 ? 0xffffffffu : 0x80000000u; }
+
 // --- Rounding that keeps the sum ------------------------------------------------------------------------------------
 //
 // Each pixel becomes the whole number below its exact value, or one more. Which ones get one more is settled as in a

@@ -25,6 +25,17 @@ struct RoundingJob {
   StoredRange range;
 };
 
+// Sums before the division by the number of pixels or pairs.
+struct Moments {
+  double sum, z, zz, difference_1, difference_2;
+  float minimum, maximum;
+  std::int64_t nonzero, non_finite, fractions;
+};
+
+struct Sums {
+  double all, positive;
+};
+
 struct Loops {
   const char* name;
   void (*to_float)(const void* stored, Stored type, std::int64_t n, Rescale rescale, float* out);
@@ -32,6 +43,17 @@ struct Loops {
   bool (*round_plain)(const RoundingJob& job, std::int64_t begin, std::int64_t end, StoredFrame out);
   bool (*round_strip)(const RoundingJob& job, std::int64_t row, std::int64_t rows, StripScratch scratch,
                       StoredFrame out, Player* root);
+  void (*normalise)(const float* in, std::int64_t n, float low, float inverse_width, float* out);
+  // out += row_weight * weights * tile
+  void (*blend_row)(const float* tile, const float* weights, float row_weight, std::int64_t n, float* out);
+  // Of rows begin..end-1 of a frame, with their differences to the rows above; scratch holds 3 rows.
+  Moments (*moments)(const float* frame, std::int64_t columns, std::int64_t begin, std::int64_t end, float* scratch);
+  // Copies the bits ^ flip of the floats whose first 11 bits are `prefix`, and returns how many; writes up to 15
+  // beyond.
+  std::int64_t (*collect)(const float* in, std::int64_t n, std::uint32_t prefix, std::uint32_t flip,
+                          std::uint32_t* out);
+  Sums (*sums)(const float* in, std::int64_t n);
+  void (*scale)(const float* in, std::int64_t n, float factor, float* out);
 };
 
 extern const Loops loops_baseline;

@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "frame_loops.hpp"
-#include "frame_stored.hpp"
+#include "frame_quantiles.hpp"
+#include "frame_results.hpp"
 
 namespace photopeak {
 namespace {
@@ -36,10 +37,8 @@ class CpuOperations final : public FrameOperations {
   void to_float(const void* stored, Stored type, Shape shape, const Rescale* rescale, float* out,
                 int threads) const override {
     const Loops& simd = loops();
-    const std::int64_t per_frame = pieces(shape.pixels(), kChunk), bytes = bytes_of(type);
-    parallel_for(shape.frames * per_frame, threads, [&](std::int64_t i) {
-      const std::int64_t frame = i / per_frame, begin = i % per_frame * kChunk;
-      const std::int64_t at = frame * shape.pixels() + begin, n = std::min(kChunk, shape.pixels() - begin);
+    const std::int64_t bytes = bytes_of(type);
+    for_chunks(shape, threads, [&](std::int64_t frame, std::int64_t at, std::int64_t n, std::int64_t) {
       simd.to_float(static_cast<const char*>(stored) + at * bytes, type, n, rescale[frame], out + at);
     });
   }
@@ -80,13 +79,117 @@ class CpuOperations final : public FrameOperations {
     });
   }
 
- private:
-  static void resize_row(const float* in, std::int64_t n, float* out, std::int64_t wanted) {
-    std::memcpy(out, in, static_cast<std::size_t>(std::min(n, wanted)) * sizeof(float));
-    for (std::int64_t column = n; column < wanted; ++column) out[column] = in[reflected(column, n)];
+  void robust_scale(const float* frames, Shape shape, double q, float* low, float* high, int threads) const override {
+    std::vector<char> bad(static_cast<std::size_t>(shape.frames));
+    parallel_for(shape.frames, threads, [&](std::int64_t frame) {
+      thread_local Quantiles quantiles;
+      bad[frame] = !quantiles.load(frames + frame * shape.pixels(), shape.pixels());
+      if (bad[frame]) return;
+      low[frame] = quantiles.at(1.0 - q);
+      high[frame] = quantiles.at(q);
+    });
+    const auto first = std::find(bad.begin(), bad.end(), 1);
+    if (first != bad.end()) report_non_finite(first - bad.begin());
   }
 
-  // Kept for the life of the thread: allocating it anew for each frame costs more than the work at 64 x 64.
+  void normalise(const float* frames, Shape shape, const float* low, const float* high, float* out,
+                 int threads) const override {
+    const Loops& simd = loops();
+    for_chunks(shape, threads, [&](std::int64_t frame, std::int64_t at, std::int64_t n, std::int64_t) {
+      simd.normalise(frames + at, n, low[frame], inverse_width(low[frame], high[frame]), out + at);
+    });
+  }
+
+  void split(const float* frames, Shape shape, const TileGrid& grid, float* tiles, int threads) const override {
+    const std::int64_t per_frame = grid.down * grid.across;
+    parallel_for(shape.frames * per_frame, threads, [&](std::int64_t i) {
+      const std::int64_t down = i % per_frame / grid.across, across = i % grid.across;
+      const float* from =
+          frames + i / per_frame * shape.pixels() + grid.row_start[down] * shape.columns + grid.column_start[across];
+      float* to = tiles + i * grid.tile_rows * grid.tile_columns;
+      for (std::int64_t row = 0; row < grid.tile_rows; ++row)
+        std::memcpy(to + row * grid.tile_columns, from + row * shape.columns, bytes_of_row(grid.tile_columns));
+    });
+  }
+
+  void blend(const float* tiles, const TileGrid& grid, float* out, Shape shape, int threads) const override {
+    const Loops& simd = loops();
+    const std::int64_t tile_pixels = grid.tile_rows * grid.tile_columns;
+    parallel_for(shape.frames * shape.rows, threads, [&](std::int64_t i) {
+      const std::int64_t frame = i / shape.rows, row = i % shape.rows;
+      float* to = out + i * shape.columns;
+      std::memset(to, 0, bytes_of_row(shape.columns));
+      for (std::int64_t down = 0; down < grid.down; ++down) {
+        const std::int64_t inside = row - grid.row_start[down];
+        if (inside < 0 || inside >= grid.tile_rows) continue;
+        for (std::int64_t across = 0; across < grid.across; ++across)
+          simd.blend_row(
+              tiles + ((frame * grid.down + down) * grid.across + across) * tile_pixels + inside * grid.tile_columns,
+              grid.column_weight + across * grid.tile_columns, grid.row_weight[down * grid.tile_rows + inside],
+              grid.tile_columns, to + grid.column_start[across]);
+      }
+    });
+  }
+
+  void statistics(const float* frames, Shape shape, FrameStatistics* out, int threads) const override {
+    const Loops& simd = loops();
+    const std::int64_t bands = pieces(shape.rows, kBandRows);
+    std::vector<Moments> moments(static_cast<std::size_t>(shape.frames * bands));
+    parallel_for(shape.frames * bands, threads, [&](std::int64_t i) {
+      const std::int64_t begin = i % bands * kBandRows, end = std::min(shape.rows, begin + kBandRows);
+      moments[i] =
+          simd.moments(frames + i / bands * shape.pixels(), shape.columns, begin, end, floats_for(3 * shape.columns));
+    });
+    for (std::int64_t frame = 0; frame < shape.frames; ++frame)
+      out[frame] = statistics_of(&moments[frame * bands], bands, shape);
+  }
+
+  void conserve(const float* frames, Shape shape, const double* target, float* out, double* before,
+                int threads) const override {
+    const Loops& simd = loops();
+    const std::int64_t per_frame = pieces(shape.pixels(), kChunk);
+    std::vector<Sums> parts(static_cast<std::size_t>(shape.frames * per_frame)), sums(shape.frames);
+    for_chunks(shape, threads, [&](std::int64_t, std::int64_t at, std::int64_t n, std::int64_t chunk) {
+      parts[chunk] = simd.sums(frames + at, n);
+    });
+    for (std::int64_t i = 0; i < shape.frames * per_frame; ++i) {
+      sums[i / per_frame].all += parts[i].all;
+      sums[i / per_frame].positive += parts[i].positive;
+    }
+    const std::vector<float> factors = factors_of(sums.data(), target, shape.frames);
+    for_chunks(shape, threads, [&](std::int64_t frame, std::int64_t at, std::int64_t n, std::int64_t) {
+      simd.scale(frames + at, n, factors[frame], out + at);
+    });
+    for (std::int64_t i = 0; i < shape.frames; ++i) before[i] = sums[i].all;
+  }
+
+ private:
+  // Calls body(frame, first pixel in the stack, pixels, number of the chunk).
+  template <class Body>
+  static void for_chunks(Shape shape, int threads, Body&& body) {
+    const std::int64_t per_frame = pieces(shape.pixels(), kChunk);
+    parallel_for(shape.frames * per_frame, threads, [&](std::int64_t i) {
+      const std::int64_t frame = i / per_frame, begin = i % per_frame * kChunk;
+      body(frame, frame * shape.pixels() + begin, std::min(kChunk, shape.pixels() - begin), i);
+    });
+  }
+
+  static std::size_t bytes_of_row(std::int64_t columns) { return static_cast<std::size_t>(columns) * sizeof(float); }
+
+  // Scratch is kept for the life of the thread: allocating it for each frame costs more than the work at 64 x 64.
+  static float* floats_for(std::int64_t n) {
+    thread_local std::vector<float> memory;
+    if (memory.size() < static_cast<std::size_t>(n)) memory.resize(static_cast<std::size_t>(n));
+    return memory.data();
+  }
+
+  static void resize_row(const float* in, std::int64_t n, float* out, std::int64_t wanted) {
+    const std::int64_t period = n > 1 ? 2 * (n - 1) : 1, mirrored = std::min(wanted, period);
+    std::memcpy(out, in, static_cast<std::size_t>(std::min(n, wanted)) * sizeof(float));
+    for (std::int64_t column = n; column < mirrored; ++column) out[column] = in[period - column];
+    for (std::int64_t column = std::max(n, period); column < wanted; ++column) out[column] = out[column - period];
+  }
+
   static StripScratch scratch_for(std::int64_t columns) {
     thread_local std::vector<std::int32_t> memory;
     const std::size_t n = static_cast<std::size_t>(kStripRows * columns);

@@ -1,0 +1,113 @@
+// What both devices share outside of the loops: facts about stored types, reduction of statistics, messages.
+#pragma once
+
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "frame_loops.hpp"
+
+namespace photopeak {
+
+inline const char* name_of(Stored type) {
+  constexpr const char* names[] = {"uint8", "int8", "uint16", "int16", "uint32", "int32"};
+  return names[static_cast<int>(type)];
+}
+
+inline std::int64_t bytes_of(Stored type) {
+  constexpr std::int64_t bytes[] = {1, 1, 2, 2, 4, 4};
+  return bytes[static_cast<int>(type)];
+}
+
+inline StoredRange range_of(Stored type) {
+  StoredRange range{};
+  with_type(type, [&](auto zero) {
+    using Limits = std::numeric_limits<decltype(zero)>;
+    const double high = static_cast<double>(Limits::max());
+    range = {static_cast<double>(Limits::min()), high, high * std::numeric_limits<float>::epsilon()};
+  });
+  return range;
+}
+
+constexpr std::int64_t kBandRows = 64;  // rows whose moments are taken in one piece
+
+PHOTOPEAK_BODY void add(Moments& to, const Moments& m) {
+  to = {to.sum + m.sum,
+        to.z + m.z,
+        to.zz + m.zz,
+        to.difference_1 + m.difference_1,
+        to.difference_2 + m.difference_2,
+        m.minimum < to.minimum ? m.minimum : to.minimum,
+        m.maximum > to.maximum ? m.maximum : to.maximum,
+        to.nonzero + m.nonzero,
+        to.non_finite + m.non_finite,
+        to.fractions + m.fractions};
+}
+
+// Adds the bands of a frame from top to bottom, and divides.
+inline FrameStatistics statistics_of(const Moments* bands, std::int64_t count, Shape shape) {
+  Moments m = bands[0];
+  for (std::int64_t band = 1; band < count; ++band) add(m, bands[band]);
+  const double n = static_cast<double>(shape.pixels()), mean = m.z / n, variance = m.zz / n - mean * mean;
+  const bool none = m.non_finite == shape.pixels();
+  const auto mean_square = [&](double sum, std::int64_t lag) {
+    const auto pairs = [lag](std::int64_t along, std::int64_t lines) {
+      return along > lag ? (along - lag) * lines : 0;
+    };
+    const std::int64_t count = pairs(shape.columns, shape.rows) + pairs(shape.rows, shape.columns);
+    return count ? sum / static_cast<double>(count) : 0.0;
+  };
+  return {m.sum,
+          none ? 0.0 : m.minimum,
+          none ? 0.0 : m.maximum,
+          m.nonzero,
+          m.non_finite,
+          static_cast<double>(m.fractions) / n,
+          mean,
+          variance > 0.0 ? variance : 0.0,
+          mean_square(m.difference_1, 1),
+          mean_square(m.difference_2, 2)};
+}
+
+[[noreturn]] inline void report_non_finite(std::int64_t frame) {
+  throw InputError("Frame " + std::to_string(frame) + " has pixels that are not finite; repair them first.");
+}
+
+// What each frame is multiplied by to reach its target.
+inline std::vector<float> factors_of(const Sums* sums, const double* target, std::int64_t frames) {
+  std::vector<float> factors(static_cast<std::size_t>(frames));
+  for (std::int64_t i = 0; i < frames; ++i) {
+    const double positive = sums[i].positive, factor = target[i] == 0.0 ? 0.0 : target[i] / positive;
+    if (!std::isfinite(sums[i].all)) report_non_finite(i);
+    if (!std::isfinite(target[i]) || target[i] < 0.0 || !(factor <= std::numeric_limits<float>::max()))
+      throw InputError("Frame " + std::to_string(i) + ", whose positive pixels sum to " + std::to_string(positive) +
+                       ", cannot be scaled to " + std::to_string(target[i]) + "; check the model and the target.");
+    factors[static_cast<std::size_t>(i)] = static_cast<float>(factor);
+  }
+  return factors;
+}
+
+// Names the first pixel that `type` cannot hold.
+[[noreturn]] inline void report_misfit(const float* frames, Shape shape, const Rescale* rescale, Stored type) {
+  const StoredRange range = range_of(type);
+  const auto text = [](double value) {
+    char buffer[32];
+    std::snprintf(buffer, sizeof buffer, "%.9g", value);
+    return std::string(buffer);
+  };
+  for (std::int64_t i = 0; i < shape.size(); ++i) {
+    const std::int64_t frame = i / shape.pixels(), pixel = i % shape.pixels();
+    const Rescale r = rescale[frame];
+    if (!split_value(frames[i], 1.0 / r.slope, r.intercept, range).misfit) continue;
+    throw InputError("Frame " + std::to_string(frame) + ", row " + std::to_string(pixel / shape.columns) + ", column " +
+                     std::to_string(pixel % shape.columns) + " is " + text(frames[i]) + ", but " + name_of(type) +
+                     " with slope " + text(r.slope) + " and intercept " + text(r.intercept) + " holds " +
+                     text(range.low * r.slope + r.intercept) + " to " + text(range.high * r.slope + r.intercept) +
+                     "; choose a larger slope or repair the frame.");
+  }
+  throw InputError("A frame changed while it was being rounded; do not write to it from another thread.");
+}
+
+}  // namespace photopeak
