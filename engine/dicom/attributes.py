@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from pydicom.datadict import dictionary_description, tag_for_keyword
+from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
@@ -37,12 +37,10 @@ def value(ds: Dataset, keyword: str) -> Any:
     tag = tag_for_keyword(keyword)
     if tag is None or tag not in ds:
         return None
-    raw = ds.get_item(tag)
-    if isinstance(raw, RawDataElement) and isinstance(raw.value, bytes) and raw.VR != "SQ":
-        _check_length(keyword, raw.value)
     try:
+        _check_size(keyword, ds.get_item(tag))
         found = ds[tag].value
-    except RecursionError:
+    except (InputError, RecursionError):
         raise
     except Exception as error:
         raise InputError(f"{tag_name(keyword)} cannot be decoded; correct the header.") from error
@@ -110,13 +108,6 @@ def integers(ds: Dataset, keyword: str) -> tuple[int, ...]:
 
 def items(ds: Dataset, keyword: str) -> Sequence[Dataset]:
     """Return the items of a sequence, empty when it is absent."""
-    tag = tag_for_keyword(keyword)
-    raw = ds.get_item(tag) if tag is not None and tag in ds else None
-    if raw is None:
-        return ()
-    encoded = raw.value if isinstance(raw, RawDataElement) and isinstance(raw.value, bytes) else b""
-    if max(map(encoded.count, _ITEM_TAGS)) > _MOST_ITEMS:
-        raise InputError(f"{tag_name(keyword)} has over {_MOST_ITEMS} items; the file is hostile.")
     found = value(ds, keyword)
     if found is None:
         return ()
@@ -159,6 +150,12 @@ def is_lossy(instance: Instance) -> bool:
     return text(instance.header, "LossyImageCompression") == "01"
 
 
-def _check_length(keyword: str, raw: bytes) -> None:
-    if len(raw) > _LONGEST_VALUE:
-        raise InputError(f"{tag_name(keyword)} is {len(raw)} bytes long; the file is damaged or hostile.")
+def _check_size(keyword: str, raw: object) -> None:
+    """Refuse an element that would take far more memory decoded than encoded; sequences are counted by their items."""
+    if not isinstance(raw, RawDataElement) or not isinstance(raw.value, bytes):
+        return
+    sequence = dictionary_VR(keyword) == "SQ"
+    if sequence and max(map(raw.value.count, _ITEM_TAGS)) > _MOST_ITEMS:
+        raise InputError(f"{tag_name(keyword)} has over {_MOST_ITEMS} items; the file is hostile.")
+    if not sequence and len(raw.value) > _LONGEST_VALUE:
+        raise InputError(f"{tag_name(keyword)} is {len(raw.value)} bytes long; the file is damaged or hostile.")

@@ -19,6 +19,17 @@ _VIEWS = (
     "anterior",
     "posterior",
 )
+_SHORT = {
+    "ant": "anterior",
+    "post": "posterior",
+    "lat": "lateral",
+    "lt": "left",
+    "rt": "right",
+    "lao": _VIEWS[0],
+    "rao": _VIEWS[1],
+    "lpo": _VIEWS[2],
+    "rpo": _VIEWS[3],
+}
 
 
 def pixel_spacing(ds: Dataset) -> tuple[float, float] | None:
@@ -73,14 +84,11 @@ def view_of_text(words: str) -> str:
     spelled = words.lower().replace("-", " ").replace("_", " ")
     if "antero" in spelled or "postero" in spelled:  # the way of an X-ray beam, not a side
         return ""
-    parts = spelled.split()
-    short = {"ant": "anterior", "post": "posterior", "lat": "lateral", "lt": "left", "rt": "right"}
-    spelled = " ".join(short.get(part, part) for part in parts)
-    spelled = {"lao": _VIEWS[0], "rao": _VIEWS[1], "lpo": _VIEWS[2], "rpo": _VIEWS[3]}.get(spelled, spelled)
-    found = [view for view in _VIEWS if view in spelled]
-    if "anterior" in spelled and "posterior" in spelled:
+    parts = {_SHORT.get(part, part) for part in spelled.split()}
+    parts = {word for part in parts for word in part.split()}
+    if {"anterior", "posterior"} <= parts:
         return ""
-    return found[0] if found else ""
+    return next((view for view in _VIEWS if set(view.split()) <= parts), "")
 
 
 def _patient_orientation(ds: Dataset) -> NDArray[np.float64] | None:

@@ -68,7 +68,12 @@ def _in_order(stack: list[ImageFile]) -> list[ImageFile]:
     Without Image Position the Instance Number decides: it is the only element of the general image module that is meant
     to order images, and projections (CR, XA) have no other.
     """
-    return sorted(stack, key=lambda image: (_depth(image) or 0.0, *_time(image), *_rank(image)))
+    return sorted(stack, key=_order)
+
+
+def _order(image: ImageFile) -> tuple[Any, ...]:
+    with input_errors(image.path):
+        return (_depth(image) or 0.0, *_time(image), *_rank(image))
 
 
 def _depth(image: ImageFile) -> float | None:
