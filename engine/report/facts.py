@@ -148,22 +148,19 @@ def plain_warnings(result: Result) -> list[str]:
     return [_without(sentence, [*paths, *sorted(names, key=len, reverse=True)]) for sentence in sentences]
 
 
-def reading(found: Residual, *, denoise: bool) -> str:
+def reading(found: Residual) -> str:
     """Return what the residual says, in plain words."""
-    if not denoise:
+    if found.std < 0.3:
+        return "On the matrix of the input next to nothing was changed: counts were only shared out."
+    if found.neighbour > 0.2:
         return (
-            "This model may also remove noise. A residual near 0 means that the counts of each input pixel were only "
-            "shared out; a spread up to 1 with no pattern is noise that was removed."
-        )
-    if abs(found.neighbour) > 0.2:
-        return (
-            f"Neighbouring residuals correlate ({number(found.neighbour, 2)}), which white Poisson noise does not: either the "
-            "input was filtered or resampled before, or structure was changed. Look for a pattern in the residual map."
+            f"Neighbouring residuals correlate ({number(found.neighbour, 2)}), which those of Poisson noise do not: either "
+            "the input had been filtered or resampled, or structure was changed. Look for a pattern in the residual map."
         )
     if found.std > 1.1:
-        return "More was removed than Poisson noise explains. Look at the residual map for the places where structure changed."
+        return "More changed than Poisson noise explains: look in the residual map for places where structure changed."
     if found.std < 0.9:
-        return "Less was removed than all Poisson noise: some is left, or the input was filtered before."
+        return "Less was removed than all Poisson noise: some is left, or the input had been filtered."
     return "The change is of the size and shape of Poisson noise alone."
 
 

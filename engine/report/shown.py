@@ -100,7 +100,7 @@ def show(result: Result, index: int, planes: Planes) -> Shown:
         hottest=(int(row), int(column)),
         values=_spectra(before, after * np.float32(ratio), whole=units is Units.COUNTS),
         residual=found,
-        reading=facts.reading(found, denoise=result.bundle.manifest.task == "denoise") if found else "",
+        reading=facts.reading(found) if found else "",
     )
 
 

@@ -24,7 +24,9 @@ def _bundle(name: str, scale: int, units: Units, title: str) -> Bundle:
         licence="Apache-2.0",
         modalities=("NM", "PT", "CT"),
         input=Input(name="counts", units=units),
-        output=Output(name="image", scale=scale, conserve="sum" if units is Units.COUNTS else "mean"),
+        output=Output.model_validate(
+            {"name": "image", "scale": scale, "conserve": "sum" if units is Units.COUNTS else "mean"}
+        ),
         training=Training(
             recipe=name,
             date="2026-01-31",
@@ -39,7 +41,7 @@ def _bundle(name: str, scale: int, units: Units, title: str) -> Bundle:
     return Bundle(Path("zoo") / name, manifest, "0123456789abcdef" * 4, {})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_result() -> MakeResult:
     """Return a function that makes a result from an input and the pixels that a model would give."""
 
@@ -54,10 +56,9 @@ def make_result() -> MakeResult:
         scale = pixels.shape[1] // source.matrix.rows
         spacing = source.pixel_spacing_mm and tuple(step / scale for step in source.pixel_spacing_mm)
         counts = source.units is Units.COUNTS
-        totals = [
-            np.sum(p, (1, 2), np.float64) if counts else np.mean(p, (1, 2), np.float64) for p in (source.pixels, pixels)
-        ]
-        kept = Conservation("sum" if counts else "mean", totals[0], totals[1] * 1.002, totals[1])
+        reduce = np.sum if counts else np.mean
+        before, after = (np.atleast_1d(reduce(p, axis=(1, 2), dtype=np.float64)) for p in (source.pixels, pixels))
+        kept = Conservation("sum" if counts else "mean", before, after * 1.002, after)
         name = "scint-denoise" if scale == 1 else f"scint-sr-x{scale}"
         return Result(
             source.with_pixels(np.ascontiguousarray(pixels, np.float32), spacing),
@@ -73,7 +74,7 @@ def make_result() -> MakeResult:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def phantom() -> Frames:
     """Return two views of a blob on a background, with Poisson noise: 96x64 counts at 4.8 mm."""
     y, x = np.mgrid[:96, :64]
@@ -82,15 +83,15 @@ def phantom() -> Frames:
     return Frames.from_array(noisy, units=Units.COUNTS, modality="NM", pixel_spacing_mm=(4.8, 4.8), source="blob.npy")
 
 
-@pytest.fixture
-def results(make_result: MakeResult, phantom: Frames) -> list[Result]:
+@pytest.fixture(scope="session")
+def smooth(phantom: Frames) -> NDArray[np.float32]:
+    """Return the phantom's 3x3 mean with wrapped edges, which keeps the sum."""
+    shifts = [np.roll(phantom.pixels, (dy, dx), (1, 2)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    return np.mean(shifts, 0, dtype=np.float32)
+
+
+@pytest.fixture(scope="session")
+def results(make_result: MakeResult, phantom: Frames, smooth: NDArray[np.float32]) -> list[Result]:
     """Return the phantom smoothed, and spread over four times as many pixels."""
-    smooth = _smooth(phantom.pixels)
     doubled = np.repeat(np.repeat(smooth, 2, 1), 2, 2) / 4
     return [make_result(phantom, smooth), make_result(phantom, doubled, title="Twice as many rows and columns")]
-
-
-def _smooth(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a 3x3 mean with wrapped edges, which keeps the sum."""
-    shifts = [np.roll(pixels, (dy, dx), (1, 2)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    return np.mean(shifts, 0, dtype=np.float32)

@@ -114,14 +114,25 @@ def test_residual_of_exactly_removed_poisson_noise_is_standard(level):
     assert found.mean == pytest.approx(0, abs=0.015)
     assert found.std == pytest.approx(1, abs=0.015)
     assert found.neighbour == pytest.approx(0, abs=0.015)
-    assert reading(found, denoise=True) == "The change is of the size and shape of Poisson noise alone."
+    assert reading(found) == "The change is of the size and shape of Poisson noise alone."
 
 
 def test_residual_of_a_mean_filter_has_its_closed_form():
     # A pixel keeps 1/9 of its own noise and takes 1/9 of eight others: Var = (8/9)^2 + 8/81 = 72/81.
     noisy = np.random.default_rng(2).poisson(np.full((400, 400), 100.0)).astype(float)
     smooth = np.mean([np.roll(noisy, (a, b), (0, 1)) for a in (-1, 0, 1) for b in (-1, 0, 1)], 0)
-    assert residual(noisy, smooth).std == pytest.approx(np.sqrt(72 / 81), abs=0.01)
+    found = residual(noisy, smooth)
+    assert found.std == pytest.approx(np.sqrt(72 / 81), abs=0.01)
+    assert "noise alone" in reading(found)
+
+
+def test_residual_of_a_weak_filter_says_that_noise_is_left():
+    # Half of its own noise and an eighth of four others: Var = (1/2)^2 + 4/64 = 5/16.
+    noisy = np.random.default_rng(2).poisson(np.full((400, 400), 100.0)).astype(float)
+    ring = np.mean([np.roll(noisy, step, axis) for step in (-1, 1) for axis in (0, 1)], 0)
+    found = residual(noisy, noisy / 2 + ring / 2)
+    assert found.std == pytest.approx(np.sqrt(5 / 16), abs=0.01)
+    assert "some is left" in reading(found)
 
 
 def test_residual_shows_that_structure_was_removed():
@@ -131,7 +142,7 @@ def test_residual_shows_that_structure_was_removed():
     found = residual(np.random.default_rng(4).poisson(true).astype(float), flat)
     assert found.std > 1.5
     assert found.neighbour > 0.5
-    assert "correlate" in reading(found, denoise=True)
+    assert "correlate" in reading(found)
 
 
 def test_residual_needs_counts():
@@ -142,6 +153,7 @@ def test_residual_of_no_change_is_zero():
     image = np.full((20, 20), 9.0)
     found = residual(image, image)
     assert (found.mean, found.std, found.neighbour, found.tail) == (0, 0, 0, 0)
+    assert "only shared out" in reading(found)
 
 
 def test_residual_histogram_is_a_density_that_agrees_with_the_normal_one():
