@@ -13,7 +13,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # pip builds against the tools in .venv, so that they are pinned too and a rebuild compiles only what changed.
 BUILD_TOOLS := scikit-build-core pybind11 cmake ninja
 CXX_SOURCES := $(shell find engine kernels -path '*/native/*' -name '*.[ch]*')
-BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt engine/root.py.in $(wildcard */native/CMakeLists.txt) $(CXX_SOURCES)
+CMAKE_LISTS := CMakeLists.txt $(shell find engine kernels -path '*/native/*' -name CMakeLists.txt)
+BUILD_INPUTS := pyproject.toml constraints.txt engine/root.py.in $(CMAKE_LISTS) $(CXX_SOURCES)
 
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH
 .DELETE_ON_ERROR:
