@@ -1,0 +1,430 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from photopeak.engine import frame_operations as fo
+from photopeak.engine.errors import DeviceError, InputError, UsageError
+from photopeak.engine.matrix import MatrixSize
+from photopeak.engine.tiling import Tiling
+
+SHAPES = [(1, 1, 1), (2, 1, 9), (3, 17, 1), (2, 64, 64), (1, 65, 39), (2, 130, 70)]
+INTEGERS = [np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32]
+ROUNDED = [np.uint8, np.int8, np.uint16, np.int16, np.int32]
+
+stacks = hnp.arrays(
+    np.float32, hnp.array_shapes(min_dims=3, max_dims=3, max_side=40), elements=st.floats(0, 200, width=32)
+)
+
+
+@pytest.fixture
+def counts():
+    """Scintigraphy-like: most pixels faint, a few hot, fractions everywhere, shape (2, 130, 70)."""
+    return np.random.default_rng(1).gamma(0.5, 4, (2, 130, 70)).astype(np.float32)
+
+
+# --- to_float ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_to_float_equals_float64_arithmetic_rounded_once(dtype, shape):
+    info = np.iinfo(dtype)
+    stored = np.random.default_rng(0).integers(info.min, info.max, shape, dtype, endpoint=True)
+    slope, intercept = 0.123456789, -7.25
+    expected = (stored.astype(np.float64) * slope + intercept).astype(np.float32)
+    np.testing.assert_array_equal(fo.to_float(stored, slope, intercept), expected)
+    np.testing.assert_array_equal(fo.to_float(stored), stored.astype(np.float32))
+
+
+def test_to_float_takes_a_slope_for_each_frame():
+    stored = np.full((3, 4, 5), 2, np.int16)
+    found = fo.to_float(stored, np.array([1.0, 2.0, 3.0]), np.array([0, 1, -6]))
+    np.testing.assert_array_equal(found[:, 0, 0], [2, 5, 0])
+
+
+# --- to_stored ---------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(stacks, st.floats(1e-2, 10), st.floats(-50, 0), st.integers(1, 4))
+def test_to_stored_keeps_sums_and_stays_within_one_unit(frames, slope, intercept, threads):
+    stored = fo.to_stored(frames, slope, intercept, np.int32, threads=threads)
+    error = stored - (frames.astype(np.float64) - intercept) / slope
+    assert np.abs(error).max() < 1 + 1e-9
+    pixels = frames[0].size
+    assert np.abs(error.sum(axis=(1, 2))).max() <= 0.5 + 1e-9 * pixels
+
+
+@settings(deadline=None)
+@given(stacks)
+def test_to_stored_keeps_every_aligned_block_within_one_unit(frames):
+    error = fo.to_stored(frames).astype(np.float64) - frames
+    rows, columns = frames.shape[1:]
+    for size in (2, 4, 8):
+        padded = np.pad(error, ((0, 0), (0, -rows % size), (0, -columns % size)))
+        blocks = padded.reshape(len(frames), padded.shape[1] // size, size, padded.shape[2] // size, size)
+        assert np.abs(blocks.sum(axis=(2, 4))).max() <= 1 + 1e-6
+
+
+def test_to_stored_leaves_whole_values_and_zeros_alone(counts):
+    whole = np.random.default_rng(0).poisson(3, (2, 77, 33)).astype(np.float32)
+    np.testing.assert_array_equal(fo.to_stored(whole), whole)
+    counts[counts < 1] = 0
+    assert not fo.to_stored(counts)[counts == 0].any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16])
+def test_stored_values_survive_to_float_and_back(dtype):
+    info = np.iinfo(dtype)
+    stored = np.random.default_rng(0).integers(info.min, info.max, (2, 128, 128), dtype, endpoint=True)
+    slope, intercept = 0.0371829, 11.5
+    physical = fo.to_float(stored, slope, intercept)
+    np.testing.assert_array_equal(fo.to_stored(physical, slope, intercept, dtype, keep_sum=False), stored)
+
+
+def test_to_stored_rounds_nearly_as_gently_as_to_the_nearest(counts):
+    kept = np.square(fo.to_stored(counts) - counts).mean()
+    nearest = np.square(fo.to_stored(counts, keep_sum=False) - counts).mean()
+    assert kept < 2.2 * nearest
+
+
+def test_to_stored_without_keeping_the_sum_rounds_halves_up():
+    frames = np.array([[[-1.5, -0.5, 0.25, 0.5, 2.75]]], np.float32)
+    found = fo.to_stored(frames, dtype=np.int16, keep_sum=False)
+    np.testing.assert_array_equal(found, [[[-1, 0, 0, 1, 3]]])
+
+
+@pytest.mark.parametrize("dtype", ROUNDED)
+@pytest.mark.parametrize("keep_sum", [True, False])
+def test_to_stored_reaches_the_limits_and_refuses_what_is_beyond(dtype, keep_sum):
+    info = np.iinfo(dtype)
+    limits = np.array([[[info.min, info.max]]], np.float32)
+    np.testing.assert_array_equal(fo.to_stored(limits, dtype=dtype, keep_sum=keep_sum), [[[info.min, info.max]]])
+    for beyond in (np.nextafter(limits[0, 0, 1], np.inf) * 1.01, limits[0, 0, 0] * 1.01 - 1, np.nan, np.inf, -np.inf):
+        frames = np.zeros((2, 3, 5), np.float32)
+        frames[1, 2, 3] = beyond
+        with pytest.raises(InputError, match="Frame 1, row 2, column 3 is "):
+            fo.to_stored(frames, dtype=dtype, keep_sum=keep_sum)
+
+
+# --- Padding and cropping ------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(stacks, st.integers(1, 97))
+def test_pad_reflect_equals_numpy_and_crop_undoes_it(frames, multiple):
+    _, rows, columns = frames.shape
+    expected = np.pad(frames, ((0, 0), (0, -rows % multiple), (0, -columns % multiple)), mode="reflect")
+    padded = fo.pad_reflect(frames, multiple)
+    np.testing.assert_array_equal(padded, expected)
+    np.testing.assert_array_equal(fo.crop(padded, rows, columns), frames)
+
+
+# --- Intensity ---------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(
+    hnp.arrays(
+        np.float32,
+        hnp.array_shapes(min_dims=3, max_dims=3, max_side=30),
+        elements=st.floats(-1e6, 1e6, width=32) | st.sampled_from([0.0, -0.0, 1.0, 2.0]),
+    ),
+    st.floats(0.5, 1),
+)
+def test_robust_scale_equals_numpy_quantiles(frames, quantile):
+    low, high = fo.robust_scale(frames, quantile)
+    for found, q in ((low, 1 - quantile), (high, quantile)):
+        exact = np.quantile(frames.astype(np.float64), q, axis=(1, 2))
+        np.testing.assert_allclose(found, exact, rtol=3e-7, atol=1e-6 * np.abs(frames).max())
+
+
+def test_robust_scale_finds_single_order_statistics():
+    values = np.random.default_rng(0).normal(size=1001).astype(np.float32)
+    frame = values.reshape(1, 7, 143)
+    for q in (0.5, 0.75, 0.995, 1.0):
+        low, high = fo.robust_scale(frame, q)
+        ordered = np.sort(values)
+        np.testing.assert_allclose(
+            [low[0], high[0]], [np.interp(p * 1000, np.arange(1001), ordered) for p in (1 - q, q)], rtol=1e-5
+        )
+
+
+def test_normalise_maps_limits_to_0_and_1(counts):
+    low, high = fo.robust_scale(counts)
+    expected = (counts - low[:, None, None]) / (high - low)[:, None, None]
+    np.testing.assert_allclose(fo.normalise(counts, low, high), expected, rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(fo.normalise(np.full((1, 2, 2), 3, np.float32), 3.0, 3.0), 0)
+
+
+def reference_statistics(frame):
+    x = frame.astype(np.float64)
+    finite = np.where(np.isfinite(x), x, 0)
+    z = 2 * np.sqrt(np.maximum(finite, 0) + 0.375)
+
+    def mean_square(lag):
+        pairs = np.concatenate([(z[:, lag:] - z[:, :-lag]).ravel(), (z[lag:] - z[:-lag]).ravel()])
+        return np.square(pairs).mean() if pairs.size else 0.0
+
+    kept = x[np.isfinite(x)]
+    return {
+        "sum": finite.sum(),
+        "minimum": kept.min(initial=np.inf) if kept.size else 0,
+        "maximum": kept.max(initial=-np.inf) if kept.size else 0,
+        "nonzero": np.count_nonzero(finite),
+        "non_finite": x.size - kept.size,
+        "non_integer": (finite != np.rint(finite)).mean(),
+        "anscombe_mean": z.mean(),
+        "anscombe_variance": z.var(),
+        "difference_1": mean_square(1),
+        "difference_2": mean_square(2),
+    }
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_statistics_equal_their_definitions(shape):
+    rng = np.random.default_rng(2)
+    frames = rng.normal(3, 3, shape).astype(np.float32)
+    frames[rng.random(shape) < 0.5] = 2
+    frames[rng.random(shape) < 0.02] = np.nan
+    frames.flat[-1] = np.inf
+    for found, frame in zip(fo.statistics(frames), frames, strict=True):
+        for name, value in reference_statistics(frame).items():
+            assert found[name] == pytest.approx(value, rel=1e-6, abs=1e-9), name
+
+
+def test_statistics_of_poisson_counts_have_unit_variance():
+    frame = np.random.default_rng(0).poisson(20, (1, 256, 256)).astype(np.float32)
+    found = fo.statistics(frame)[0]
+    assert found["anscombe_variance"] == pytest.approx(1, abs=0.03)
+    assert found["difference_1"] == pytest.approx(2, abs=0.05)
+    assert found["difference_2"] == pytest.approx(2, abs=0.05)
+
+
+def test_statistics_of_a_constant_frame_have_no_variance():
+    found = fo.statistics(np.full((1, 100, 100), 12345.678, np.float32))[0]
+    assert found["anscombe_variance"] < 1e-9
+    assert found["difference_1"] == found["difference_2"] == 0
+
+
+@settings(deadline=None)
+@given(stacks, st.just(0.0) | st.floats(1e-3, 1e6))
+def test_conserve_meets_the_target_and_is_never_negative(frames, target):
+    frames = frames - np.float32(20)
+    if not (frames > 1e-3).any(axis=(1, 2)).all():
+        target = 0.0
+    sums = frames.sum(axis=(1, 2), dtype=np.float64)
+    found, before = fo.conserve(frames, target)
+    assert (found >= 0).all()
+    np.testing.assert_allclose(before, sums, rtol=1e-12, atol=1e-9)
+    np.testing.assert_allclose(found.sum(axis=(1, 2), dtype=np.float64), target, rtol=2e-7)
+
+
+def test_conserve_keeps_means_and_works_in_place(counts):
+    expected = counts * (2.5 / counts.mean(axis=(1, 2), dtype=np.float64))[:, None, None]
+    mean = counts.mean(axis=(1, 2), dtype=np.float64)
+    found, before = fo.conserve(counts, 2.5, mean=True, out=counts)
+    assert found is counts
+    np.testing.assert_allclose(before, mean, rtol=1e-12)
+    np.testing.assert_allclose(found, expected, rtol=3e-7)
+
+
+# --- Threads, outputs, instruction sets --------------------------------------------------------------------------------
+
+PLAN = Tiling(MatrixSize(130, 70), MatrixSize(48, 48), 12)
+OPERATIONS = {
+    "to_float": lambda f, **k: fo.to_float((f * 9).astype(np.uint16), 0.3, -1.0, **k),
+    "to_stored": lambda f, **k: fo.to_stored(f, 0.3, -1.0, **k),
+    "to_stored_plain": lambda f, **k: fo.to_stored(f, 0.3, keep_sum=False, **k),
+    "pad_reflect": lambda f, **k: fo.pad_reflect(f, 48, **k),
+    "crop": lambda f, **k: fo.crop(f, 50, 50, **k),
+    "robust_scale": lambda f, **k: np.stack(fo.robust_scale(f, **k)),
+    "normalise": lambda f, **k: fo.normalise(f, 0.5, 7.0, **k),
+    "split": PLAN.split,
+    "blend": lambda f, **k: PLAN.blend(PLAN.split(f), **k),
+    "statistics": fo.statistics,
+    "conserve": lambda f, **k: fo.conserve(f, 1000.0, **k)[0],
+}
+NO_OUTPUT = {"robust_scale", "statistics"}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_results_do_not_depend_on_threads_or_batches(name, counts):
+    alone = OPERATIONS[name](counts)
+    for threads in (2, 3, 7):
+        np.testing.assert_array_equal(OPERATIONS[name](counts, threads=threads), alone)
+    frame = OPERATIONS[name](counts[1:])
+    whole = alone[..., 1:] if name == "robust_scale" else alone[len(alone) // 2 :]
+    np.testing.assert_array_equal(frame, whole)
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - NO_OUTPUT))
+def test_results_go_into_the_memory_given(name, counts):
+    fresh = OPERATIONS[name](counts)
+    out = np.empty_like(fresh)
+    assert OPERATIONS[name](counts, out=out) is out
+    np.testing.assert_array_equal(out, fresh)
+
+
+@pytest.mark.parametrize("simd", ["baseline", "avx2"])
+def test_every_instruction_set_gives_the_same_bits(simd, counts, tmp_path):
+    np.save(tmp_path / "counts.npy", counts)
+    code = (
+        "import numpy as np, hashlib; from photopeak.engine import frame_operations as fo;"
+        f"x = np.load({str(tmp_path / 'counts.npy')!r});"
+        "r = [fo.to_float((x * 9).astype('u2'), .3, -1), fo.to_stored(x, .3, -1), fo.robust_scale(x)[1],"
+        "fo.normalise(x, .5, 7), fo.statistics(x), fo.conserve(x, 1000.)[0]];"
+        "print(fo.build().simd, hashlib.sha256(b''.join(a.tobytes() for a in r)).hexdigest())"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, **extra}, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for extra in ({}, {"PHOTOPEAK_SIMD": simd})
+    ]
+    assert runs[1][0] in (simd, "baseline")
+    assert runs[0][1] == runs[1][1]
+
+
+# --- Bad input ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - {"to_float", "blend"}))
+def test_operations_refuse_other_arrays(name, counts):
+    for bad in (counts.astype(np.float64), counts[0], counts[:, ::2], counts.astype(">f4"), counts[:0]):
+        with pytest.raises(InputError, match="give"):
+            OPERATIONS[name](bad)
+    with pytest.raises(UsageError, match="threads is 0"):
+        OPERATIONS[name](counts, threads=0)
+    with pytest.raises(UsageError, match="'tpu' is no device"):
+        OPERATIONS[name](counts, device="tpu")
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - NO_OUTPUT))
+def test_operations_refuse_unfit_outputs(name, counts):
+    fresh = OPERATIONS[name](counts)
+    frozen = np.empty_like(fresh)
+    frozen.flags.writeable = False
+    for out in (
+        fresh[:1],
+        fresh.astype(np.float64),
+        np.empty((*fresh.shape[:2], 2 * fresh.shape[2]), fresh.dtype)[..., ::2],
+        frozen,
+    ):
+        with pytest.raises(InputError, match="give a writable"):
+            OPERATIONS[name](counts, out=out)
+
+
+def test_operations_refuse_an_output_that_overlaps(counts):
+    frames = np.zeros((3, 16, 16), np.float32)
+    for call in (
+        lambda: fo.crop(frames[:2], 16, 16, out=frames[1:]),
+        lambda: fo.pad_reflect(frames[:2], 4, out=frames[1:]),
+        lambda: fo.normalise(frames[:2], 0.0, 1.0, out=frames[1:]),
+        lambda: fo.conserve(frames[:2], 0.0, out=frames[1:]),
+    ):
+        with pytest.raises(UsageError, match="shares memory"):
+            call()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, ">u2", bool])
+def test_conversions_refuse_other_stored_types(dtype):
+    with pytest.raises(InputError, match="Stored values cannot be"):
+        fo.to_float(np.zeros((1, 2, 2), dtype))
+    with pytest.raises(InputError, match="Stored values cannot be"):
+        fo.to_stored(np.zeros((1, 2, 2), np.float32), dtype=dtype)
+
+
+@pytest.mark.parametrize("slope", [0.0, -1.0, np.nan, np.inf])
+def test_conversions_refuse_slopes_that_cannot_be_undone(slope):
+    with pytest.raises(InputError, match="slope must be positive"):
+        fo.to_stored(np.zeros((1, 2, 2), np.float32), slope)
+
+
+def test_per_frame_values_must_match_the_frames(counts):
+    for call in (
+        lambda: fo.to_stored(counts, [1.0, 1.0, 1.0]),
+        lambda: fo.normalise(counts, 0.0, [1.0, 2.0, 3.0]),
+        lambda: fo.conserve(counts, [[1.0, 2.0]]),
+    ):
+        with pytest.raises(InputError, match="one for each of the 2 frames"):
+            call()
+
+
+def test_intensity_refuses_what_has_no_answer(counts):
+    broken = counts.copy()
+    broken[1, 5, 5] = np.nan
+    with pytest.raises(InputError, match="Frame 1 has pixels that are not finite"):
+        fo.robust_scale(broken)
+    with pytest.raises(InputError, match="Frame 1 has pixels that are not finite"):
+        fo.conserve(broken, 1.0)
+    with pytest.raises(InputError, match="cannot be scaled"):
+        fo.conserve(np.zeros((1, 4, 4), np.float32), 5.0)
+    with pytest.raises(InputError, match="cannot be scaled"):
+        fo.conserve(counts, -1.0)
+    with pytest.raises(InputError, match="the low one first"):
+        fo.normalise(counts, 2.0, 1.0)
+    with pytest.raises(UsageError, match="quantile"):
+        fo.robust_scale(counts, 0.3)
+
+
+def test_shapes_refuse_what_does_not_fit(counts):
+    with pytest.raises(UsageError, match="multiple is 0"):
+        fo.pad_reflect(counts, 0)
+    with pytest.raises(InputError, match="Cannot crop"):
+        fo.crop(counts, 131, 70)
+
+
+# --- CUDA --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cuda():
+    if problem := fo.cuda_problem():
+        pytest.skip(problem)
+    return "cuda"
+
+
+def test_cuda_reports_why_it_cannot_run(counts):
+    problem = fo.cuda_problem()
+    if not problem:
+        pytest.skip("a CUDA device is here")
+    with pytest.raises(DeviceError) as raised:
+        fo.crop(counts, 2, 2, device="cuda")
+    assert str(raised.value) == problem
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - {"statistics", "conserve"}))
+def test_cuda_gives_the_bits_of_the_cpu(name, counts, cuda):
+    np.testing.assert_array_equal(OPERATIONS[name](counts, device=cuda), OPERATIONS[name](counts))
+
+
+@pytest.mark.gpu
+def test_cuda_sums_agree_with_the_cpu(counts, cuda):
+    on_cpu, on_gpu = fo.statistics(counts), fo.statistics(counts, device=cuda)
+    for name in on_cpu.dtype.names or ():
+        np.testing.assert_allclose(on_gpu[name], on_cpu[name], rtol=1e-10)
+    np.testing.assert_allclose(fo.conserve(counts, 1e3, device=cuda)[0], fo.conserve(counts, 1e3)[0], rtol=2e-7)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", SHAPES)
+def test_cuda_rounds_like_the_cpu_for_every_shape(shape, cuda):
+    frames = np.random.default_rng(0).gamma(1, 3, shape).astype(np.float32)
+    np.testing.assert_array_equal(fo.to_stored(frames, 0.7, device=cuda), fo.to_stored(frames, 0.7))
+
+
+@pytest.mark.gpu
+def test_cuda_refuses_what_the_cpu_refuses(counts, cuda):
+    counts[1, 2, 3] = np.nan
+    with pytest.raises(InputError, match="Frame 1, row 2, column 3"):
+        fo.to_stored(counts, device=cuda)
+    with pytest.raises(InputError, match="Frame 1 has pixels"):
+        fo.robust_scale(counts, device=cuda)
