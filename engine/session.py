@@ -20,6 +20,7 @@ from .matrix import MatrixSize
 from .plan import Plan, Request, choose
 from .providers import Lane, Runnable
 from .result import Result
+from .tiling import Tiling
 from .zoo import load_bundle
 
 __all__ = ["Progress", "Session", "load"]
@@ -171,7 +172,7 @@ class Session:
     def _admit(self, source: Frames, stats: NDArray[np.void]) -> tuple[str, ...]:
         """Refuse what the model cannot take; return warnings about the rest."""
         manifest = self.bundle.manifest
-        if source.units != manifest.input.units:
+        if source.units not in (manifest.input.units, Units.NONE):
             raise InputError(
                 f"{source.source}: pixel values are in {source.units}, {self.bundle.name} takes "
                 f"{manifest.input.units}; choose a model for these units ('photopeak models')."
@@ -180,7 +181,9 @@ class Session:
             frame = int(np.flatnonzero(stats["non_finite"])[0]) + 1
             raise InputError(f"{source.source}: frame {frame} holds NaN or infinite values; mend them first.")
         warnings = list(source.notes)
-        if source.modality not in manifest.modalities:
+        if source.units is Units.NONE:
+            warnings.append(f"The file does not say its units; values were taken as {manifest.input.units}.")
+        if source.modality not in (*manifest.modalities, "OT"):
             known = ", ".join(manifest.modalities)
             warnings.append(f"The image is {source.modality}; {self.bundle.name} was trained on {known}.")
         if manifest.input.units is Units.COUNTS and stats["minimum"].min() < 0:
@@ -225,18 +228,19 @@ class Session:
         self, pixels: NDArray[np.float32], plan: Plan, progress: Progress | None, workspace: _Workspace
     ) -> tuple[NDArray[np.float32], float]:
         """Run the graph over overlapping tiles and blend them."""
-        manifest = self.bundle.manifest
+        spec = self.bundle.manifest.output
         n, rows, columns = pixels.shape
-        tiling = frame_operations.Tiling(MatrixSize(rows, columns), plan.tile, manifest.input.overlap)
-        scale = manifest.output.scale
-        output = np.empty((n, scale * rows, scale * columns), np.float32)
+        # Each of two neighbours must see the context of every pixel in the seam.
+        overlap = min(2 * self.bundle.manifest.input.overlap, plan.tile // 2)
+        tiling = Tiling(MatrixSize(rows, columns), MatrixSize(plan.tile, plan.tile), overlap, spec.scale)
+        output = np.empty((n, spec.scale * rows, spec.scale * columns), np.float32)
+        done = np.empty((len(tiling), spec.scale * tiling.tile.rows, spec.scale * tiling.tile.columns), np.float32)
         seconds = 0.0
-        for i, frame in enumerate(pixels):
-            tiles = tiling.cut(frame, threads=plan.threads)
-            done = np.empty((len(tiles), scale * tiles.shape[1], scale * tiles.shape[2]), np.float32)
-            for k in range(len(tiles)):
+        for i in range(n):
+            tiles = tiling.split(pixels[i : i + 1], threads=plan.threads)
+            for k in range(len(tiling)):
                 seconds += self._run_batch(tiles[k : k + 1], done[k : k + 1], plan, workspace)
-            tiling.blend(done, scale=scale, out=output[i], threads=plan.threads)
+            tiling.blend(done, out=output[i : i + 1], threads=plan.threads)
             if progress:
                 progress(i + 1, n)
         return output, seconds

@@ -11,7 +11,7 @@ from .bundle import Bundle, open_bundle
 from .errors import ModelError, PhotopeakError
 from .graph import check_graph
 from .plan import Request, available_processors, choose, fidelity_loss_db
-from .providers import PRECISIONS, PROVIDERS, Provider, Target
+from .providers import PROVIDERS, Provider, Target
 from .session import Session
 
 __all__ = ["TOLERANCES", "Check", "validate"]
@@ -74,8 +74,8 @@ def validate(folder: Path) -> Iterator[Check]:
     for name, check in _CHECKS:
         yield _guarded(name, check, bundle)
     for provider in PROVIDERS:
-        for precision in PRECISIONS:
-            yield _golden(bundle, provider, Target("cpu", precision, available_processors()))
+        for kind, precision in provider.offers:
+            yield _golden(bundle, provider, Target(kind, precision, available_processors()))
 
 
 def _guarded(name: str, check: Callable[[Bundle], tuple[bool, str]], bundle: Bundle) -> Check:

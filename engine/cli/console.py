@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -58,12 +59,25 @@ def plain(value: Any) -> Any:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table for people."""
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for i, column in enumerate(columns):
+        # The last column gives way on narrow terminals; names and figures stay on one line.
+        table.add_column(column, overflow="fold", no_wrap=i + 1 < len(columns))
     for row in rows:
         table.add_row(*map(_escaped, row))
     Console().print(table)
+
+
+def print_facts(title: str, rows: Iterable[tuple[str, str]]) -> None:
+    """Print a heading and named facts below it."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, fact in rows:
+        grid.add_row(f"  {name}", _escaped(fact))
+    console = Console()
+    console.print(title, style="bold", markup=False, highlight=False)
+    console.print(grid, highlight=False)
 
 
 @contextmanager

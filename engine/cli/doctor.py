@@ -80,14 +80,13 @@ def _native() -> list[Finding]:
 
 
 def _providers() -> list[Finding]:
-    from ..providers import PRECISIONS, PROVIDERS, Target
+    from ..providers import PROVIDERS, Target
 
     return [
-        Finding("providers", f"{provider.name} {precision} on {device}", not reason, reason or provider.version())
+        Finding("providers", f"{provider.name} {precision} on {kind}", not reason, reason or provider.version())
         for provider in PROVIDERS
-        for device in ("cuda", "cpu")
-        for precision in PRECISIONS
-        for reason in (provider.check(Target(device, precision)),)
+        for kind, precision in provider.offers
+        for reason in (provider.check(Target(kind, precision)),)
     ]
 
 

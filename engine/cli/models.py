@@ -18,7 +18,6 @@ def models(as_json: JsonOption = False) -> None:
         (
             bundle.name,
             bundle.manifest.version,
-            bundle.manifest.task,
             f"x{bundle.manifest.output.scale}",
             ", ".join(bundle.manifest.modalities),
             f"{len(bundle.model) / 1e6:.1f} MB",
@@ -26,4 +25,4 @@ def models(as_json: JsonOption = False) -> None:
         )
         for bundle in bundles
     ]
-    print_table("Models", ("name", "version", "task", "scale", "for", "size", "what"), rows)
+    print_table("Models", ("name", "version", "scale", "for", "size", "what"), rows)

@@ -12,8 +12,8 @@ from .console import (
     PrecisionOption,
     ProviderOption,
     ThreadsOption,
+    print_facts,
     print_json,
-    print_table,
     progress,
     say,
 )
@@ -102,38 +102,25 @@ def _print(done: "list[Processed]", page: Path | None) -> None:
 
 
 def print_outcomes(done: "list[Processed]") -> None:
-    """Print a table of what was processed, the plan and the warnings."""
-    rows = [
-        (
-            outcome.result.source.source,
-            f"{outcome.result.bundle.name} {outcome.result.bundle.manifest.version}",
-            f"{len(outcome.result.source)} x {outcome.result.source.matrix}",
-            str(outcome.result.frames.matrix),
-            f"{sum(outcome.result.timings_ms.values()):.0f} ms",
-            _bias(outcome),
-            outcome.result.domain.verdict,
-            f"{outcome.paths[0]}" + (f" and {len(outcome.paths) - 1} more" if len(outcome.paths) > 1 else ""),
-        )
-        for outcome in done
-    ]
-    columns = ("source", "model", "frames", "output", "time", "bias", "domain", "written")
-    print_table("Processed", columns, rows)
-    for reason in dict.fromkeys(outcome.result.plan.reason for outcome in done):
-        say(f"Plan: {reason}.")
-    for warning in dict.fromkeys(f"{o.result.source.source}: {w}" for o in done for w in _warnings(o)):
-        say(f"Warning: {warning}")
+    """Print what was done to each series, and what to know about it."""
+    for outcome in done:
+        result = outcome.result
+        verdict = result.domain
+        facts = {
+            "frames": f"{len(result.source)} x {result.source.matrix}, written as {result.frames.matrix}",
+            "time": ", ".join(f"{name} {ms:.1f}" for name, ms in result.timings_ms.items()) + " ms",
+            "counts": _kept(outcome),
+            "domain": "; ".join([verdict.verdict, *verdict.reasons]),
+            "plan": result.plan.reason,
+            "written": f"{outcome.paths[0]}" + (f" and {len(outcome.paths) - 1} more" if outcome.paths[1:] else ""),
+        }
+        rows = [*facts.items(), *(("warning", warning) for warning in result.warnings)]
+        print_facts(f"{result.source.source}: {result.bundle.name} {result.bundle.manifest.version}", rows)
 
 
-def _bias(outcome: "Processed") -> str:
+def _kept(outcome: "Processed") -> str:
     kept = outcome.result.conservation
-    worst = float(abs(kept.bias).max())
-    return "not kept" if kept.kind == "none" else f"{worst:.1e} of the {kept.kind}"
-
-
-def _warnings(outcome: "Processed") -> tuple[str, ...]:
-    verdict = outcome.result.domain
-    if verdict.verdict == "inside":
-        return outcome.result.warnings
-    reasons = "; ".join(verdict.reasons)
-    where = "at the border of" if verdict.verdict == "border" else "outside"
-    return (*outcome.result.warnings, f"The image is {where} the training domain: {reasons}.")
+    if kept.kind == "none":
+        return "the model does not claim to keep them"
+    bare, final = (float(abs(bias).max()) for bias in (kept.model_bias, kept.bias))
+    return f"{kept.kind} kept within {final:.0e}; the bare model was off by {bare:.2%}"

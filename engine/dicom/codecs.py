@@ -33,7 +33,7 @@ class Codec:
     Parameters
     ----------
     name : str
-        Name in PS3.6.
+        Keyword in PS3.6.
     readable : bool
         Whether some installed library decodes it.
     detail : str
@@ -54,7 +54,7 @@ def survey() -> tuple[Codec, ...]:
 
     Examples
     --------
-    >>> next(codec.detail for codec in survey() if codec.name == "Explicit VR Little Endian")
+    >>> next(codec.detail for codec in survey() if codec.name == "ExplicitVRLittleEndian")
     'pydicom'
     """
     return tuple(_codec(syntax) for syntax in TRANSFER_SYNTAXES)
@@ -62,11 +62,11 @@ def survey() -> tuple[Codec, ...]:
 
 def _codec(syntax: uid.UID) -> Codec:
     if not syntax.is_encapsulated:
-        return Codec(syntax.name, True, "pydicom")
+        return Codec(syntax.keyword, True, "pydicom")
     decoder = get_decoder(syntax)
     if decoder.is_available:
         detail = ", ".join(decoder.available_plugins)
         # Every decoder that we ship stops at eight bits here; the other one is GPL and stays the user's choice.
         limit = " (8 bits per sample only)" if syntax == uid.JPEGExtended12Bit else ""
-        return Codec(syntax.name, True, detail + limit)
-    return Codec(syntax.name, False, "; ".join(decoder.missing_dependencies))
+        return Codec(syntax.keyword, True, detail + limit)
+    return Codec(syntax.keyword, False, "; ".join(decoder.missing_dependencies))

@@ -12,6 +12,7 @@ from ..errors import UsageError
 Precision = Literal["fp32", "fp16", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 Tensor = NDArray[np.float32]
+Offer = tuple[Literal["cpu", "cuda"], Precision]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ class Target:
             raise UsageError(f"{self.precision!r} is not a precision; use {', '.join(PRECISIONS)}.")
         if self.threads < 1:
             raise UsageError(f"threads={self.threads} makes no sense; use 1 or more.")
+
+    @property
+    def kind(self) -> Literal["cpu", "cuda"]:
+        """The device without its number."""
+        return "cuda" if self.is_cuda else "cpu"
 
     @property
     def is_cuda(self) -> bool:
@@ -79,6 +85,11 @@ class Provider(Protocol):
         """Name for the user."""
         ...
 
+    @property
+    def offers(self) -> "tuple[Offer, ...]":
+        """Kinds of device and precisions that it has on some machine."""
+        ...
+
     def version(self) -> str:
         """Return the library's version."""
         ...
@@ -98,3 +109,11 @@ class Provider(Protocol):
             If the library does not take the graph.
         """
         ...
+
+
+def not_offered(provider: Provider, target: Target) -> str:
+    """Return that no machine runs `target` with `provider`, or an empty string."""
+    if (target.kind, target.precision) in provider.offers:
+        return ""
+    offers = " and ".join(f"{precision} on {kind}" for kind, precision in provider.offers)
+    return f"{provider.name} has {offers}, not {target.precision} on {target.kind}"

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..bundle import Bundle
 from ..errors import DeviceError, ModelError
-from .base import Target, Tensor
+from .base import Offer, Target, Tensor, not_offered
 
 _SILENT = 3  # ORT_LOGGING_LEVEL_ERROR: what matters comes back as an exception
 _NVIDIA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -24,12 +25,15 @@ class OnnxRuntime:
     ----------
     name : str
         Name for the user.
-    execution_provider : str
-        What ONNX Runtime calls the backend; empty: the plain one of the target's device.
+    backends : mapping of str to str
+        ONNX Runtime's execution provider for each kind of device.
+    offers : tuple of (str, str)
+        Kinds of device and precisions.
     """
 
     name: str
-    execution_provider: str
+    backends: Mapping[str, str]
+    offers: tuple[Offer, ...]
 
     def version(self) -> str:
         """Return the version of whichever distribution is installed."""
@@ -42,13 +46,9 @@ class OnnxRuntime:
 
     def check(self, target: Target) -> str:
         """Return why the target cannot run; asks for the driver, since a GPU build lists CUDA without one."""
-        if self.execution_provider and not target.is_cuda:
-            return f"{self.execution_provider} runs on NVIDIA GPUs only"
-        if target.precision != "fp32" and not self.execution_provider:
-            return f"ONNX Runtime computes a float32 graph in fp32, not {target.precision}"
-        if target.precision == "bf16":
-            return "bf16 is not offered by ONNX Runtime's TensorRT execution provider for a float32 graph"
-        return _missing_gpu(self._backend(target)) if target.is_cuda else ""
+        if reason := not_offered(self, target):
+            return reason
+        return _missing_gpu(self.backends[target.kind]) if target.is_cuda else ""
 
     def prepare(self, bundle: Bundle, target: Target) -> "_Graph":
         """Build an ONNX Runtime session that must keep the backend asked for."""
@@ -56,7 +56,7 @@ class OnnxRuntime:
             raise DeviceError(f"{bundle.name} cannot run on {target.device} with {self.name}: {reason}.")
         import onnxruntime
 
-        backend = self._backend(target)
+        backend = self.backends[target.kind]
         providers = [(backend, _backend_options(backend, target))]
         try:
             session = onnxruntime.InferenceSession(bundle.model, _session_options(target), providers=providers)
@@ -69,9 +69,6 @@ class OnnxRuntime:
                 "check the NVIDIA driver and libraries with 'photopeak doctor', or ask for --device cpu."
             )
         return _Graph(session, bundle, target)
-
-    def _backend(self, target: Target) -> str:
-        return self.execution_provider or ("CUDAExecutionProvider" if target.is_cuda else "CPUExecutionProvider")
 
 
 class _Graph:

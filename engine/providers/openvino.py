@@ -10,7 +10,7 @@ import numpy as np
 
 from ..bundle import Bundle
 from ..errors import DeviceError, ModelError
-from .base import Precision, Target, Tensor
+from .base import Offer, Precision, Target, Tensor, not_offered
 
 _TYPES: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _CAPABILITIES: dict[Precision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
@@ -21,15 +21,16 @@ class OpenVino:
     """Run graphs with OpenVINO's CPU plugin."""
 
     name = "openvino"
+    offers: tuple[Offer, ...] = (("cpu", "fp32"), ("cpu", "bf16"), ("cpu", "fp16"))
 
     def version(self) -> str:
         """Return the version of openvino."""
         return version("openvino")
 
     def check(self, target: Target) -> str:
-        """Return why not: OpenVINO here means the CPU, and its plugin says which types are native."""
-        if target.is_cuda:
-            return "OpenVINO has no NVIDIA GPU plugin"
+        """Return why not; the CPU plugin says which types are native."""
+        if reason := not_offered(self, target):
+            return reason
         if _CAPABILITIES[target.precision] not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             return f"this CPU has no native {target.precision}"
         return ""

@@ -6,23 +6,22 @@ import numpy as np
 
 from ..bundle import Bundle
 from ..errors import DeviceError, ModelError
-from .base import Target, Tensor
+from .base import Offer, Target, Tensor, not_offered
 
 
 class Reference:
     """Run graphs with ``onnx.reference``."""
 
     name = "reference"
+    offers: tuple[Offer, ...] = (("cpu", "fp32"),)
 
     def version(self) -> str:
         """Return the version of onnx."""
         return version("onnx")
 
     def check(self, target: Target) -> str:
-        """Return why not: it knows one device and one precision."""
-        if target.is_cuda:
-            return "the reference evaluator runs on the CPU only"
-        return "" if target.precision == "fp32" else "the reference evaluator computes in fp32 only"
+        """Return why not; what it offers runs everywhere."""
+        return not_offered(self, target)
 
     def prepare(self, bundle: Bundle, target: Target) -> "_Evaluator":
         """Parse the graph."""

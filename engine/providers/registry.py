@@ -7,8 +7,13 @@ from .openvino import OpenVino
 from .reference import Reference
 
 PROVIDERS: tuple[Provider, ...] = (
-    OnnxRuntime("onnxruntime-tensorrt", "TensorrtExecutionProvider"),
-    OnnxRuntime("onnxruntime", ""),
+    OnnxRuntime("onnxruntime-tensorrt", {"cuda": "TensorrtExecutionProvider"}, (("cuda", "fp32"), ("cuda", "fp16"))),
+    OnnxRuntime(
+        "onnxruntime",
+        {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"},
+        # A float32 graph stays one: other precisions need a graph of their own.
+        (("cpu", "fp32"), ("cuda", "fp32")),
+    ),
     OpenVino(),
     Reference(),
 )

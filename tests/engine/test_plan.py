@@ -73,7 +73,7 @@ def test_admitted_loss_is_in_the_plan(bundle_factory):
 
 
 def test_nothing_else_is_taken_for_what_was_asked(bundle_factory):
-    with pytest.raises(DeviceError, match="reference fp16 on cpu: the reference evaluator computes in fp32 only"):
+    with pytest.raises(DeviceError, match="reference fp16 on cpu: reference has fp32 on cpu, not fp16"):
         choose(bundle_factory(), Request(device="cpu", provider="reference", precision="fp16"))
 
 

@@ -42,7 +42,7 @@ def test_doctor_gives_reasons(photopeak_json):
     assert {finding["part"] for finding in findings} >= {"machine", "native code", "providers", "models"}
     by_name = {finding["name"]: finding for finding in findings}
     assert by_name["onnxruntime fp32 on cpu"]["works"] is True
-    assert "fp32 only" in by_name["reference bf16 on cpu"]["detail"]
+    assert by_name["onnxruntime fp32 on cuda"]["detail"]
     assert all(finding["detail"] for finding in findings)
 
 

@@ -18,7 +18,7 @@ def test_run_writes_and_tells(photopeak, flood, tmp_path):
     code, out, err = photopeak("run", "scint-denoise", flood, "-o", tmp_path / "out", "--threads", 1)
     assert (code, err) == (0, "")
     assert "scint-denoise" in out
-    assert "Plan: " in out
+    assert "plan " in out
     assert np.load(tmp_path / "out" / "flood_scint-denoise.npy").shape == (2, 64, 96)
 
 
@@ -64,7 +64,7 @@ def test_reference_in_bf16_is_a_device_error(photopeak, flood, tmp_path):
     options = ("--provider", "reference", "--precision", "bf16", "--device", "cpu")
     code, _, err = photopeak("run", "scint-denoise", flood, "-o", tmp_path, *options)
     assert code == 5
-    assert "fp32 only" in err
+    assert "not bf16 on cpu" in err
 
 
 @pytest.mark.parametrize(

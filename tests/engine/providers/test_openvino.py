@@ -13,7 +13,7 @@ def test_precision_that_openvino_gave_up_is_an_error(bundle_factory, monkeypatch
         pytest.skip("this processor computes in fp16")
     monkeypatch.setattr(type(provider), "check", lambda self, target: "")
     lane = provider.prepare(bundle_factory(), Target("cpu", "fp16")).lane()
-    with pytest.raises(DeviceError, match="OpenVINO computes in .* although f16 was asked for"):
+    with pytest.raises(DeviceError, match=r"OpenVINO computes in .* although f16 was asked for"):
         lane.run(np.ones((1, 1, 16, 16), np.float32))
 
 
@@ -39,5 +39,5 @@ def test_many_shapes_give_right_answers(bundle_factory, recipes):
 
 
 def test_cuda_is_refused(bundle_factory):
-    with pytest.raises(DeviceError, match="no NVIDIA GPU plugin"):
+    with pytest.raises(DeviceError, match="not fp32 on cuda"):
         find("openvino").prepare(bundle_factory(), Target("cuda"))
