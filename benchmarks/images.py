@@ -15,8 +15,8 @@ __all__ = ["FIELD_OF_VIEW_MM", "counts", "write_nm"]
 FIELD_OF_VIEW_MM = 614.4
 UID_ROOT = "2.25.303905214967300821937"
 ANTERIOR, POSTERIOR = (
-    ("G-A138", "SRT", "Anterior"),
-    ("G-A139", "SRT", "Posterior"),
+    ("255549009", "Anterior"),
+    ("255551008", "Posterior"),
 )
 
 
@@ -83,12 +83,12 @@ def _header(matrix: MatrixSize) -> Dataset:
         "SeriesNumber": 1,
         "InstanceNumber": 1,
         "Modality": "NM",
+        "BodyPartExamined": "WHOLEBODY",
         "Manufacturer": "Photopeak",
         "PatientName": "Benchmark^Phantom",
         "PatientID": "BENCHMARK",
         "PatientBirthDate": "",
         "PatientSex": "O",
-        "PatientPosition": "HFS",
         "SamplesPerPixel": 1,
         "PhotometricInterpretation": "MONOCHROME2",
         "Rows": matrix.rows,
@@ -108,11 +108,11 @@ def _header(matrix: MatrixSize) -> Dataset:
         "EnergyWindowInformationSequence": [_energy_window()],
         "RadiopharmaceuticalInformationSequence": [_radiopharmaceutical()],
         "DetectorInformationSequence": [_detector(*ANTERIOR), _detector(*POSTERIOR)],
-        "PatientOrientationCodeSequence": [_code("F-10450", "SRT", "recumbent")],
-        "PatientGantryRelationshipCodeSequence": [_code("F-10470", "SRT", "headfirst")],
+        "PatientOrientationCodeSequence": [_code("102538003", "recumbent")],
+        "PatientGantryRelationshipCodeSequence": [_code("102540008", "headfirst")],
     }
     if kind == "WHOLE BODY":
-        values |= {"WholeBodyTechnique": "1PASS", "ScanVelocity": "2", "ScanLength": 2000}
+        values |= {"WholeBodyTechnique": "1PS", "ScanVelocity": "2", "ScanLength": 2000}
     return _dataset(values)
 
 
@@ -124,19 +124,23 @@ def _energy_window() -> Dataset:
 
 def _radiopharmaceutical() -> Dataset:
     """Return a bone tracer."""
-    radionuclide = [_code("C-163A8", "SRT", "^99m^Technetium")]
+    radionuclide = [_code("72454001", "^99m^Technetium")]
     return _dataset({"RadionuclideCodeSequence": radionuclide, "Radiopharmaceutical": "MDP"})
 
 
-def _detector(value: str, scheme: str, meaning: str) -> Dataset:
+def _detector(value: str, meaning: str) -> Dataset:
     """Return a detector that looks from one side."""
-    view = [_code(value, scheme, meaning)]
-    return _dataset({"CollimatorType": "PARA", "FieldOfViewShape": "RECTANGLE", "ViewCodeSequence": view})
+    orientation = {
+        "ImageOrientationPatient": None,
+        "ImagePositionPatient": None,
+        "ViewCodeSequence": [_code(value, meaning)],
+    }
+    return _dataset({"CollimatorType": "PARA", "FieldOfViewShape": "RECTANGLE"} | orientation)
 
 
-def _code(value: str, scheme: str, meaning: str) -> Dataset:
-    """Return a code sequence item."""
-    return _dataset({"CodeValue": value, "CodingSchemeDesignator": scheme, "CodeMeaning": meaning})
+def _code(value: str, meaning: str) -> Dataset:
+    """Return a SNOMED CT code."""
+    return _dataset({"CodeValue": value, "CodingSchemeDesignator": "SCT", "CodeMeaning": meaning})
 
 
 def _dataset(values: dict[str, Any]) -> Dataset:

@@ -1,5 +1,8 @@
 """The images that benchmarks run on."""
 
+import shutil
+import subprocess
+
 import numpy as np
 import pydicom
 import pytest
@@ -21,6 +24,9 @@ def test_counts_are_the_same_on_every_call_and_look_like_counts(matrix):
 @pytest.mark.parametrize(("matrix", "kind"), [(MatrixSize(128, 128), "STATIC"), (MatrixSize(1024, 256), "WHOLE BODY")])
 def test_nm_file_holds_the_counts(tmp_path, matrix, kind):
     images.write_nm(tmp_path / "nm.dcm", matrix)
+    if dciodvfy := shutil.which("dciodvfy"):
+        report = subprocess.run([dciodvfy, tmp_path / "nm.dcm"], capture_output=True, text=True, check=False).stderr
+        assert not [line for line in report.splitlines() if line.startswith("Error")]
     ds = pydicom.dcmread(tmp_path / "nm.dcm")
     assert ds.ImageType[2] == kind
     assert np.array_equal(ds.pixel_array, images.counts(matrix, frames=2))
