@@ -14,7 +14,7 @@ from .errors import ModelError
 from .frame_operations import statistics
 from .result import DomainVerdict, Verdict
 
-__all__ = ["FEATURES", "features", "fit_domain", "judge"]
+__all__ = ["FEATURES", "features", "features_of", "fit_domain", "judge"]
 
 FEATURES = (
     "log10 mean counts",

@@ -14,7 +14,7 @@ from .result import Result
 from .session import Progress, Session, load
 from .writing import write
 
-__all__ = ["Failure", "Processed", "process", "stream"]
+__all__ = ["Failure", "Processed", "process", "raise_failures", "stream"]
 
 Inputs = str | Path | Sequence[str | Path]
 

@@ -11,7 +11,7 @@ from .errors import DeviceError, ModelError, UsageError
 from .matrix import MatrixSize
 from .providers import PRECISIONS, PROVIDERS, Precision, Provider, Runnable, Target, find
 
-__all__ = ["Plan", "Request", "choose", "fidelity_loss_db"]
+__all__ = ["Plan", "Request", "available_processors", "choose", "fidelity_loss_db"]
 
 # A few hundred kilobytes of activations stay in the caches of a core; larger batches only add latency on a CPU.
 _CPU_BATCH_PIXELS = 1 << 16
