@@ -1,0 +1,208 @@
+"""Each frame operation against the NumPy code that one would write for it, on one frame, taking turns.
+
+Both sides allocate their result. Scanner matrices are multiples of every model's stride, so that padding is measured to a
+multiple of 48. Tiles are half of the frame, overlap by 16 and carry weights made beforehand on both sides.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from photopeak.engine import frame_operations as fo
+from photopeak.engine.matrix import MatrixSize
+from photopeak.engine.tiling import Tiling
+
+SLOPE, INTERCEPT = 0.37, -1.5
+
+
+@dataclass(frozen=True)
+class Case:
+    """An image, and how many threads to use."""
+
+    counts: np.ndarray
+    threads: int
+
+    @property
+    def pixels(self):
+        """The counts as a model would return them: with fractions."""
+        noise = np.random.default_rng(0).random(self.counts.shape, np.float32)
+        return np.where(self.counts > 0, self.counts + noise, 0).astype(np.float32)
+
+
+def to_float(case, dtype=np.uint16):
+    stored = case.counts.astype(dtype)
+
+    def numpy_float32():
+        return stored.astype(np.float32) * np.float32(SLOPE) + np.float32(INTERCEPT)
+
+    return {
+        "photopeak": lambda: fo.to_float(stored, SLOPE, INTERCEPT, threads=case.threads),
+        "NumPy": lambda: (stored * SLOPE + INTERCEPT).astype(np.float32),
+        "NumPy float32": numpy_float32,
+    }
+
+
+def to_float_int16(case):
+    return to_float(case, np.int16)
+
+
+def to_stored(case):
+    frames = case.pixels
+
+    def largest_remainder():
+        exact = frames.astype(np.float64).ravel() / SLOPE
+        stored = np.floor(exact)
+        rest = exact - stored
+        up = round(rest.sum())
+        stored[np.argpartition(rest, rest.size - up)[rest.size - up :]] += 1
+        return stored.astype(np.uint16).reshape(frames.shape)
+
+    def running_sum():
+        total = np.rint(np.cumsum(frames, dtype=np.float64) / SLOPE)
+        return np.diff(total, prepend=0).astype(np.uint16).reshape(frames.shape)
+
+    return {
+        "photopeak": lambda: fo.to_stored(frames, SLOPE, threads=case.threads),
+        "NumPy": largest_remainder,
+        "NumPy running sum": running_sum,
+    }
+
+
+def robust_scale(case):
+    frames = case.pixels
+    return {
+        "photopeak": lambda: fo.robust_scale(frames, threads=case.threads),
+        "NumPy": lambda: np.quantile(frames, [0.005, 0.995], axis=(1, 2)),
+    }
+
+
+def normalise(case):
+    frames, low, high = case.pixels, np.float32(0.5), np.float32(9)
+    return {
+        "photopeak": lambda: fo.normalise(frames, low, high, threads=case.threads),
+        "NumPy": lambda: (frames - low) / (high - low),
+    }
+
+
+def pad_reflect(case):
+    frames = case.pixels
+    extra = [(0, 0), *((0, -length % 48) for length in frames.shape[1:])]
+    return {
+        "photopeak": lambda: fo.pad_reflect(frames, 48, threads=case.threads),
+        "NumPy": lambda: np.pad(frames, extra, mode="reflect"),
+    }
+
+
+def crop(case):
+    frames, (_, rows, columns) = fo.pad_reflect(case.pixels, 48), case.counts.shape
+    return {
+        "photopeak": lambda: fo.crop(frames, rows, columns, threads=case.threads),
+        "NumPy": lambda: frames[:, :rows, :columns].copy(),
+    }
+
+
+def halves(case):
+    """Return a plan of tiles that are half as large as the frame."""
+    rows, columns = case.counts.shape[1:]
+    return Tiling(MatrixSize(rows, columns), MatrixSize(rows // 2, columns // 2), 16)
+
+
+def corners(plan):
+    """Return where each tile starts."""
+    return [(int(row), int(column)) for row in plan.rows for column in plan.columns]
+
+
+def split(case):
+    frames, plan = case.pixels, halves(case)
+    height, width = plan.tile
+    return {
+        "photopeak": lambda: plan.split(frames, threads=case.threads),
+        "NumPy": lambda: np.concatenate([frames[:, r : r + height, c : c + width] for r, c in corners(plan)]),
+    }
+
+
+def blend(case):
+    frames, plan = case.pixels, halves(case)
+    tiles, (height, width) = plan.split(frames), plan.tile
+    weights = [row[:, np.newaxis] * column for row in plan.row_weights for column in plan.column_weights]
+    places = corners(plan)
+
+    def numpy_blend():
+        total = np.zeros_like(frames)
+        for tile, weight, (r, c) in zip(tiles, weights, places, strict=True):
+            total[0, r : r + height, c : c + width] += tile * weight
+        return total
+
+    return {"photopeak": lambda: plan.blend(tiles, threads=case.threads), "NumPy": numpy_blend}
+
+
+def statistics(case):
+    frames = case.pixels
+
+    def numpy_statistics():
+        x = frames[0]
+        z = 2 * np.sqrt(np.maximum(x, 0) + np.float32(0.375))
+        squares = [
+            np.square(z[:, lag:] - z[:, :-lag]).sum(dtype=np.float64)
+            + np.square(z[lag:] - z[:-lag]).sum(dtype=np.float64)
+            for lag in (1, 2)
+        ]
+        return [
+            x.sum(dtype=np.float64),
+            x.min(),
+            x.max(),
+            np.count_nonzero(x),
+            (~np.isfinite(x)).sum(),
+            (x != np.rint(x)).mean(),
+            z.mean(dtype=np.float64),
+            z.var(dtype=np.float64),
+            *squares,
+        ]
+
+    return {"photopeak": lambda: fo.statistics(frames, threads=case.threads), "NumPy": numpy_statistics}
+
+
+def conserve(case):
+    frames = case.pixels - np.float32(0.5)
+
+    def numpy_conserve():
+        before, positive = frames.sum(axis=(1, 2), dtype=np.float64), np.maximum(frames, 0)
+        positive *= (1e5 / positive.sum(axis=(1, 2), dtype=np.float64)).astype(np.float32)[:, np.newaxis, np.newaxis]
+        return positive, before
+
+    return {"photopeak": lambda: fo.conserve(frames, 1e5, threads=case.threads), "NumPy": numpy_conserve}
+
+
+def close(ours, theirs):
+    """Return whether two results agree; of rounding, only what it promises."""
+    if ours.dtype == np.uint16:
+        return abs(int(ours.sum()) - int(theirs.sum())) <= 1
+    return np.allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+OPERATIONS: tuple[Callable[[Case], dict[str, Callable[[], object]]], ...] = (
+    to_float,
+    to_float_int16,
+    to_stored,
+    robust_scale,
+    normalise,
+    pad_reflect,
+    crop,
+    split,
+    blend,
+    statistics,
+    conserve,
+)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=[operation.__name__ for operation in OPERATIONS])
+def bench_frame_operations(compare, counts, threads, operation):
+    contestants = operation(Case(counts, threads))
+    compare(contestants, baseline="photopeak")
+    ours, theirs = contestants["photopeak"](), contestants["NumPy"]()
+    if operation is statistics:
+        assert ours["sum"] == pytest.approx(theirs[0])
+    else:
+        assert close(np.asarray(ours[0]), np.asarray(theirs[0]))
