@@ -19,7 +19,7 @@ from ..attributes import items, text
 from ..instance import Instance
 from .codes import CODES, code, item
 
-__all__ = ["Derivation", "of_result", "stamp"]
+__all__ = ["Derivation", "of_result", "sop_reference", "source_reference", "stamp", "uid_element"]
 
 # Longest values of the representations LO and ST, PS3.5 table 6.2-1.
 _LO, _ST = 64, 1024
