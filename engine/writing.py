@@ -102,9 +102,13 @@ def _save_nifti(result: Result, file: IO[bytes]) -> None:
 
 
 def _stem(name: str, result: Result) -> str:
-    """Return a file name without suffix, of harmless characters: names on disk and in headers may hold anything."""
-    stem = _UNSAFE.sub("_", _SUFFIXES.sub("", name)).strip("._")[:80]
-    return f"{stem or 'image'}_{result.bundle.manifest.name}"
+    """Return a file name without suffix."""
+    return f"{_safe(name)}_{result.bundle.manifest.name}"
+
+
+def _safe(name: str) -> str:
+    """Return one path component of harmless characters: names on disk and in headers may hold anything."""
+    return _UNSAFE.sub("_", _SUFFIXES.sub("", name)).strip("._-")[:80] or "image"
 
 
 def _write_new(folder: Path, stem: str, suffix: str, save: Save) -> Path:

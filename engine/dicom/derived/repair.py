@@ -1,10 +1,13 @@
 """Mending what sources get wrong, where the right value is certain: so that a derived object is valid although its source is not."""
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.uid import PositronEmissionTomographyImageStorage
 
 from ..attributes import items, text
 from .codes import CODES, code
+from .magnify import decimals
 
 __all__ = ["repair"]
 
@@ -12,6 +15,10 @@ __all__ = ["repair"]
 _TYPE_2 = """
     PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime ReferringPhysicianName StudyID AccessionNumber
     SeriesNumber Manufacturer InstanceNumber
+"""
+_TYPE_2_OF_PET = """
+    AcquisitionDate AcquisitionTime ActualFrameDuration CollimatorType CorrectedImage RadiopharmaceuticalInformationSequence
+    PatientOrientationCodeSequence PatientGantryRelationshipCodeSequence
 """
 # Body parts without a left and a right, PS3.16 annex L: Laterality must be absent there; for all others it must be there, empty
 # when unknown.
@@ -26,7 +33,6 @@ _UNPAIRED = """
 _NOT_EMPTY = (
     "RadiopharmaceuticalCodeSequence",
     "ViewCodeSequence",
-    "RadionuclideCodeSequence",
     "PatientOrientationModifierCodeSequence",
 )
 # Patient Position (0018,5100) in codes, for the modalities that use codes instead: gantry, then how the patient lies.
@@ -51,15 +57,17 @@ def repair(ds: Dataset) -> None:
     ----------
     * PS3.3 C.7.3.1.1.2 (patient position), C.8.4.6 (NM/PET patient orientation).
     """
-    for keyword in _TYPE_2.split():
+    required = _TYPE_2 + (_TYPE_2_OF_PET if ds.SOPClassUID == PositronEmissionTomographyImageStorage else "")
+    for keyword in required.split():
         if keyword not in ds:
-            setattr(ds, keyword, None)
-    if ds.Modality in ("NM", "PT"):
+            setattr(ds, keyword, [] if keyword.endswith("Sequence") else None)
+    if "FrameOfReferenceUID" in ds and "PositionReferenceIndicator" not in ds:
+        ds.PositionReferenceIndicator = None
+    if text(ds, "Modality") in ("NM", "PT"):
         _settle_orientation(ds)
     _settle_laterality(ds)
     _settle_conditions(ds)
-    _mend_dates(ds)
-    _drop_empty(ds)
+    _mend(ds)
 
 
 def _settle_orientation(ds: Dataset) -> None:
@@ -101,21 +109,32 @@ def _settle_conditions(ds: Dataset) -> None:
             ds.pop(keyword, None)
 
 
-def _mend_dates(ds: Dataset) -> None:
-    """Rewrite dates and times of ACR-NEMA (1993.11.24, 09:53:00) and empty those of zeros."""
-    for element in ds:
-        if element.VR == "DA" and isinstance(element.value, str):
-            mended = element.value.replace(".", "")
-            element.value = "" if set(mended) == {"0"} else mended
-        elif element.VR == "TM" and isinstance(element.value, str):
-            element.value = element.value.replace(":", "")
-
-
-def _drop_empty(ds: Dataset) -> None:
+def _mend(ds: Dataset) -> None:
+    """Rewrite values in forms that were never allowed, or no longer are, and drop sequences that must not be empty."""
     for keyword in _NOT_EMPTY:
         if keyword in ds and not items(ds, keyword):
             delattr(ds, keyword)
     for element in ds:
         if element.VR == "SQ":
             for inner in element.value:
-                _drop_empty(inner)
+                _mend(inner)
+        elif element.VR == "DS" and element.value is not None:
+            _mend_decimals(element)
+        elif element.VR in ("DA", "TM") and isinstance(element.value, str):
+            _mend_time(element)
+
+
+def _mend_time(element: DataElement) -> None:
+    """Rewrite dates and times of ACR-NEMA (1993.11.24, 09:53:00); a date of zeros is an unknown one."""
+    mended = element.value.replace("." if element.VR == "DA" else ":", "")
+    if element.VR == "DA" and not mended.strip("0"):
+        mended = ""
+    if mended != element.value:
+        element.value = mended
+
+
+def _mend_decimals(element: DataElement) -> None:
+    """Round decimal strings that are longer than the 16 characters that fit."""
+    values = element.value if isinstance(element.value, MultiValue) else [element.value]
+    if any(len(str(value)) > 16 for value in values):
+        element.value = decimals(values)
