@@ -106,10 +106,8 @@ def _open_nifti(path: Path, limits: Limits) -> tuple[Any, Shape]:
     with input_errors(path):
         open_regular(path, limits).close()
         _check_gzip(path)
-        try:
-            image: Any = nibabel.Nifti1Image.from_filename(path)
-        except nibabel.filebasedimages.ImageFileError:
-            image = nibabel.Nifti2Image.from_filename(path)
+        second = nibabel.Nifti2Image.path_maybe_image(path)[0]
+        image: Any = (nibabel.Nifti2Image if second else nibabel.Nifti1Image).from_filename(path)
         shape = tuple(int(size) for size in image.shape)
         kind = image.get_data_dtype()
         while len(shape) > 3 and shape[-1] == 1:
