@@ -8,8 +8,7 @@ from typing import Any
 
 from .bundle import Bundle
 from .errors import InputError, PartialError, PhotopeakError
-from .frames import Frames
-from .reading import read_all
+from .reading import Series, no_image, scan
 from .result import Result
 from .session import Progress, Session, load
 from .writing import write
@@ -77,14 +76,16 @@ def stream(
     InputError
         If the inputs cannot be read, or hold no image at all.
     """
-    start = perf_counter()
-    all_frames = read_all(inputs)
-    read_ms = 1e3 * (perf_counter() - start) / len(all_frames)
-    for frames in all_frames:
+    found = scan(inputs)
+    if not found.series and not found.damaged:
+        raise no_image(inputs, found)
+    for error in found.damaged:
+        yield Failure(str(error).partition(":")[0], error)
+    for series in found.series:
         try:
-            yield _one(frames, Path(out), session, progress, read_ms)
+            yield _one(series, Path(out), session, progress)
         except PhotopeakError as error:
-            yield Failure(frames.source, error)
+            yield Failure(series.paths[0].name, error)
 
 
 def process(inputs: Inputs, out: str | Path, *, model: str | Path | Bundle, **options: Any) -> tuple[Path, ...]:
@@ -137,10 +138,13 @@ def raise_failures(outcomes: Sequence[Processed | Failure]) -> None:
     raise kind(f"{len(failures)} of {len(outcomes)} series failed, first: {failures[0].error}")
 
 
-def _one(frames: Frames, out: Path, session: Session, progress: Progress | None, read_ms: float) -> Processed:
-    """Run and write one series."""
-    result = session.run(frames, progress)
+def _one(series: Series, out: Path, session: Session, progress: Progress | None) -> Processed:
+    """Read, run and write one series; only its frames are in memory."""
     start = perf_counter()
+    frames = series.load(False)
+    read = perf_counter()
+    result = session.run(frames, progress)
+    ran = perf_counter()
     paths = write(result, out)
-    timings = {"read": read_ms, **result.timings_ms, "write": 1e3 * (perf_counter() - start)}
+    timings = {"read": 1e3 * (read - start), **result.timings_ms, "write": 1e3 * (perf_counter() - ran)}
     return Processed(replace(result, timings_ms=timings), tuple(paths))

@@ -17,7 +17,7 @@ from .errors import InputError
 from .frames import Frames
 from .matrix import MatrixSize
 
-__all__ = ["Limits", "Scan", "Series", "read", "read_all", "scan"]
+__all__ = ["Limits", "Scan", "Series", "no_image", "read", "read_all", "scan"]
 
 PathLike = str | os.PathLike[str]
 Inputs = PathLike | Sequence[PathLike]
@@ -191,9 +191,14 @@ def _scan_something(paths: Inputs, limits: Limits) -> tuple[Series, ...]:
     if found.damaged:
         raise found.damaged[0]
     if not found.series:
-        example = f", for example {found.skipped[0][0].name} {found.skipped[0][1]}" if found.skipped else ""
-        raise InputError(f"{_spell(paths)}: holds no image{example.rstrip('.')}; give DICOM, NIfTI or .npy files.")
+        raise no_image(paths, found)
     return found.series
+
+
+def no_image(paths: Inputs, found: Scan) -> InputError:
+    """Return the error that says that there is no image, with an example of what there is."""
+    example = f", for example {found.skipped[0][0].name} {found.skipped[0][1]}" if found.skipped else ""
+    return InputError(f"{_spell(paths)}: holds no image{example.rstrip('.')}; give DICOM, NIfTI or .npy files.")
 
 
 def _as_paths(paths: Inputs) -> list[Path]:

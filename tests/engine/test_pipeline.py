@@ -1,0 +1,71 @@
+import numpy as np
+import photopeak
+import pydicom
+import pytest
+from photopeak.engine.errors import InputError, PartialError
+from photopeak.engine.pipeline import Failure, Processed, process, stream
+
+PLAIN = {"device": "cpu", "precision": "fp32", "threads": 1}
+
+
+def test_path_in_path_out(bundle_factory, dicom_factory, tmp_path):
+    sources = dicom_factory("whole-body")
+    paths = process(sources, tmp_path / "out", model=bundle_factory("quarters"), **PLAIN)
+    assert [path.parent for path in paths] == [tmp_path / "out"]
+    before, after = photopeak.read(sources), photopeak.read(paths[0])
+    assert after.matrix == (2 * before.matrix.rows, 2 * before.matrix.columns)
+    np.testing.assert_allclose(after.pixels.sum(axis=(1, 2)), before.pixels.sum(axis=(1, 2)), rtol=1e-4)
+    assert pydicom.dcmread(paths[0]).SOPInstanceUID != pydicom.dcmread(sources[0]).SOPInstanceUID
+
+
+def test_sources_are_not_touched(bundle_factory, dicom_factory, tmp_path):
+    sources = dicom_factory("dynamic")
+    before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in sources]
+    process(sources, sources[0].parent, model=bundle_factory(), **PLAIN)
+    assert [(path.read_bytes(), path.stat().st_mtime_ns) for path in sources] == before
+
+
+def test_folder_with_several_series(bundle_factory, dicom_factory, tmp_path):
+    dicom_factory("static", folder="in/a")
+    dicom_factory("dynamic", folder="in/b")
+    (tmp_path / "in" / "notes.txt").write_text("not an image")
+    session = photopeak.load(bundle_factory(), **PLAIN)
+    outcomes = list(stream(tmp_path / "in", tmp_path / "out", session))
+    assert len(outcomes) == 2
+    assert all(isinstance(outcome, Processed) for outcome in outcomes)
+    assert {"read", "write"} <= set(outcomes[0].result.timings_ms)
+
+
+def test_bad_series_does_not_stop_the_good_ones(bundle_factory, dicom_factory, tmp_path):
+    dicom_factory("static", folder="in/nm")
+    dicom_factory("ct", folder="in/ct")
+    damaged = dicom_factory("static", folder="in/damaged")[0]
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    session = photopeak.load(bundle_factory(), **PLAIN)
+    outcomes = list(stream(tmp_path / "in", tmp_path / "out", session))
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    assert len(outcomes) == 3
+    assert sorted("HU" in str(failure.error) for failure in failures) == [False, True]
+    with pytest.raises(PartialError, match="2 of 3 series failed"):
+        process(tmp_path / "in", tmp_path / "again", model=bundle_factory(), **PLAIN)
+    assert len(list((tmp_path / "again").iterdir())) == 1
+
+
+def test_only_series_fails_with_its_own_error(bundle_factory, dicom_factory, tmp_path):
+    with pytest.raises(InputError, match="takes CNTS"):
+        process(dicom_factory("ct"), tmp_path / "out", model=bundle_factory(), **PLAIN)
+    assert not (tmp_path / "out").exists()
+
+
+def test_folder_without_images_is_an_error(bundle_factory, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no image"):
+        process(tmp_path / "empty", tmp_path / "out", model=bundle_factory(), **PLAIN)
+
+
+@pytest.mark.parametrize("kind", ["static", "whole-body", "dynamic", "gated", "tomo", "recon-tomo"])
+def test_every_kind_of_nuclear_image_goes_through_the_zoo(dicom_factory, tmp_path, kind):
+    for model in ("scint-denoise", "scint-sr-x2"):
+        sources = dicom_factory(kind)
+        paths = process(sources, tmp_path / model, model=model, **PLAIN)
+        assert len(photopeak.read(paths)) == len(photopeak.read(sources))
