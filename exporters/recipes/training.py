@@ -14,7 +14,7 @@ from ..architectures.count_net import CountNet
 from .catalogue import Recipe
 from .dataset import Batch, Pool, batches
 
-WARM_UP = 300
+WARM_UP = 300  # steps, or a twentieth of a short training
 AVERAGE_DECAY = 0.999
 FLOOR = 0.1
 
@@ -118,7 +118,7 @@ def fit(recipe: Recipe, pool: Pool, limits: Limits, begin: Start, report: Callab
         if done >= 1:
             break
         for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * _schedule(done, step)
+            group["lr"] = recipe.learning_rate * _schedule(done, step / min(WARM_UP, max(limits.steps // 20, 1)))
         running += _step(net, next(stream), optimiser)
         step += 1
         _follow(average, net, min(AVERAGE_DECAY, step / (step + 50)))
@@ -179,10 +179,10 @@ def _progress(step: int, first: int, spent_s: float, limits: Limits) -> float:
     return max(by_steps, start + (1 - start) * spent_s / (60 * limits.minutes))
 
 
-def _schedule(done: float, step: int) -> float:
+def _schedule(done: float, warm: float) -> float:
     """Warm-up, then half a cosine down to one per cent."""
     cosine = float(torch.cos(torch.tensor(min(done, 1.0) * torch.pi)))
-    return min(1.0, (step + 1) / WARM_UP) * (0.505 + 0.495 * cosine)
+    return min(1.0, 0.01 + warm) * (0.505 + 0.495 * cosine)
 
 
 @torch.no_grad()

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs torch: pip install 'photopeak[train]'")
+
+from photopeak.exporters.recipes.catalogue import find
+from photopeak.exporters.recipes.dataset import batches
+from photopeak.exporters.recipes.training import (
+    Limits,
+    Start,
+    fit,
+    load_average,
+    loss,
+    make_net,
+)
+
+NAMES = ("scint-denoise", "scint-sr-x2")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def quiet(step, value):
+    """Report nothing."""
+
+
+def error_on(batch, net):
+    counts, target = torch.from_numpy(batch.counts), torch.from_numpy(batch.target)
+    with torch.no_grad():
+        return float(loss(net(counts), target, counts))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_hundred_steps_learn(name, small, pool, tmp_path):
+    recipe = small(name)
+    unseen = next(batches(pool, recipe, 99))
+    torch.manual_seed(0)
+    before = error_on(unseen, make_net(recipe))
+    trained = fit(recipe, pool, Limits(100), Start(tmp_path / "c.pt"), quiet)
+    assert trained.steps == 100
+    assert error_on(unseen, trained.net) < 0.85 * before
+
+
+def test_a_resumed_training_sees_the_batches_that_follow(small, pool, tmp_path):
+    recipe = small("scint-denoise")
+    whole = fit(recipe, pool, Limits(6), Start(tmp_path / "whole.pt", 3), quiet)
+    part = tmp_path / "part.pt"
+    # Stopped by time after the first steps, then resumed with the same schedule.
+    fit(recipe, pool, Limits(6, minutes=1e-9), Start(part, 3), quiet)
+    resumed = fit(recipe, pool, Limits(6), Start(part, 3), quiet)
+    assert resumed.steps == whole.steps == 6
+    for a, b in zip(whole.net.parameters(), resumed.net.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_network(small, pool, tmp_path):
+    recipe = small("scint-sr-x2")
+    nets = [fit(recipe, pool, Limits(4), Start(tmp_path / f"{k}.pt", 5), quiet).net for k in range(2)]
+    for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "scale"), [("scint-denoise", 1), ("scint-sr-x2", 2)])
+def test_output_is_never_negative_and_has_the_right_matrix(name, scale, small):
+    net = make_net(small(name)).eval()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    with torch.no_grad():
+        output = net(torch.poisson(torch.full((2, 1, 24, 40), 4.0)))
+    assert output.shape == (2, 1, 24 * scale, 40 * scale)
+    assert float(output.min()) >= 0
+
+
+def test_the_denoiser_can_start_as_the_larger_matrix_model_on_binned_counts():
+    torch.manual_seed(1)
+    child, parent = make_net(find("scint-denoise")), make_net(find("scint-sr-x2"))
+    torch.nn.init.normal_(parent.head.weight, std=0.05)
+    child.start_from(parent)
+    with torch.no_grad():
+        child.stem.weight.zero_()
+        counts = torch.poisson(torch.full((1, 1, 32, 32), 6.0))
+        binned = torch.nn.functional.avg_pool2d(counts, 2) * 4
+        torch.testing.assert_close(child(counts), parent(binned), rtol=1e-4, atol=1e-4)
+
+
+def test_the_loss_is_least_at_the_conditional_mean(small):
+    rng = np.random.default_rng(0)
+    truth = torch.from_numpy(rng.gamma(2.0, 3.0, (64, 1, 16, 16)).astype(np.float32))
+    counts = torch.full((64, 1, 16, 16), 6.0)
+    mean = truth.mean(dim=0, keepdim=True).expand_as(truth).clone().requires_grad_()
+    loss(mean, truth, counts).backward()
+    assert float(mean.grad.sum(dim=0).abs().max()) < 1e-6
+
+
+def test_weights_survive_the_checkpoint(small, pool, tmp_path):
+    recipe = small("scint-denoise")
+    trained = fit(recipe, pool, Limits(3), Start(tmp_path / "c.pt"), quiet)
+    again = load_average(recipe, tmp_path / "c.pt")
+    for a, b in zip(trained.net.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)

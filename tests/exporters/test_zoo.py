@@ -1,0 +1,49 @@
+"""The figures that the shipped models promise, on a few held-out cases (the cards hold the whole measurement)."""
+
+import numpy as np
+import pytest
+
+from photopeak.engine import zoo
+from photopeak.exporters.inference import Runner
+from photopeak.exporters.phantoms.camera import bin2, count
+from photopeak.exporters.phantoms.library import simulate
+
+CASES = (("whole-body-bone", 50), ("thyroid", 50), ("kidneys", 50), ("shapes", 50))
+
+
+def acquired(level):
+    for name, index in CASES:
+        image = simulate(name, index, "held-out").image
+        truth = (image[300:556] if image.shape[0] > 512 else image) * np.float32(level)
+        yield truth, count(truth, np.random.default_rng(index))
+
+
+def error(image, truth):
+    return np.mean((image - truth) ** 2)
+
+
+@pytest.mark.parametrize("level", [1 / 8, 1.0])
+def test_the_denoiser_keeps_counts_and_removes_noise(level):
+    run = Runner(zoo.load_bundle("scint-denoise").model)
+    for truth, counts in acquired(level):
+        image = run(counts[None, None])[0, 0]
+        assert image.sum() == pytest.approx(counts.sum(), rel=0.01)
+        assert error(image, truth) < 0.15 * error(counts, truth)
+
+
+@pytest.mark.parametrize("level", [1 / 8, 1.0])
+def test_the_larger_matrix_is_better_than_interpolation(level):
+    run = Runner(zoo.load_bundle("scint-sr-x2").model)
+    for truth, counts in acquired(level):
+        binned = bin2(counts)
+        image = run(binned[None, None])[0, 0]
+        bilinear = _bilinear(binned)
+        assert image.sum() == pytest.approx(counts.sum(), rel=0.01)
+        assert 10 * np.log10(error(bilinear, truth) / error(image, truth)) > 1.5
+
+
+def _bilinear(counts):
+    from PIL import Image
+
+    rows, columns = counts.shape
+    return np.asarray(Image.fromarray(counts).resize((2 * columns, 2 * rows), Image.Resampling.BILINEAR)) / 4
