@@ -87,17 +87,40 @@ bool round_plain(const RoundingJob& job, std::int64_t begin, std::int64_t end, S
 }
 
 template <class T>
-bool split_rows(const RoundingJob& job, std::int64_t begin, std::int64_t n, T* __restrict out,
-                std::int32_t* __restrict rest, std::int32_t* __restrict pixel) {
+bool split_row(const RoundingJob& job, std::int64_t begin, T* __restrict out, std::int32_t* __restrict rest,
+               std::int32_t* __restrict pixel) {
   const RoundingJob j = job;
   const float* __restrict frame = j.frame + begin;
   std::int32_t misfits = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
+  for (std::int64_t i = 0; i < j.columns; ++i) {
     const Split value = split_value(frame[i], j.inverse_slope, j.intercept, j.range);
     out[begin + i] = static_cast<T>(value.whole);
     rest[i] = value.rest;
     pixel[i] = static_cast<std::int32_t>(begin + i);
     misfits |= value.misfit;
+  }
+  return misfits == 0;
+}
+
+// The same for two rows at once, with the first round between them.
+template <class T>
+bool split_row_pair(const RoundingJob& job, std::int64_t begin, T* __restrict out, std::int32_t* __restrict rest,
+                    std::int32_t* __restrict pixel) {
+  const RoundingJob j = job;
+  const std::int64_t n = j.columns;
+  const float* __restrict upper = j.frame + begin, * __restrict lower = upper + n;
+  T* __restrict upper_out = out + begin, * __restrict lower_out = upper_out + n;
+  std::int32_t misfits = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Split a = split_value(upper[i], j.inverse_slope, j.intercept, j.range);
+    const Split b = split_value(lower[i], j.inverse_slope, j.intercept, j.range);
+    const std::int32_t place = static_cast<std::int32_t>(begin + i), below = static_cast<std::int32_t>(place + n);
+    const Match match = play({a.rest, place}, {b.rest, below});
+    upper_out[i] = static_cast<T>(a.whole + (match.out == place ? match.up : 0));
+    lower_out[i] = static_cast<T>(b.whole + (match.out == place ? 0 : match.up));
+    rest[i] = match.winner.rest;
+    pixel[i] = match.winner.pixel;
+    misfits |= a.misfit | b.misfit;
   }
   return misfits == 0;
 }
@@ -123,7 +146,7 @@ void play_row(const std::int32_t* __restrict rest, const std::int32_t* __restric
   }
 }
 
-// Halves rows and columns in turn until one player is left; an odd one out moves on without a match.
+// Halves columns and rows in turn until one player is left; an odd one out moves on without a match.
 template <class T>
 Player play_strip(StripScratch s, std::int64_t rows, std::int64_t columns, T* out) {
   const std::int64_t stride = columns;
@@ -133,15 +156,6 @@ Player play_strip(StripScratch s, std::int64_t rows, std::int64_t columns, T* ou
     s.pixel[1 - now][to] = s.pixel[now][from];
   };
   while (rows > 1 || columns > 1) {
-    if (rows > 1) {
-      for (std::int64_t r = 0; r < rows / 2; ++r)
-        play_row<1>(s.rest[now] + 2 * r * stride, s.pixel[now] + 2 * r * stride, stride, columns,
-                    s.rest[1 - now] + r * stride, s.pixel[1 - now] + r * stride, out);
-      if (rows % 2)
-        for (std::int64_t c = 0; c < columns; ++c) pass_on((rows - 1) * stride + c, rows / 2 * stride + c);
-      rows = (rows + 1) / 2;
-      now = 1 - now;
-    }
     if (columns > 1) {
       for (std::int64_t r = 0; r < rows; ++r) {
         play_row<2>(s.rest[now] + r * stride, s.pixel[now] + r * stride, 1, columns / 2, s.rest[1 - now] + r * stride,
@@ -151,17 +165,37 @@ Player play_strip(StripScratch s, std::int64_t rows, std::int64_t columns, T* ou
       columns = (columns + 1) / 2;
       now = 1 - now;
     }
+    if (rows > 1) {
+      for (std::int64_t r = 0; r < rows / 2; ++r)
+        play_row<1>(s.rest[now] + 2 * r * stride, s.pixel[now] + 2 * r * stride, stride, columns,
+                    s.rest[1 - now] + r * stride, s.pixel[1 - now] + r * stride, out);
+      if (rows % 2)
+        for (std::int64_t c = 0; c < columns; ++c) pass_on((rows - 1) * stride + c, rows / 2 * stride + c);
+      rows = (rows + 1) / 2;
+      now = 1 - now;
+    }
   }
   return {s.rest[now][0], s.pixel[now][0]};
+}
+
+template <class T>
+bool round_rows(const RoundingJob& job, std::int64_t row, std::int64_t rows, StripScratch scratch, T* out,
+                Player* root) {
+  const std::int64_t n = job.columns;
+  bool fits = true;
+  for (std::int64_t r = 0; r + 1 < rows; r += 2)
+    fits &= split_row_pair(job, (row + r) * n, out, scratch.rest[0] + r / 2 * n, scratch.pixel[0] + r / 2 * n);
+  if (rows % 2)
+    fits &= split_row(job, (row + rows - 1) * n, out, scratch.rest[0] + rows / 2 * n, scratch.pixel[0] + rows / 2 * n);
+  *root = play_strip(scratch, (rows + 1) / 2, n, out);
+  return fits;
 }
 
 bool round_strip(const RoundingJob& job, std::int64_t row, std::int64_t rows, StripScratch scratch, StoredFrame out,
                  Player* root) {
   bool fits = true;
   with_type(out.type, [&](auto zero) {
-    auto* pixels = static_cast<decltype(zero)*>(out.pixels);
-    fits = split_rows(job, row * job.columns, rows * job.columns, pixels, scratch.rest[0], scratch.pixel[0]);
-    *root = play_strip(scratch, rows, job.columns, pixels);
+    fits = round_rows(job, row, rows, scratch, static_cast<decltype(zero)*>(out.pixels), root);
   });
   return fits;
 }
@@ -318,10 +352,28 @@ std::int64_t collect(const float* in, std::int64_t n, std::uint32_t prefix, std:
   return found;
 }
 
+Extent extent(const std::uint32_t* in, std::int64_t n) {
+  Extent e{0xffffffffu, 0};
+  for (std::int64_t i = 0; i < n; ++i) {
+    e.least = in[i] < e.least ? in[i] : e.least;
+    e.most = in[i] > e.most ? in[i] : e.most;
+  }
+  return e;
+}
+
 }  // namespace
 
 extern const Loops PHOTOPEAK_LOOPS;
-const Loops PHOTOPEAK_LOOPS = {
-    PHOTOPEAK_LOOPS_NAME, to_float, round_plain, round_strip, normalise, blend_row, moments, collect, sums, scale};
+const Loops PHOTOPEAK_LOOPS = {PHOTOPEAK_LOOPS_NAME,
+                               to_float,
+                               round_plain,
+                               round_strip,
+                               normalise,
+                               blend_row,
+                               moments,
+                               collect,
+                               extent,
+                               sums,
+                               scale};
 
 }  // namespace photopeak

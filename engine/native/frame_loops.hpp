@@ -36,6 +36,10 @@ struct Sums {
   double all, positive;
 };
 
+struct Extent {
+  std::uint32_t least, most;
+};
+
 struct Loops {
   const char* name;
   void (*to_float)(const void* stored, Stored type, std::int64_t n, Rescale rescale, float* out);
@@ -52,6 +56,7 @@ struct Loops {
   // beyond.
   std::int64_t (*collect)(const float* in, std::int64_t n, std::uint32_t prefix, std::uint32_t flip,
                           std::uint32_t* out);
+  Extent (*extent)(const std::uint32_t* in, std::int64_t n);
   Sums (*sums)(const float* in, std::int64_t n);
   void (*scale)(const float* in, std::int64_t n, float factor, float* out);
 };

@@ -37,9 +37,16 @@ inline Rank rank_of(double q, std::int64_t n) {
   return {below, position - static_cast<double>(below)};
 }
 
-// The bin that holds `rank`, which becomes the rank inside that bin.
+// The bin that holds `rank`, which becomes the rank inside that bin. Looks at blocks first.
 inline std::uint32_t find_bin(const std::uint32_t* counts, std::int64_t& rank) {
+  constexpr std::uint32_t block = 64;
   std::uint32_t bin = 0;
+  for (;; bin += block) {
+    std::uint32_t pixels = 0;
+    for (std::uint32_t i = 0; i < block; ++i) pixels += counts[bin + i];
+    if (rank < pixels) break;
+    rank -= pixels;
+  }
   while (rank >= counts[bin]) rank -= counts[bin++];
   return bin;
 }
@@ -64,7 +71,10 @@ class Quantiles {
       std::memcpy(&bits, bytes + 4 * i, sizeof bits);
       return bits >> kPrefixShift;
     });
-    for (std::uint32_t bin = 0; bin < kBins; ++bin) prefixes_.pixels[bin] = counts_[0][prefix_at(bin)];
+    for (int bin = 0; bin < kBins / 2; ++bin) {
+      prefixes_.pixels[bin] = counts_[0][kBins - 1 - bin];
+      prefixes_.pixels[bin + kBins / 2] = counts_[0][bin];
+    }
     return !has_non_finite(prefixes_);
   }
 
@@ -75,22 +85,32 @@ class Quantiles {
     std::int64_t n = collect(bin, 0);
     std::uint32_t next = kNothingAbove;
     if (inside + 1 == n) next = first_of_next(bin, n);
-    for (const int shift : {kMiddleShift, 0}) n = narrow(n, shift, inside, next);
+    for (const int shift : {kMiddleShift, 0})
+      if (!uniform(n)) n = narrow(n, shift, inside, next);
     const double below = float_of(keys_[0]);
     if (rank.weight == 0.0 || next == kNothingAbove) return static_cast<float>(below);
     return static_cast<float>(below + (float_of(next) - below) * rank.weight);
   }
 
  private:
-  // Four tables in turn, because neighbours often fall into one bin and would wait for each other.
+  // Four tables in turn, because neighbours often fall into one bin and would wait for each other; one for a few.
   template <class Bin>
   void count(std::int64_t n, Bin&& bin) {
-    std::memset(counts_, 0, sizeof counts_);
+    const int tables = n < 8192 ? 1 : 4;
+    std::memset(counts_, 0, static_cast<std::size_t>(tables) * sizeof counts_[0]);
     std::int64_t i = 0;
-    for (; i + 4 <= n; i += 4)
-      for (int k = 0; k < 4; ++k) ++counts_[k][bin(i + k)];
+    if (tables == 4)
+      for (; i + 4 <= n; i += 4)
+        for (int k = 0; k < 4; ++k) ++counts_[k][bin(i + k)];
     for (; i < n; ++i) ++counts_[0][bin(i)];
-    for (int b = 0; b < kBins; ++b) counts_[0][b] += counts_[1][b] + counts_[2][b] + counts_[3][b];
+    if (tables == 4)
+      for (int b = 0; b < kBins; ++b) counts_[0][b] += counts_[1][b] + counts_[2][b] + counts_[3][b];
+  }
+
+  // Zeros, and all the frames that hold few different values, are done at once.
+  bool uniform(std::int64_t n) const {
+    const Extent extent = loops().extent(keys_.data(), n);
+    return extent.least == extent.most;
   }
 
   std::int64_t collect(std::uint32_t bin, std::int64_t at) {
