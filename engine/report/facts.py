@@ -133,19 +133,21 @@ def frame_label(source: Frames, index: int) -> str:
 def chips(results: Sequence[Result]) -> list[Chip]:
     """Return the verdicts over all results, the worst of each kind."""
     level, _, text = max((_DOMAIN[r.domain.verdict] for r in results), key=lambda words: _SEVERITY.index(words[0]))
-    number_of_warnings = len(dict.fromkeys(w for r in results for w in plain_warnings(r)))
-    words = f"{number_of_warnings} warning{'s' * (number_of_warnings > 1)}" if number_of_warnings else "No warnings"
-    return [Chip(level, text), *_kept(results), Chip("fair" if number_of_warnings else "good", words)]
+    count = len(plain_warnings(results))
+    words = f"{count} warning{'s' * (count > 1)}" if count else "No warnings"
+    return [Chip(level, text), *_kept(results), Chip("fair" if count else "good", words)]
 
 
-def plain_warnings(result: Result) -> list[str]:
-    """Return warnings and domain remarks, without the name of a DICOM file, which may be a patient's."""
-    sentences = dict.fromkeys((*result.warnings, *result.domain.reasons))
-    if not result.source.instances:
-        return list(sentences)
-    names = {result.source.source, *(i.path.name for i in result.source.instances)} - {""}
-    paths = {str(i.path) for i in result.source.instances}
-    return [_without(sentence, [*paths, *sorted(names, key=len, reverse=True)]) for sentence in sentences]
+def plain_warnings(results: Sequence[Result]) -> list[str]:
+    """Return each warning once, with the model's name where not all results share it."""
+    said: dict[str, list[str]] = {}
+    for result in results:
+        for sentence in dict.fromkeys((*result.warnings, *result.domain.reasons)):
+            said.setdefault(_anonymous(sentence, result.source), []).append(result.bundle.manifest.name)
+    return [
+        sentence if len(models) == len(results) else f"{', '.join(dict.fromkeys(models))}: {sentence}"
+        for sentence, models in said.items()
+    ]
 
 
 def reading(found: Residual) -> str:
@@ -218,7 +220,11 @@ def _matrix(frames: Frames) -> str:
     return f"{frames.matrix.rows} \u00d7 {frames.matrix.columns}"
 
 
-def _without(sentence: str, names: Sequence[str]) -> str:
-    for name in names:
+def _anonymous(sentence: str, source: Frames) -> str:
+    """Return a sentence without the name of a DICOM file, which may be a patient's."""
+    if not source.instances:
+        return sentence
+    names = {name for i in source.instances for name in (str(i.path), i.path.name)} | {source.source}
+    for name in sorted(names - {""}, key=len, reverse=True):
         sentence = sentence.replace(name, "the input")
     return sentence

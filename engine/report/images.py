@@ -144,7 +144,7 @@ def pack(image: NDArray[np.float32], step: float) -> Packed:
         Rounding step, in the units of the image.
     """
     intercept = float(image.min())
-    stored = np.rint((image.ravel() - intercept) / step).astype(np.uint16)
+    stored = np.rint((image.ravel().astype(np.float64) - intercept) / step).astype(np.uint16)
     delta = np.diff(stored, prepend=np.uint16(0)).view(np.int16)
     folded = ((delta << 1) ^ (delta >> 15)).view(np.uint16)
     planes = (folded & 255).astype(np.uint8).tobytes() + (folded >> 8).astype(np.uint8).tobytes()

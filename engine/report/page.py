@@ -103,7 +103,7 @@ def _render(results: Sequence[Result], title: str) -> str:
         colour_maps=list(COLOUR_MAPS),
         diverging=", ".join(DIVERGING),
         versions=facts.versions(),
-        warnings=list(dict.fromkeys(w for result in results for w in facts.plain_warnings(result))),
+        warnings=facts.plain_warnings(results),
     )
     return html
 

@@ -19,10 +19,15 @@ function themed(viewers) {
     chosen = root.dataset.theme;
     root.dataset.theme = "light";
     redraw();
+    // The page is narrower than the window: let the charts shrink as pictures do.
+    for (const svg of document.querySelectorAll(".plot .main-svg")) {
+      svg.setAttribute("viewBox", `0 0 ${svg.width.baseVal.value} ${svg.height.baseVal.value}`);
+    }
   });
   addEventListener("afterprint", () => {
     if (chosen) root.dataset.theme = chosen;
     else delete root.dataset.theme;
+    for (const svg of document.querySelectorAll(".plot .main-svg")) svg.removeAttribute("viewBox");
     redraw();
   });
   redraw();
