@@ -3,12 +3,13 @@
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
+from pydicom.datadict import dictionary_description, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import DT
 
 from ..errors import InputError
@@ -20,9 +21,15 @@ _MOST_ITEMS = 500_000
 _ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 
 
+@cache
+def _tag(keyword: str) -> BaseTag:
+    """Return the tag of an element; a keyword that PS3.6 does not have is a mistake in this package."""
+    return Tag(keyword)
+
+
 def tag_name(keyword: str) -> str:
     """Return name and tag of an element, such as ``Rows (0028,0010)``."""
-    tag = Tag(tag_for_keyword(keyword) or 0)
+    tag = _tag(keyword)
     return f"{dictionary_description(tag)} {str(tag).replace(' ', '')}"
 
 
@@ -34,8 +41,8 @@ def value(ds: Dataset, keyword: str) -> Any:
     InputError
         If the value cannot be decoded or is absurdly long.
     """
-    tag = tag_for_keyword(keyword)
-    if tag is None or tag not in ds:
+    tag = _tag(keyword)
+    if tag not in ds:
         return None
     try:
         _check_size(keyword, ds.get_item(tag))

@@ -34,7 +34,7 @@ def group(images: Iterable[ImageFile]) -> list[list[ImageFile]]:
         with input_errors(image.path):
             stacks[_key(image)].append(image)
     ordered = [_in_order(stack) for stack in stacks.values()]
-    return sorted(ordered, key=lambda stack: _rank(stack[0]))
+    return sorted(ordered, key=lambda stack: _rank(stack[0])) if len(ordered) > 1 else ordered
 
 
 def gaps(stack: Sequence[ImageFile]) -> str:
@@ -68,7 +68,7 @@ def _in_order(stack: list[ImageFile]) -> list[ImageFile]:
     Without Image Position the Instance Number decides: it is the only element of the general image module that is meant
     to order images, and projections (CR, XA) have no other.
     """
-    return sorted(stack, key=_order)
+    return sorted(stack, key=_order) if len(stack) > 1 else stack
 
 
 def _order(image: ImageFile) -> tuple[Any, ...]:

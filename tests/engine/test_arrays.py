@@ -19,7 +19,7 @@ from photopeak.engine.reading import Limits, read
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.one_of(integer_dtypes(), floating_dtypes(sizes=(32, 64))).flatmap(
-        lambda dtype: arrays(dtype, st.one_of(st.tuples(*[st.integers(1, 5)] * n) for n in (2, 3)))
+        lambda dtype: arrays(dtype, st.one_of([st.tuples(*[st.integers(1, 5)] * n) for n in (2, 3)]))
     ),
     st.booleans(),
 )
