@@ -64,8 +64,8 @@ def percent(ratio: float) -> str:
 
     Examples
     --------
-    >>> percent(0.0123), percent(-4e-9)
-    ('+1.230 %', '0.000 %')
+    >>> [percent(ratio).split() for ratio in (0.0123, -4e-9)]
+    [['+1.230', '%'], ['0.000', '%']]
     """
     text = f"{100 * ratio:+.3f}"
     return f"{text[1:] if float(text) == 0 else text} %".replace("-", "\u2212").replace(" ", "\u00a0")
