@@ -158,7 +158,9 @@ def gains(scores: tuple[Score, ...], rivals: tuple[str, ...]) -> dict[float, tup
 
 def _gain(scores: tuple[Score, ...], task: str) -> str:
     """Say how far the model is ahead of the best classical method, level by level."""
-    rivals = INTERPOLATIONS if task == "super-resolution" else tuple(m for m in _methods(scores) if m != OURS)
+    rivals = tuple(name for name in _methods(scores) if name != OURS)
+    if task == "super-resolution":
+        rivals = tuple(name for name in rivals if name in INTERPOLATIONS)
     lines = []
     for level, (best, gain) in gains(scores, rivals).items():
         interval = bootstrap(gain)

@@ -13,6 +13,7 @@ from skimage.restoration import denoise_nl_means
 
 Pixels = NDArray[np.float32]
 Method = Callable[[Pixels, Pixels], Pixels]
+Methods = tuple[tuple[str, Method], ...]
 
 GAUSSIAN_SIGMAS = (0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0, 4.0)
 BM3D_SIGMAS = (0.8, 1.0, 1.2, 1.5)
@@ -69,13 +70,13 @@ def gaussian_bicubic(counts: Pixels, truth: Pixels) -> Pixels:
     return _best((_double(image, Image.Resampling.BICUBIC) for image in smooth), truth)
 
 
-DENOISERS: tuple[tuple[str, Method], ...] = (
+DENOISERS: Methods = (
     ("none", lambda counts, truth: counts),
     ("Gaussian, tuned", gaussian),
     ("NLM + Anscombe, tuned", nlm_anscombe),
     ("BM3D + Anscombe, tuned", bm3d_anscombe),
 )
-ENLARGERS: tuple[tuple[str, Method], ...] = (
+ENLARGERS: Methods = (
     ("nearest", enlarge(Image.Resampling.NEAREST)),
     ("bilinear", enlarge(Image.Resampling.BILINEAR)),
     ("bicubic", enlarge(Image.Resampling.BICUBIC)),

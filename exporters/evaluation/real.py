@@ -5,29 +5,26 @@ estimate plus the variance of the complement, which Poisson statistics give: sub
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pydicom
-from numpy.typing import NDArray
 
 from ..phantoms.camera import bin2, thin
 from ..recipes.catalogue import Recipe
-from .baselines import Method
+from .baselines import Method, Methods, Pixels
 from .metrics import psnr_of_error
 
 SCAN = "nema_wg04/NM1_UNC.dcm"
 BODY = np.s_[80:880, :]
 FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 REPEATS = 2
-Pixels = NDArray[np.float32]
+Figure = Callable[[str, str, Callable[[], list[float]]], list[float]]
 
 
 def real_scores(
-    recipe: Recipe,
-    methods: tuple[tuple[str, Method], ...],
-    data: Path | None,
-    figure: Callable[[str, Callable[[], list[float]]], list[float]],
+    recipe: Recipe, methods: Methods, data: Path | None, figure: Figure
 ) -> Iterator[tuple[float, str, float]]:
     """Yield count fraction, method and noise-corrected PSNR on the real scan.
 
@@ -40,7 +37,7 @@ def real_scores(
     data : Path or None
         Folder with the scan; nothing is yielded where it is missing.
     figure : callable
-        Returns the figures of a key, calling the function given with it where it does not know them.
+        Given a method's name, a key and a function, returns the figures kept under the key or else those of the function.
 
     Yields
     ------
@@ -52,19 +49,19 @@ def real_scores(
     scan = pydicom.dcmread(data / SCAN).pixel_array.astype(np.float32)[BODY]
     for fraction in FRACTIONS:
         for repeat in range(REPEATS):
-            kept, rest = thin(scan, fraction, np.random.default_rng([5, repeat]))
-            counts = bin2(kept) if recipe.scale == 2 else kept
+            split = thin(scan, fraction, np.random.default_rng([5, repeat]))
             for name, method in methods:
+                make = partial(_real_score, method, split, fraction, recipe.scale)
+                yield fraction, name, figure(name, f"real|{fraction:.4f}|{repeat}|{name}|psnr", make)[0]
 
-                def make(
-                    method: Method = method, counts: Pixels = counts, rest: Pixels = rest, f: float = fraction
-                ) -> list[float]:
-                    target = rest * np.float32(f / (1 - f))
-                    image = method(counts, target)
-                    image = image * (counts.sum() / image.sum())
-                    return [psnr_of_error(corrected_error(image, rest, f), scan * np.float32(f))]
 
-                yield fraction, name, figure(f"real|{fraction:.4f}|{repeat}|{name}|psnr", make)[0]
+def _real_score(method: Method, split: tuple[Pixels, Pixels], fraction: float, scale: int) -> list[float]:
+    """Return the PSNR of what a method makes of the kept counts, with the sum restored."""
+    kept, rest = split
+    counts = bin2(kept) if scale == 2 else kept
+    image = method(counts, rest * np.float32(fraction / (1 - fraction)))
+    image = image * (counts.sum() / image.sum())
+    return [psnr_of_error(corrected_error(image, rest, fraction), (kept + rest) * np.float32(fraction))]
 
 
 def corrected_error(image: Pixels, rest: Pixels, fraction: float) -> float:

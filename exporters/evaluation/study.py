@@ -4,17 +4,17 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..inference import Runner
 from ..phantoms.camera import bin2, count
 from ..recipes.catalogue import Recipe
-from .baselines import DENOISERS, ENLARGERS, Method
-from .cases import held_out_studies, lesions
+from .baselines import DENOISERS, ENLARGERS, Method, Methods, Pixels
+from .cases import Lesion, held_out_studies, lesions
 from .metrics import psnr, ssim
 from .real import real_scores
 
@@ -22,7 +22,7 @@ OURS = "this model"
 LEVELS = {"denoise": (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0), "super-resolution": (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 4.0)}
 LESION_LEVELS = (1 / 16, 1 / 4, 1.0)
 SPEED_SIDES = (128, 256, 512)
-_REPORTED = {"denoise": DENOISERS, "super-resolution": ENLARGERS}
+REPORTED = {"denoise": DENOISERS, "super-resolution": ENLARGERS}
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Report:
 
 
 def measure(
-    recipe: Recipe, model: bytes, data: Path | None, work: Path, report: Callable[[str], None] = lambda name: None
+    recipe: Recipe, model: bytes, data: Path | None, work: Path, tell: Callable[[str], None] = lambda name: None
 ) -> Report:
     """Compare a model with the classical methods on held-out cases.
 
@@ -106,7 +106,7 @@ def measure(
         Folder with the shared collections, for voxel phantoms and the real scan.
     work : Path
         Folder where the figures of the (slow, deterministic) classical methods are kept between runs.
-    report : callable
+    tell : callable
         Told what is being measured.
 
     Returns
@@ -116,11 +116,11 @@ def measure(
     """
     start = time.monotonic()
     run = Runner(model)
-    methods = ((OURS, _ours(run)), *_REPORTED[recipe.task])
+    methods = ((OURS, _ours(run)), *REPORTED[recipe.task])
     kept = _Kept(work / f"baselines-{recipe.task}.jsonl")
-    scores = tuple(_scores(recipe, methods, data, kept, report))
-    recoveries = tuple(_recoveries(recipe, methods, kept, report))
-    report("real bone scan")
+    scores = tuple(_scores(recipe, methods, data, kept, tell))
+    recoveries = tuple(_recoveries(recipe, methods, kept, tell))
+    tell("real bone scan")
     real = tuple(
         RealScore(level, name, value) for level, name, value in real_scores(recipe, methods, data, kept.figure)
     )
@@ -128,16 +128,16 @@ def measure(
 
 
 class _Kept:
-    """Figures of deterministic methods, appended to a file as they are found."""
+    """Figures of the classical methods, which never change, appended to a file as they are found."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         lines = path.read_text().splitlines() if path.exists() else []
         self._known: dict[str, list[float]] = dict(json.loads(line) for line in lines)
 
-    def figure(self, key: str, make: Callable[[], list[float]]) -> list[float]:
-        """Return the figures of a key; the model's own are made anew every time."""
-        if f"|{OURS}|" in key:
+    def figure(self, method: str, key: str, make: Callable[[], list[float]]) -> list[float]:
+        """Return the figures of a method under a key; the model's own are made anew every time."""
+        if method == OURS:
             return make()
         if key not in self._known:
             self._known[key] = make()
@@ -147,64 +147,58 @@ class _Kept:
 
 
 def _scores(
-    recipe: Recipe,
-    methods: tuple[tuple[str, Method], ...],
-    data: Path | None,
-    kept: _Kept,
-    report: Callable[[str], None],
+    recipe: Recipe, methods: Methods, data: Path | None, kept: _Kept, tell: Callable[[str], None]
 ) -> Iterator[Score]:
     """Score every method on every simulated case and level."""
     for study in held_out_studies(data):
-        report(study.name)
+        tell(study.name)
         for level in LEVELS[recipe.task]:
             truth = study.image * np.float32(level)
             counts = _acquire(recipe, truth, f"{study.name}|{level}")
             for name, method in methods:
-
-                def make(method: Method = method, counts: _Pixels = counts, truth: _Pixels = truth) -> list[float]:
-                    image = method(counts, truth)
-                    bias = float(image.sum() / counts.sum() - 1)
-                    delivered = image / (1 + bias) if method is methods[0][1] else image
-                    return [psnr(delivered, truth), ssim(delivered, truth), bias]
-
-                yield Score(study.name, level, name, *kept.figure(f"{study.name}|{level:.4f}|{name}|score", make))
+                figures = partial(_score, method, counts, truth, restore=name == OURS)
+                yield Score(
+                    study.name, level, name, *kept.figure(name, f"{study.name}|{level:.4f}|{name}|score", figures)
+                )
 
 
-def _recoveries(
-    recipe: Recipe, methods: tuple[tuple[str, Method], ...], kept: _Kept, report: Callable[[str], None]
-) -> Iterator[Recovery]:
+def _score(method: Method, counts: Pixels, truth: Pixels, restore: bool) -> list[float]:
+    """Return PSNR, SSIM and bias; `restore` the sum as the engine does."""
+    image = method(counts, truth)
+    bias = float(image.sum() / counts.sum() - 1)
+    delivered = image / np.float32(1 + bias) if restore else image
+    return [psnr(delivered, truth), ssim(delivered, truth), bias]
+
+
+def _recoveries(recipe: Recipe, methods: Methods, kept: _Kept, tell: Callable[[str], None]) -> Iterator[Recovery]:
     """Measure the contrast of known lesions after every method."""
     for lesion in lesions():
-        report(lesion.name)
+        tell(lesion.name)
         for level in LESION_LEVELS:
-            truth, without = lesion.image * np.float32(level), lesion.without * np.float32(level)
-            counts = _acquire(recipe, truth, f"{lesion.name}|{level}")
-            real = float((truth - without)[lesion.region].mean())
+            counts = _acquire(recipe, lesion.image * np.float32(level), f"{lesion.name}|{level}")
             for name, method in methods:
+                figures = partial(_recovery, method, counts, lesion, level)
+                key = f"{lesion.name}|{level:.4f}|{name}|lesion"
+                yield Recovery(lesion.name, level, name, *kept.figure(name, key, figures))
 
-                def make(
-                    method: Method = method,
-                    counts: _Pixels = counts,
-                    truth: _Pixels = truth,
-                    without: _Pixels = without,
-                    region: NDArray[np.bool_] = lesion.region,
-                    real: float = real,
-                ) -> list[float]:
-                    return [float((method(counts, truth) - without)[region].mean()) / real]
 
-                yield Recovery(lesion.name, level, name, *kept.figure(f"{lesion.name}|{level:.4f}|{name}|lesion", make))
+def _recovery(method: Method, counts: Pixels, lesion: Lesion, level: float) -> list[float]:
+    """Return the excess over the truth without the lesion, over the true excess."""
+    truth, without = lesion.image * np.float32(level), lesion.without * np.float32(level)
+    found = float((method(counts, truth) - without)[lesion.region].mean())
+    return [found / float((truth - without)[lesion.region].mean())]
 
 
 def _ours(run: Runner) -> Method:
     """Return the model as a method."""
 
-    def method(counts: _Pixels, truth: _Pixels) -> _Pixels:
+    def method(counts: Pixels, truth: Pixels) -> Pixels:
         return run(counts[None, None])[0, 0]
 
     return method
 
 
-def _acquire(recipe: Recipe, truth: NDArray[np.float32], seed: str) -> NDArray[np.float32]:
+def _acquire(recipe: Recipe, truth: Pixels, seed: str) -> Pixels:
     """Draw the noisy input of a case; the seed follows from its name."""
     counts = count(truth, np.random.default_rng(crc32(seed.encode())))
     return bin2(counts) if recipe.scale == 2 else counts
@@ -228,6 +222,3 @@ def _speed(run: Runner, repeats: int = 15) -> dict[str, float]:
 def as_json(report: Report) -> str:
     """Return a report as JSON, every single figure included."""
     return json.dumps(asdict(report))
-
-
-_Pixels = NDArray[np.float32]

@@ -185,47 +185,52 @@ def project(scene: Scene, camera: Camera) -> NDArray[np.float32]:
     front, back = _outline(scene.body, camera)
     nearest, farthest = _depth_range(scene)
     edges = np.arange(nearest, farthest + SLAB_MM, SLAB_MM)
-    planes = np.zeros((len(edges) - 1, *camera.shape), np.float32)
+    stack = _Stack(np.zeros((len(edges) - 1, *camera.shape), np.float32), edges, front, back)
     for index in range(len(scene.sources)):
-        _deposit(planes, edges, scene, index, camera, front, back)
+        _deposit(stack, scene, index, camera)
     if scene.background:
         for k, (low, high) in enumerate(pairwise(edges)):
             start, stop = np.clip(front, low, high), np.clip(back, low, high)
             integral = _attenuated_length(start, stop, front, back, scene.attenuation_per_mm)
-            planes[k] += scene.background * camera.pixel_mm**2 * np.where(stop > start, integral, 0)
+            stack.planes[k] += scene.background * camera.pixel_mm**2 * np.where(stop > start, integral, 0)
     centres = (edges[:-1] + edges[1:]) / 2
-    image = detect(planes, centres - nearest + camera.gap_mm, camera)
+    image = detect(stack.planes, centres - nearest + camera.gap_mm, camera)
     return np.maximum(image, 0)
 
 
-def _deposit(
-    planes: NDArray[np.float32],
-    edges: NDArray[np.float64],
-    scene: Scene,
-    index: int,
-    camera: Camera,
-    front: NDArray[np.float64],
-    back: NDArray[np.float64],
-) -> None:
+@dataclass(frozen=True)
+class _Stack:
+    """Planes of attenuated activity between edges in depth, and the surfaces of the body."""
+
+    planes: NDArray[np.float32]
+    edges: NDArray[np.float64]
+    front: NDArray[np.float64]
+    back: NDArray[np.float64]
+
+    def plane_at(self, depth: float) -> int:
+        """Return the number of the plane that holds a depth."""
+        return int(np.clip(np.searchsorted(self.edges, depth) - 1, 0, len(self.planes) - 1))
+
+
+def _deposit(stack: _Stack, scene: Scene, index: int, camera: Camera) -> None:
     """Add one source to the planes it reaches."""
-    source = scene.sources
+    source, mu = scene.sources, scene.attenuation_per_mm
     found = _interval(source, index, camera)
     if found is None:
         return
     window, near, far, inside_field = found
+    front, back = stack.front[window], stack.back[window]
     activity = source.activity[index] * camera.pixel_mm**2
     length = (far - near).sum() * camera.pixel_mm**2
-    if inside_field and length > 0:
+    if inside_field and length > 0:  # rays sample it: make the total exact
         activity *= float(source.volume_mm3()[index] / length)
-    mu, local_front, local_back = scene.attenuation_per_mm, front[window], back[window]
-    first, last = np.clip(np.searchsorted(edges, [near.min(), far.max()]) - 1, 0, len(planes) - 1)
     if source.semi_axes[index].max() < SLAB_MM:
-        first = last = int(np.clip(np.searchsorted(edges, source.centre[index, 2]) - 1, 0, len(planes) - 1))
-        planes[(first, *window)] += activity * _attenuated_length(near, far, local_front, local_back, mu)
+        k = stack.plane_at(float(source.centre[index, 2]))
+        stack.planes[(k, *window)] += activity * _attenuated_length(near, far, front, back, mu)
         return
-    for k in range(int(first), int(last) + 1):
-        start, stop = np.clip(near, edges[k], edges[k + 1]), np.clip(far, edges[k], edges[k + 1])
-        planes[(k, *window)] += activity * _attenuated_length(start, stop, local_front, local_back, mu)
+    for k in range(stack.plane_at(float(near.min())), stack.plane_at(float(far.max())) + 1):
+        start, stop = (np.clip(depth, stack.edges[k], stack.edges[k + 1]) for depth in (near, far))
+        stack.planes[(k, *window)] += activity * _attenuated_length(start, stop, front, back, mu)
 
 
 def _attenuated_length(

@@ -9,6 +9,7 @@ import pydicom
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
+from ...engine.files import atomic_write
 from ..phantoms.camera import bin2
 from ..phantoms.library import ANATOMIES, is_held_out, simulate, simulate_voxels
 from ..phantoms.voxels import load_voxel_phantoms
@@ -120,9 +121,8 @@ def load_or_build_pool(path: Path, build: Callable[[], Pool]) -> Pool:
         pool = build()
         names = {f"e{k}": image for k, image in enumerate(pool.expected)}
         names |= {f"a{k}": image for k, image in enumerate(pool.acquired)}
-        partial = path.with_name("partial-" + path.name)
-        np.savez(partial, **names)  # type: ignore[arg-type]
-        partial.replace(path)
+        with atomic_write(path) as file:
+            np.savez(file, **names)  # type: ignore[arg-type]
     with np.load(path) as stored:
         ordered = sorted(stored.files, key=lambda name: int(name[1:]))
         return Pool([stored[n] for n in ordered if n[0] == "e"], [stored[n] for n in ordered if n[0] == "a"])

@@ -2,20 +2,21 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...engine.files import atomic_write
 from ..architectures.count_net import CountNet
 from .catalogue import Recipe
 from .dataset import Batch, Pool, batches
 
 WARM_UP = 300  # steps, or a twentieth of a short training
 AVERAGE_DECAY = 0.999
+SAVE_EVERY_S = 120.0
 FLOOR = 0.1
 
 
@@ -76,6 +77,58 @@ class Trained:
     losses: list[float]
 
 
+@dataclass
+class _State:
+    """Everything that a checkpoint holds."""
+
+    net: CountNet
+    average: dict[str, Tensor]
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+    losses: list[float] = field(default_factory=list)
+
+    @classmethod
+    def fresh(cls, recipe: Recipe, begin: Start) -> "_State":
+        """Begin with new weights, those of a parent, or those of the checkpoint."""
+        torch.manual_seed(begin.seed)
+        net = make_net(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if begin.parent is not None:
+            net.start_from(begin.parent)
+        optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=1e-4)
+        state = cls(net, {name: value.clone() for name, value in net.state_dict().items()}, optimiser)
+        if begin.checkpoint.exists():
+            state.load(begin.checkpoint)
+        return state
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    @torch.no_grad()
+    def advance(self) -> None:
+        """Count a step and move the averaged weights towards the current ones."""
+        self.step += 1
+        decay = min(AVERAGE_DECAY, self.step / (self.step + 50))
+        for name, value in self.net.state_dict().items():
+            self.average[name].lerp_(value, 1 - decay)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint under a temporary name, then rename."""
+        tensors = {"net": self.net.state_dict(), "average": self.average, "optimiser": self.optimiser.state_dict()}
+        with atomic_write(path) as file:
+            torch.save(tensors | {"step": self.step, "seconds": self.seconds, "losses": self.losses}, file)
+
+    def load(self, path: Path) -> None:
+        """Read a checkpoint in place."""
+        stored = torch.load(path, weights_only=True)
+        self.net.load_state_dict(stored["net"])
+        self.average.update(stored["average"])
+        self.optimiser.load_state_dict(stored["optimiser"])
+        self.step, self.seconds, self.losses = int(stored["step"]), float(stored["seconds"]), list(stored["losses"])
+
+
 def make_net(recipe: Recipe) -> CountNet:
     """Return the untrained network of a recipe."""
     return CountNet(recipe.channels, recipe.blocks, recipe.scale)
@@ -102,36 +155,25 @@ def fit(recipe: Recipe, pool: Pool, limits: Limits, begin: Start, report: Callab
     Trained
         Averaged weights and the history.
     """
-    torch.manual_seed(begin.seed)
-    net = make_net(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if begin.parent is not None:
-        net.start_from(begin.parent)
-    average = {name: value.clone() for name, value in net.state_dict().items()}
-    optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=1e-4)
-    step, before, losses = _restore(begin.checkpoint, net, average, optimiser)
+    state = _State.fresh(recipe, begin)
     start = saved = time.monotonic()
-    running, stream = 0.0, batches(pool, recipe, begin.seed, step)
-    first = step
-    while step < limits.steps:
-        spent = time.monotonic() - start
-        done = _progress(step, first, spent, limits)
-        if done >= 1:
-            break
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * _schedule(done, step / min(WARM_UP, max(limits.steps // 20, 1)))
-        running += _step(net, next(stream), optimiser)
-        step += 1
-        _follow(average, net, min(AVERAGE_DECAY, step / (step + 50)))
-        if step % 100 == 0:
-            losses.append(running / 100)
-            report(step, running / 100)
+    before, first, running = state.seconds, state.step, 0.0
+    stream = batches(pool, recipe, begin.seed, first)
+    while (done := _progress(state.step, first, time.monotonic() - start, limits)) < 1:
+        state.set_rate(recipe.learning_rate * _schedule(done, state.step / min(WARM_UP, max(limits.steps // 20, 1))))
+        running += _step(state.net, next(stream), state.optimiser)
+        state.advance()
+        if state.step % 100 == 0:
+            state.losses.append(running / 100)
+            report(state.step, running / 100)
             running = 0.0
-        if time.monotonic() - saved > 120:
-            _save(begin.checkpoint, net, average, optimiser, step, before + time.monotonic() - start, losses)
+        if time.monotonic() - saved > SAVE_EVERY_S:
             saved = time.monotonic()
-    seconds = before + time.monotonic() - start
-    _save(begin.checkpoint, net, average, optimiser, step, seconds, losses)
-    return Trained(load_average(recipe, begin.checkpoint), step, seconds, losses)
+            state.seconds = before + saved - start
+            state.save(begin.checkpoint)
+    state.seconds = before + time.monotonic() - start
+    state.save(begin.checkpoint)
+    return Trained(load_average(recipe, begin.checkpoint), state.step, state.seconds, state.losses)
 
 
 def load_average(recipe: Recipe, checkpoint: Path) -> CountNet:
@@ -183,39 +225,3 @@ def _schedule(done: float, warm: float) -> float:
     """Warm-up, then half a cosine down to one per cent."""
     cosine = float(torch.cos(torch.tensor(min(done, 1.0) * torch.pi)))
     return min(1.0, 0.01 + warm) * (0.505 + 0.495 * cosine)
-
-
-@torch.no_grad()
-def _follow(average: dict[str, Tensor], net: CountNet, decay: float) -> None:
-    """Move the averaged weights towards the current ones."""
-    for name, value in net.state_dict().items():
-        average[name].lerp_(value, 1 - decay)
-
-
-def _save(
-    path: Path,
-    net: CountNet,
-    average: dict[str, Tensor],
-    optimiser: Any,
-    step: int,
-    seconds: float,
-    losses: list[float],
-) -> None:
-    """Write the state of the training under a temporary name, then rename."""
-    partial = path.with_name(path.name + ".partial")
-    state = {"net": net.state_dict(), "average": average, "optimiser": optimiser.state_dict()}
-    torch.save(state | {"step": step, "seconds": seconds, "losses": losses}, partial)
-    partial.replace(path)
-
-
-def _restore(
-    path: Path, net: CountNet, average: dict[str, Tensor], optimiser: torch.optim.Optimizer
-) -> tuple[int, float, list[float]]:
-    """Load a checkpoint in place; a fresh start where there is none."""
-    if not path.exists():
-        return 0, 0.0, []
-    state = torch.load(path, weights_only=True)
-    net.load_state_dict(state["net"])
-    average.update(state["average"])
-    optimiser.load_state_dict(state["optimiser"])
-    return int(state["step"]), float(state["seconds"]), list(state["losses"])
