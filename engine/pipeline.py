@@ -116,6 +116,7 @@ def process(inputs: Inputs, out: str | Path, *, model: str | Path | Bundle, **op
 
     Examples
     --------
+    >>> import numpy as np
     >>> folder = getfixture("tmp_path")
     >>> np.save(folder / "flood.npy", np.random.default_rng(0).poisson(9, (64, 64)))
     >>> paths = process(folder / "flood.npy", folder / "out", model="scint-denoise", threads=1)
