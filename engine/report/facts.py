@@ -153,7 +153,7 @@ def plain_warnings(results: Sequence[Result]) -> list[str]:
 def reading(found: Residual) -> str:
     """Return what the residual says, in plain words."""
     if found.std < 0.3:
-        return "On the matrix of the input next to nothing was changed: counts were only shared out."
+        return "Next to nothing changed in the counts of each input pixel."
     if found.neighbour > 0.2:
         return (
             f"Neighbouring residuals correlate ({number(found.neighbour, 2)}), which those of Poisson noise do not: either "

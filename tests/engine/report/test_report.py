@@ -154,7 +154,7 @@ def test_residual_of_no_change_is_zero():
     image = np.full((20, 20), 9.0)
     found = residual(image, image)
     assert (found.mean, found.std, found.neighbour, found.tail) == (0, 0, 0, 0)
-    assert "only shared out" in reading(found)
+    assert "Next to nothing" in reading(found)
 
 
 def test_residual_histogram_is_a_density_that_agrees_with_the_normal_one():
