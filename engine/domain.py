@@ -25,6 +25,7 @@ FEATURES = (
     "log10 smoothness",
     "fraction of non-integers",
 )
+_ACTIVE = FEATURES.index("active fraction")
 _LEAST_DEVIATION = 0.05
 _UNUSUAL = 4.0
 _VERDICTS: tuple[Verdict, ...] = ("inside", "border", "outside")
@@ -110,6 +111,11 @@ def judge(found: NDArray[np.float64], domain: Domain) -> DomainVerdict:
     domain : Domain
         From the bundle's manifest.
 
+    Returns
+    -------
+    DomainVerdict
+        Frames without a single count have nothing to judge; they count only when all are like that.
+
     Raises
     ------
     ModelError
@@ -119,6 +125,9 @@ def judge(found: NDArray[np.float64], domain: Domain) -> DomainVerdict:
         raise ModelError("the bundle's domain statistics are of another version of Photopeak; export it again.")
     mean, precision = np.array(domain.mean), np.array(domain.precision)
     distances = _distances(found, mean, precision)
+    empty = found[:, _ACTIVE] == 0
+    if not empty.all():
+        distances[empty] = 0.0
     worst = int(distances.argmax())
     verdict = _VERDICTS[int(np.searchsorted(domain.limits, distances[worst], side="left"))]
     reasons = () if verdict == "inside" else _reasons(found[worst], mean, precision)

@@ -172,16 +172,17 @@ class Session:
     def _admit(self, source: Frames, stats: NDArray[np.void]) -> tuple[str, ...]:
         """Refuse what the model cannot take; return warnings about the rest."""
         manifest = self.bundle.manifest
-        if source.units not in (manifest.input.units, Units.NONE):
+        nameless = source.units is Units.NONE and source.modality in (*manifest.modalities, "OT")
+        if source.units != manifest.input.units and not nameless:
             raise InputError(
-                f"{source.source}: pixel values are in {source.units}, {self.bundle.name} takes "
-                f"{manifest.input.units}; choose a model for these units ('photopeak models')."
+                f"{source.source}: {source.modality} values in units {source.units}, {self.bundle.name} takes "
+                f"{manifest.input.units}; choose a model for them ('photopeak models')."
             )
         if stats["non_finite"].any():
             frame = int(np.flatnonzero(stats["non_finite"])[0]) + 1
             raise InputError(f"{source.source}: frame {frame} holds NaN or infinite values; mend them first.")
         warnings = list(source.notes)
-        if source.units is Units.NONE:
+        if nameless:
             warnings.append(f"The file does not say its units; values were taken as {manifest.input.units}.")
         if source.modality not in (*manifest.modalities, "OT"):
             known = ", ".join(manifest.modalities)

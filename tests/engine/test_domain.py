@@ -73,6 +73,13 @@ def test_worst_frame_decides(domain):
     assert found.distances[0] < found.limits[0] < found.limits[1] < found.distances[1]
 
 
+def test_empty_frames_among_others_are_not_judged(domain):
+    frames = np.concatenate([body(np.random.default_rng(8), 20), np.zeros((1, 96, 96), np.float32)])
+    found = judge(features(frames), domain)
+    assert found.verdict == "inside"
+    assert found.distances[1] == 0
+
+
 def test_distance_is_mahalanobis():
     k = len(FEATURES)
     precision = tuple(tuple(float(4 * (i == j)) for i in range(k)) for j in range(k))

@@ -161,8 +161,21 @@ def test_other_modality_is_a_warning(bundle_factory, counts):
 
 def test_other_units_are_an_error(bundle_factory, counts):
     frames = Frames(counts, Units.BECQUEREL_PER_ML, "PT", source="slice.dcm")
-    with pytest.raises(InputError, match=r"slice\.dcm: pixel values are in BQML, test-model takes CNTS"):
+    with pytest.raises(InputError, match=r"slice\.dcm: PT values in units BQML, test-model takes CNTS"):
         photopeak.load(bundle_factory(), **PLAIN).run(frames)
+
+
+@pytest.mark.parametrize(("modality", "accepted"), [("OT", True), ("NM", True), ("PT", False), ("CT", False)])
+def test_values_without_units_are_taken_at_their_word_where_they_can_be_counts(
+    bundle_factory, counts, modality, accepted
+):
+    session = photopeak.load(bundle_factory(), **PLAIN)
+    frames = Frames(counts, Units.NONE, modality)
+    if accepted:
+        assert any("does not say its units" in warning for warning in session.run(frames).warnings)
+        return
+    with pytest.raises(InputError, match=f"{modality} values in units NONE"):
+        session.run(frames)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
