@@ -51,14 +51,6 @@ def to_float_int16(case):
 def to_stored(case):
     frames = case.pixels
 
-    def largest_remainder():
-        exact = frames.astype(np.float64).ravel() / SLOPE
-        stored = np.floor(exact)
-        rest = exact - stored
-        up = round(rest.sum())
-        stored[np.argpartition(rest, rest.size - up)[rest.size - up :]] += 1
-        return stored.astype(np.uint16).reshape(frames.shape)
-
     def running_sum():
         total = np.rint(np.cumsum(frames, dtype=np.float64) / SLOPE)
         return np.diff(total, prepend=0).astype(np.uint16).reshape(frames.shape)
@@ -66,7 +58,6 @@ def to_stored(case):
     return {
         "photopeak": lambda: fo.to_stored(frames, SLOPE, threads=case.threads),
         "NumPy": running_sum,
-        "NumPy largest remainder": largest_remainder,
     }
 
 

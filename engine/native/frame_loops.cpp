@@ -86,41 +86,56 @@ bool round_plain(const RoundingJob& job, std::int64_t begin, std::int64_t end, S
   return fits;
 }
 
+constexpr std::int64_t kPiece = 128;  // pixels that wait in the nearest cache between two loops
+
+// Splits n pixels, at most kPiece, and returns whether one of them does not fit.
+std::int32_t split_piece(const RoundingJob& job, const float* __restrict pixels, std::int64_t n,
+                         std::int32_t* __restrict whole, std::int32_t* __restrict rest) {
+  const RoundingJob j = job;
+  std::int32_t misfits = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Split value = split_value(pixels[i], j.inverse_slope, j.intercept, j.range);
+    whole[i] = value.whole;
+    rest[i] = value.rest;
+    misfits |= value.misfit;
+  }
+  return misfits;
+}
+
+// One row, which has no other to play against yet.
 template <class T>
 bool split_row(const RoundingJob& job, std::int64_t begin, T* __restrict out, std::int32_t* __restrict rest,
                std::int32_t* __restrict pixel) {
-  const RoundingJob j = job;
-  const float* __restrict frame = j.frame + begin;
-  std::int32_t misfits = 0;
-  for (std::int64_t i = 0; i < j.columns; ++i) {
-    const Split value = split_value(frame[i], j.inverse_slope, j.intercept, j.range);
-    out[begin + i] = static_cast<T>(value.whole);
-    rest[i] = value.rest;
-    pixel[i] = static_cast<std::int32_t>(begin + i);
-    misfits |= value.misfit;
+  std::int32_t whole[kPiece], misfits = 0;
+  for (std::int64_t start = 0; start < job.columns; start += kPiece) {
+    const std::int64_t n = job.columns - start < kPiece ? job.columns - start : kPiece, at = begin + start;
+    misfits |= split_piece(job, job.frame + at, n, whole, rest + start);
+    for (std::int64_t i = 0; i < n; ++i) out[at + i] = static_cast<T>(whole[i]);
+    for (std::int64_t i = 0; i < n; ++i) pixel[start + i] = static_cast<std::int32_t>(at + i);
   }
   return misfits == 0;
 }
 
-// The same for two rows at once, with the first round between them.
+// Two rows, with the first round between them.
 template <class T>
 bool split_row_pair(const RoundingJob& job, std::int64_t begin, T* __restrict out, std::int32_t* __restrict rest,
                     std::int32_t* __restrict pixel) {
-  const RoundingJob j = job;
-  const std::int64_t n = j.columns;
-  const float* __restrict upper = j.frame + begin, * __restrict lower = upper + n;
-  T* __restrict upper_out = out + begin, * __restrict lower_out = upper_out + n;
-  std::int32_t misfits = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const Split a = split_value(upper[i], j.inverse_slope, j.intercept, j.range);
-    const Split b = split_value(lower[i], j.inverse_slope, j.intercept, j.range);
-    const std::int32_t place = static_cast<std::int32_t>(begin + i), below = static_cast<std::int32_t>(place + n);
-    const Match match = play({a.rest, place}, {b.rest, below});
-    upper_out[i] = static_cast<T>(a.whole + (match.out == place ? match.up : 0));
-    lower_out[i] = static_cast<T>(b.whole + (match.out == place ? 0 : match.up));
-    rest[i] = match.winner.rest;
-    pixel[i] = match.winner.pixel;
-    misfits |= a.misfit | b.misfit;
+  std::int32_t whole[2][kPiece], rests[2][kPiece], misfits = 0;
+  for (std::int64_t start = 0; start < job.columns; start += kPiece) {
+    const std::int64_t n = job.columns - start < kPiece ? job.columns - start : kPiece;
+    const std::int64_t upper = begin + start, lower = upper + job.columns;
+    misfits |= split_piece(job, job.frame + upper, n, whole[0], rests[0]);
+    misfits |= split_piece(job, job.frame + lower, n, whole[1], rests[1]);
+    for (std::int64_t i = 0; i < n; ++i) {
+      const std::int32_t a = static_cast<std::int32_t>(upper + i), b = static_cast<std::int32_t>(lower + i);
+      const Match match = play({rests[0][i], a}, {rests[1][i], b});
+      whole[0][i] += match.out == a ? match.up : 0;
+      whole[1][i] += match.out == a ? 0 : match.up;
+      rest[start + i] = match.winner.rest;
+      pixel[start + i] = match.winner.pixel;
+    }
+    for (std::int64_t i = 0; i < n; ++i) out[upper + i] = static_cast<T>(whole[0][i]);
+    for (std::int64_t i = 0; i < n; ++i) out[lower + i] = static_cast<T>(whole[1][i]);
   }
   return misfits == 0;
 }
