@@ -103,7 +103,7 @@ def described(request: pytest.FixtureRequest) -> None:
     if "benchmark" in request.fixturenames:
         benchmark = request.getfixturevalue("benchmark")
         benchmark.group = request.path.stem.removeprefix("bench_")
-        benchmark.extra_info |= _case(request.node) | {"versions": versions()}
+        benchmark.extra_info |= _case(request.node, benchmark.group) | {"versions": versions()}
         benchmark.extra_info["threads"] = request.getfixturevalue("threads")
 
 
@@ -119,15 +119,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _case(node: Any) -> dict[str, str]:
-    """Return the name of a benchmark without its matrix, and the matrix."""
+def _case(node: Any, stage: str) -> dict[str, str]:
+    """Return the name of a benchmark without its stage and matrix, and the matrix."""
     parameters = node.callspec.params if hasattr(node, "callspec") else {}
     matrix = str(parameters.get("matrix", ""))
     identifiers = node.callspec.id.split("-") if parameters else []
     if matrix in identifiers:
         identifiers.remove(matrix)
-    name = node.originalname.removeprefix("bench_").replace("_", " ")
-    return {"case": " ".join([name, "-".join(identifiers)]).strip(), "matrix": matrix}
+    name = node.originalname.removeprefix("bench_").removeprefix(stage).replace("_", " ")
+    return {"case": f"{name} {'-'.join(identifiers)}".strip() or stage, "matrix": matrix}
 
 
 def _matrices(config: pytest.Config) -> tuple[MatrixSize, ...]:

@@ -4,8 +4,9 @@
 """
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import floor, log10
 from pathlib import Path
 
 from .report import Measurement, Report, read_report
@@ -37,9 +38,9 @@ def tables(report: Report) -> list[Table]:
     found = []
     for stage in dict.fromkeys(measurement.stage for measurement in report.measurements):
         measurements = [m for m in report.measurements if m.stage == stage]
-        found.append(_table(f"{stage}: median (p99) [ms]", measurements, _times))
-        if compared := [m for m in measurements if m.comparison]:
-            found.append(_table(f"{stage}: against the baseline, taking turns", compared, _against_baseline))
+        found.append(_table(f"{stage}: median (p99) [ms]", ((m.case, m.matrix, _times(m)) for m in measurements)))
+        if compared := [row for m in measurements for row in _against_baseline(m)]:
+            found.append(_table(f"{stage}: difference and ratio [95 % interval], taking turns", compared))
     return found
 
 
@@ -54,13 +55,13 @@ def markdown(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(title: str, measurements: Iterable[Measurement], cell: Callable[[Measurement], str]) -> Table:
-    """Return one table; cases that have no matrix share a column."""
-    cells = {(m.case, m.matrix): cell(m) for m in measurements}
-    cases = dict.fromkeys(case for case, _ in cells)
+def _table(title: str, entries: Iterable[tuple[str, str, str]]) -> Table:
+    """Return a table of (row, matrix, cell); what has no matrix shares a column."""
+    cells = {(row, matrix or "any"): cell for row, matrix, cell in entries}
+    names = dict.fromkeys(row for row, _ in cells)
     matrices = dict.fromkeys(matrix for _, matrix in cells)
-    rows = tuple((case, *(cells.get((case, matrix), "") for matrix in matrices)) for case in cases)
-    return Table(title, ("case", *(matrix or "any" for matrix in matrices)), rows)
+    rows = tuple((name, *(cells.get((name, matrix), "") for matrix in matrices)) for name in names)
+    return Table(title, ("case", *matrices), rows)
 
 
 def _times(measurement: Measurement) -> str:
@@ -68,20 +69,22 @@ def _times(measurement: Measurement) -> str:
     return f"{_number(measurement.median_ms)} ({_number(measurement.p99_ms)})"
 
 
-def _against_baseline(measurement: Measurement) -> str:
-    """Return ``ours +0.05 ms, x1.02 [1.01, 1.03]`` for each contestant but the baseline."""
-    comparison = measurement.comparison or {}
-    return "; ".join(
-        f"{name} {figures['difference_ms'][0]:+.3f} ms, "
-        f"x{figures['ratio'][0]:.3g} [{figures['ratio'][1]:.3g}, {figures['ratio'][2]:.3g}]"
-        for name, figures in comparison["contestants"].items()
-        if name != comparison["baseline"]
-    )
+def _against_baseline(measurement: Measurement) -> Iterator[tuple[str, str, str]]:
+    """Yield for each contestant but the baseline ``case: ours / theirs``, the matrix, ``+0.0500 ms, x1.02 [1.01, 1.03]``."""
+    comparison = measurement.comparison or {"contestants": {}}
+    for name, figures in comparison["contestants"].items():
+        if name != comparison["baseline"]:
+            ratio, low, high = figures["ratio"]
+            difference = figures["difference_ms"][0]
+            cell = (
+                f"{'-' if difference < 0 else '+'}{_number(abs(difference))} ms, x{ratio:.3g} [{low:.3g}, {high:.3g}]"
+            )
+            yield f"{measurement.case}: {name} / {comparison['baseline']}", measurement.matrix, cell
 
 
 def _number(milliseconds: float) -> str:
-    """Return three significant digits without an exponent."""
-    digits = 0 if milliseconds >= 100 else 1 if milliseconds >= 10 else 2 if milliseconds >= 1 else 3
+    """Return three significant digits without an exponent, but nothing below a nanosecond."""
+    digits = min(6, 2 - floor(log10(milliseconds))) if 0 < milliseconds < 100 else 0
     return f"{milliseconds:.{digits}f}"
 
 
