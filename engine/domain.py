@@ -25,6 +25,16 @@ FEATURES = (
     "log10 smoothness",
     "fraction of non-integers",
 )
+# What each feature is called in a sentence, and whether it is a logarithm.
+_WORDS = (
+    ("the mean count per pixel", True),
+    ("the peak, relative to the mean,", True),
+    ("the fraction of pixels with counts", False),
+    ("the spread of the counts (variance after Anscombe's transform)", True),
+    ("the grain, relative to counting noise,", True),
+    ("the roughness at two pixels, relative to that at one,", True),
+    ("the fraction of pixels that are not whole counts", False),
+)
 _ACTIVE = FEATURES.index("active fraction")
 _LEAST_DEVIATION = 0.05
 _UNUSUAL = 4.0
@@ -149,8 +159,13 @@ def _reasons(row: NDArray[np.float64], mean: NDArray[np.float64], precision: NDA
     conditional = (precision @ (row - mean)) / np.sqrt(np.diag(precision))
     order = np.argsort(-np.abs(conditional))[:2]
     return tuple(
-        f"{FEATURES[i]} is {row[i]:.2f}, {'above' if conditional[i] > 0 else 'below'} what the model was trained on "
-        f"(mean {mean[i]:.2f})"
+        _sentence(int(i), row[i], mean[i])
         for i in order
         if abs(conditional[i]) >= min(_UNUSUAL, abs(conditional[order[0]]))
     )
+
+
+def _sentence(feature: int, value: float, usual: float) -> str:
+    words, logarithm = _WORDS[feature]
+    found, typical = (10**value, 10**usual) if logarithm else (value, usual)
+    return f"{words} is {found:.2g}, {'more' if value > usual else 'less'} than the model was trained on (typically {typical:.2g})"

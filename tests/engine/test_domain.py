@@ -51,7 +51,7 @@ def test_like_the_training_data_is_inside(domain):
     ("change", "feature"),
     [
         (lambda rng: body(rng, 20) * np.float32(30), "grain"),
-        (lambda rng: body(rng, 20, blur=3), "non-integers"),
+        (lambda rng: body(rng, 20, blur=3), "not whole counts"),
         (lambda rng: np.round(body(rng, 20, blur=4)), "grain"),
         (lambda rng: rng.uniform(0, 255, (1, 96, 96)).astype(np.float32), ""),
         (lambda rng: np.zeros((1, 96, 96), np.float32), ""),
