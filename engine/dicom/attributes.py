@@ -42,11 +42,12 @@ def value(ds: Dataset, keyword: str) -> Any:
         If the value cannot be decoded or is absurdly long.
     """
     tag = _tag(keyword)
-    if tag not in ds:
-        return None
     try:
-        _check_size(keyword, ds.get_item(tag))
-        found = ds[tag].value
+        element = ds.get_item(tag)
+        if isinstance(element, RawDataElement):
+            _check_size(keyword, element.value)
+            element = ds[tag]
+        found = None if element is None else element.value
     except (InputError, RecursionError):
         raise
     except Exception as error:
@@ -157,12 +158,11 @@ def is_lossy(instance: Instance) -> bool:
     return text(instance.header, "LossyImageCompression") == "01"
 
 
-def _check_size(keyword: str, raw: object) -> None:
+def _check_size(keyword: str, encoded: object) -> None:
     """Refuse an element that would take far more memory decoded than encoded; sequences are counted by their items."""
-    if not isinstance(raw, RawDataElement) or not isinstance(raw.value, bytes):
+    if not isinstance(encoded, bytes) or len(encoded) <= _LONGEST_VALUE:
         return
-    sequence = dictionary_VR(keyword) == "SQ"
-    if sequence and max(map(raw.value.count, _ITEM_TAGS)) > _MOST_ITEMS:
+    if dictionary_VR(_tag(keyword)) != "SQ":
+        raise InputError(f"{tag_name(keyword)} is {len(encoded)} bytes long; the file is damaged or hostile.")
+    if max(map(encoded.count, _ITEM_TAGS)) > _MOST_ITEMS:
         raise InputError(f"{tag_name(keyword)} has over {_MOST_ITEMS} items; the file is hostile.")
-    if not sequence and len(raw.value) > _LONGEST_VALUE:
-        raise InputError(f"{tag_name(keyword)} is {len(raw.value)} bytes long; the file is damaged or hostile.")

@@ -62,7 +62,8 @@ def orientation(ds: Dataset) -> NDArray[np.float64] | None:
 
 def normal(cosines: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the unit vector that points away from who looks at the image."""
-    return np.cross(cosines[0], cosines[1])
+    (a, b, c), (d, e, f) = cosines.tolist()
+    return np.array([b * f - c * e, c * d - a * f, a * e - b * d])  # numpy.cross takes 60 us
 
 
 def view_of_orientation(ds: Dataset) -> str:

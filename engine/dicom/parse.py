@@ -141,7 +141,7 @@ def _read_image(stream: GuardedStream, preamble: bytes, meta: FileMetaDataset, p
     implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
     seen: list[tuple[int, str | None, int]] = []
     elements = read_dataset(stream, implicit, little, stop_when=_stop_at_pixels(seen))
-    for tag in list(elements.group_dataset(0).keys() | elements.group_dataset(2).keys()):  # network dumps
+    for tag in [tag for tag in tuple(elements.keys()) if tag >> 16 < 8]:  # command sets of network dumps
         del elements[tag]
     header = FileDataset(str(path), elements, preamble or None, meta, implicit, little)
     header.set_original_encoding(implicit, little, elements._character_set)
@@ -170,7 +170,7 @@ def _stop_at_pixels(seen: list[tuple[int, str | None, int]]) -> Callable[[BaseTa
     """Return a ``stop_when`` that notes the pixel element it stops at."""
 
     def stop(tag: BaseTag, vr: str | None, length: int) -> bool:
-        if tag != _PIXELS and tag not in _FLOAT_PIXELS:
+        if tag >> 16 != 0x7FE0 or int(tag) not in (_PIXELS, *_FLOAT_PIXELS):  # comparing tags is slow, shifting is not
             return False
         seen.append((int(tag), vr, length))
         return True

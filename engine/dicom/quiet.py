@@ -9,7 +9,7 @@ from textwrap import shorten
 
 from ..errors import InputError, PhotopeakError
 
-_LIBRARIES = r"(pydicom|pylibjpeg|openjpeg|rle|jpeg_ls|gdcm|PIL)\b"
+_LIBRARIES = r"(pydicom|pylibjpeg|openjpeg|rle|jpeg_ls|PIL)\b"
 
 
 class _QuietReaders:

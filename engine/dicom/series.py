@@ -73,7 +73,8 @@ def _in_order(stack: list[ImageFile]) -> list[ImageFile]:
 
 def _order(image: ImageFile) -> tuple[Any, ...]:
     with input_errors(image.path):
-        return (_depth(image) or 0.0, *_time(image), *_rank(image))
+        depth = _depth(image)
+        return (*_rank(image),) if depth is None else (depth, *_time(image), *_rank(image))
 
 
 def _depth(image: ImageFile) -> float | None:
@@ -83,10 +84,8 @@ def _depth(image: ImageFile) -> float | None:
 
 
 def _time(image: ImageFile) -> tuple[Any, ...]:
-    """Return what orders images of one place in time; nothing for images without a place."""
+    """Return what orders images of one place."""
     ds = image.header
-    if _depth(image) is None:
-        return ("", "", 0.0, 0.0)
     stamp = text(ds, "AcquisitionDate") or text(ds, "AcquisitionDateTime"), text(ds, "AcquisitionTime")
     return (*stamp, number(ds, "FrameReferenceTime") or 0.0, number(ds, "TriggerTime") or 0.0)
 
