@@ -1,7 +1,8 @@
 import numpy as np
-import photopeak
 import pydicom
 import pytest
+
+import photopeak
 from photopeak.engine.errors import InputError, PartialError
 from photopeak.engine.pipeline import Failure, Processed, process, stream
 
