@@ -229,19 +229,22 @@ class Session:
         self, pixels: NDArray[np.float32], plan: Plan, progress: Progress | None, workspace: _Workspace
     ) -> tuple[NDArray[np.float32], float]:
         """Run the graph over overlapping tiles and blend them."""
-        spec = self.bundle.manifest.output
+        spec, multiple = self.bundle.manifest.output, self.bundle.manifest.input.multiple
         n, rows, columns = pixels.shape
-        # Each of two neighbours must see the context of every pixel in the seam.
-        overlap = min(2 * self.bundle.manifest.input.overlap, plan.tile // 2)
-        tiling = Tiling(MatrixSize(rows, columns), MatrixSize(plan.tile, plan.tile), overlap, spec.scale)
+        whole = frame_operations.pad_reflect(pixels, multiple, threads=plan.threads)
+        edge = plan.tile - plan.tile % multiple
+        # A tile's outer pixels lack their context; the blend gives no weight to a quarter of each overlap.
+        overlap = min(4 * self.bundle.manifest.input.overlap, edge // 2)
+        tiling = Tiling(MatrixSize(*whole.shape[1:]), MatrixSize(edge, edge), overlap, spec.scale, multiple)
         output = np.empty((n, spec.scale * rows, spec.scale * columns), np.float32)
         done = np.empty((len(tiling), spec.scale * tiling.tile.rows, spec.scale * tiling.tile.columns), np.float32)
         seconds = 0.0
         for i in range(n):
-            tiles = tiling.split(pixels[i : i + 1], threads=plan.threads)
+            tiles = tiling.split(whole[i : i + 1], threads=plan.threads)
             for k in range(len(tiling)):
                 seconds += self._run_batch(tiles[k : k + 1], done[k : k + 1], plan, workspace)
-            tiling.blend(done, out=output[i : i + 1], threads=plan.threads)
+            blended = tiling.blend(done, threads=plan.threads)
+            frame_operations.crop(blended, *output.shape[1:], out=output[i : i + 1], threads=plan.threads)
             if progress:
                 progress(i + 1, n)
         return output, seconds

@@ -18,8 +18,9 @@ __all__ = ["Tiling"]
 class Tiling:
     """A plan for frames of one matrix size: where tiles lie, and how much each of their pixels counts.
 
-    Tiles have one size, lie inside of the frame and overlap by at least `overlap`. Inside of an overlap the weight goes
-    from one tile to the next as a raised cosine, and the weights of all tiles that cover a pixel sum to 1.
+    Tiles have one size, lie inside of the frame and overlap by at least `overlap`. The outer quarter of an overlap is
+    context only; in its middle the weight goes from one tile to the next as a raised cosine, and the weights of all tiles
+    that cover a pixel sum to 1.
 
     Parameters
     ----------
@@ -28,14 +29,18 @@ class Tiling:
     tile : MatrixSize
         Size of a tile; on an axis where the frame is smaller, the one tile has the frame's size.
     overlap : int
-        Pixels that neighbouring tiles share at least: twice what the model's receptive field reaches beyond a pixel.
+        Pixels that neighbouring tiles share at least: with four times what the model's receptive field reaches beyond a
+        pixel, blended tiles are what the whole frame would give.
     scale : int
         How many times larger tiles are when they are blended.
+    step : int
+        Tiles start at multiples of this, so that models which pool see the pixels in the same groups.
 
     Raises
     ------
     UsageError
-        If the overlap is negative or more than half a tile, or the scale is below 1.
+        If the overlap is negative or more than half a tile, scale or step is below 1, or frame and tile are not multiples
+        of the step.
 
     Examples
     --------
@@ -51,6 +56,7 @@ class Tiling:
     tile: MatrixSize
     overlap: int
     scale: int = 1
+    step: int = 1
     rows: NDArray[np.int64] = field(init=False)
     columns: NDArray[np.int64] = field(init=False)
     row_weights: Floats = field(init=False)
@@ -61,8 +67,10 @@ class Tiling:
             raise UsageError(f"An overlap of {self.overlap} does not suit {self.tile} tiles; give 0 to half a tile.")
         if self.scale < 1:
             raise UsageError(f"Tiles cannot be enlarged {self.scale} times; give 1 or more.")
+        if self.step < 1 or any(size % self.step for size in (*self.tile, *self.matrix)):
+            raise UsageError(f"{self.tile} tiles of {self.matrix} frames cannot start at multiples of {self.step}.")
         tile = MatrixSize(min(self.tile.rows, self.matrix.rows), min(self.tile.columns, self.matrix.columns))
-        rows, columns = (_starts(*axis, self.overlap) for axis in zip(self.matrix, tile, strict=True))
+        rows, columns = (_starts(*axis, self.overlap, self.step) for axis in zip(self.matrix, tile, strict=True))
         plan = {
             "tile": tile,
             "rows": rows,
@@ -141,10 +149,14 @@ class Tiling:
         )
 
 
-def _starts(length: int, tile: int, overlap: int) -> NDArray[np.int64]:
-    """Return where tiles start that cover an axis evenly with at least the overlap."""
-    count = 1 if tile >= length else -(-(length - overlap) // (tile - overlap))
-    return np.rint(np.linspace(0, length - tile, count)).astype(np.int64)
+def _starts(length: int, tile: int, overlap: int, step: int) -> NDArray[np.int64]:
+    """Return where tiles start, in multiples of the step, that cover an axis evenly with at least the overlap."""
+    if tile == length:
+        return np.zeros(1, np.int64)
+    way, stride = (length - tile) // step, (tile - overlap) // step
+    if stride < 1:
+        raise UsageError(f"Tiles of {tile} pixels cannot share {overlap} and start at multiples of {step}.")
+    return step * np.rint(np.linspace(0, way, 1 - (-way // stride))).astype(np.int64)
 
 
 def _weights(starts: NDArray[np.int64], tile: int) -> Floats:
@@ -152,7 +164,11 @@ def _weights(starts: NDArray[np.int64], tile: int) -> Floats:
     weights = np.ones((len(starts), tile))
     for left, right in pairwise(range(len(starts))):
         shared = tile - int(starts[right] - starts[left])
-        rise = np.sin(np.pi / 2 * (np.arange(shared) + 0.5) / shared) ** 2 if shared > 0 else np.empty(0)
+        if shared == 0:
+            continue
+        context = shared // 4
+        way = np.clip((np.arange(shared) + 0.5 - context) / (shared - 2 * context), 0, 1)
+        rise = np.sin(np.pi / 2 * way) ** 2
         weights[left, tile - shared :] *= rise[::-1]
         weights[right, :shared] *= rise
     total = np.zeros(int(starts[-1]) + tile)
