@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -24,7 +25,7 @@ class Recipe:
     nodes: tuple[onnx.NodeProto, ...]
     weights: dict[str, Array]
     truth: Callable[[Array], Array]
-    scale: int = 1
+    scale: Literal[1, 2, 4] = 1
     multiple: int = 1
 
 
@@ -32,7 +33,7 @@ def _smooth(x: Array) -> Array:
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     rows, columns = x.shape[2:]
     shifts = [padded[:, :, i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
-    return (sum(shifts) / np.float32(9)).astype(np.float32)
+    return np.asarray(sum(shifts) / np.float32(9), np.float32)
 
 
 def _quarters(x: Array) -> Array:
