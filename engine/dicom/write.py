@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
-from typing import IO
+from io import BytesIO
 
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -24,9 +24,9 @@ from .derived.nuclear import encode_nuclear
 from .derived.part import Part, part_of
 from .derived.repair import repair
 from .derived.slices import encode_enhanced_pet, encode_pet, encode_same_scale
-from .quiet import input_errors, quiet_libraries
+from .quiet import input_errors
 
-__all__ = ["derived_objects", "save"]
+__all__ = ["derived_files"]
 
 # Identifies this writer in file meta information, PS3.10 7.1; a UUID of its own.
 IMPLEMENTATION_CLASS_UID = UID("2.25.128190263497201763294098123570451123766")
@@ -34,8 +34,8 @@ IMPLEMENTATION_CLASS_UID = UID("2.25.128190263497201763294098123570451123766")
 Encoder = Callable[[Dataset, Part], tuple[str, ...]]
 
 
-def derived_objects(result: Result) -> Iterator[tuple[str, Dataset]]:
-    """Yield the source's file name and the derived object, in the order of the source.
+def derived_files(result: Result) -> Iterator[tuple[str, bytes]]:
+    """Yield the source's file name and the derived object as a DICOM file, in the order of the source.
 
     Multi-frame objects stay one object; a series stays a series, with a new Series Instance UID.
 
@@ -60,20 +60,8 @@ def derived_objects(result: Result) -> Iterator[tuple[str, Dataset]]:
             part = part_of(result, index, derivation)
             source_series = text(instance.header, "SeriesInstanceUID")
             uid = series.setdefault(source_series, generate_uid(prefix=None))
-            ds = _derive(part, uid)
-        yield instance.path.name, ds
-
-
-def save(ds: Dataset, file: IO[bytes]) -> None:
-    """Write an object as a DICOM file, Explicit VR Little Endian."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = f"PHOTOPEAK{version('photopeak')}"[:16]
-    ds.file_meta = meta
-    with quiet_libraries():
-        pydicom.dcmwrite(file, ds, enforce_file_format=True)
+            content = _encode(_derive(part, uid))
+        yield instance.path.name, content
 
 
 def _derive(part: Part, series_uid: str) -> Dataset:
@@ -99,3 +87,16 @@ def _encoder(ds: Dataset) -> Encoder:
         EnhancedPETImageStorage: encode_enhanced_pet,
     }
     return encoders.get(ds.SOPClassUID, encode_same_scale)
+
+
+def _encode(ds: Dataset) -> bytes:
+    """Return an object as a DICOM file, Explicit VR Little Endian."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    meta.ImplementationVersionName = f"PHOTOPEAK{version('photopeak')}"[:16]
+    ds.file_meta = meta
+    buffer = BytesIO()
+    pydicom.dcmwrite(buffer, ds, enforce_file_format=True)
+    return buffer.getvalue()

@@ -3,6 +3,7 @@
 import re
 import struct
 from copy import deepcopy
+from functools import cache
 
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
@@ -63,19 +64,30 @@ def copy_header(instance: Instance) -> tuple[Dataset, tuple[str, ...]]:
     for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
         _check_uid(instance, keyword)
     ds, undecodable = Dataset(), []
-    gone = {Tag(keyword) for keyword in _NO_LONGER_TRUE.split()}
+    gone = _gone()
     for tag in sorted(instance.header.keys()):
         if tag in gone or not _holds(instance.header, tag):
             continue
         try:
-            ds.add(deepcopy(instance.header[tag]))
+            element = deepcopy(instance.header[tag])
         except _UNDECODABLE:
+            element = None
+        # A standard element whose representation stays unknown could not be decoded either.
+        if element is not None and (tag.is_private or element.VR != "UN"):
+            ds.add(element)
+        else:
             undecodable.append(f"{keyword_for_tag(tag) or 'element'} {tag}")
     for element in ds:
         if element.VR == "SQ":
             for nested in element.value:
                 nested.remove_private_tags()
     return ds, tuple(undecodable)
+
+
+@cache
+def _gone() -> frozenset[BaseTag]:
+    """Return the tags of what no longer holds."""
+    return frozenset(Tag(keyword) for keyword in _NO_LONGER_TRUE.split())
 
 
 def _holds(header: Dataset, tag: BaseTag) -> bool:
@@ -91,4 +103,5 @@ def _check_uid(instance: Instance, keyword: str) -> None:
     """Refuse what is not a UID; leading zeros in a component are wrong too, but scanners write them."""
     value = str(instance.header.get(keyword) or "")
     if (value or keyword != "FrameOfReferenceUID") and not _UID.fullmatch(value):
-        raise InputError(f"{instance.path}: {keyword} is {value[:64]!r}, which is not a UID; repair the file first.")
+        found = f"is {value[:64]!r}, which is not a UID" if value else "is missing"
+        raise InputError(f"{instance.path}: {keyword} {found}; repair the file first.")

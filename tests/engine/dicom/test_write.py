@@ -564,6 +564,14 @@ def test_an_element_that_cannot_be_decoded_is_left_out_and_named(dicom_factory, 
     assert "AcquisitionDuration (0018,9073)" in ds.DerivationDescription
 
 
+def test_a_description_of_unknown_representation_does_not_stop_the_writer(dicom_factory, make_result, tmp_path):
+    frames = photopeak.read(dicom_factory("static"))
+    frames.instances[0].header["SeriesDescription"].VR = "UN"
+    ds = pydicom.dcmread(photopeak.write(make_result(frames), tmp_path / "out")[0])
+    assert ds.SeriesDescription == "[AI denoise scint-denoise 1.0.0]"
+    assert "SeriesDescription (0008,103E)" in ds.DerivationDescription
+
+
 # ---- nuclear medicine ----
 
 POINTERS = {
@@ -660,6 +668,12 @@ def test_hostile_uids_are_refused(dicom_factory, make_result, tmp_path, keyword)
     with pytest.raises(InputError, match=f"{keyword} is '../../etc/passwd', which is not a UID"):
         photopeak.write(make_result(frames), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_object_without_a_study_is_refused(dicom_factory, make_result, tmp_path):
+    frames = photopeak.read(dicom_factory("static", tags={"StudyInstanceUID": None}))
+    with pytest.raises(InputError, match=r"image\.dcm: StudyInstanceUID is missing"):
+        photopeak.write(make_result(frames), tmp_path / "out")
 
 
 def test_names_of_files_are_made_harmless(dicom_factory, make_result, tmp_path):
