@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pydicom import uid
 from pydicom.pixels.decoders.base import get_decoder
 
+from .pixels import DECODERS, JPEG_LOSSLESS
+
 __all__ = ["TRANSFER_SYNTAXES", "Codec", "survey"]
 
 TRANSFER_SYNTAXES = (
@@ -35,9 +37,9 @@ class Codec:
     name : str
         Keyword in PS3.6.
     readable : bool
-        Whether some installed library decodes it.
+        Whether it can be decoded.
     detail : str
-        The libraries, or what is missing.
+        What decodes it, or what is missing.
     """
 
     name: str
@@ -63,10 +65,11 @@ def survey() -> tuple[Codec, ...]:
 def _codec(syntax: uid.UID) -> Codec:
     if not syntax.is_encapsulated:
         return Codec(syntax.keyword, True, "pydicom")
-    decoder = get_decoder(syntax)
-    if decoder.is_available:
-        detail = ", ".join(decoder.available_plugins)
-        # Every decoder that we ship stops at eight bits here; the other one is GPL and stays the user's choice.
-        limit = " (8 bits per sample only)" if syntax == uid.JPEGExtended12Bit else ""
-        return Codec(syntax.keyword, True, detail + limit)
-    return Codec(syntax.keyword, False, "; ".join(decoder.missing_dependencies))
+    if syntax in JPEG_LOSSLESS:
+        return Codec(syntax.keyword, True, "photopeak")
+    decoder, plugin = get_decoder(syntax), DECODERS[syntax]
+    if plugin not in decoder.available_plugins:
+        return Codec(syntax.keyword, False, "; ".join(decoder.missing_dependencies))
+    # Every decoder that we ship stops at eight bits here; the other one is GPL and not used.
+    limit = " (8 bits per sample only)" if syntax == uid.JPEGExtended12Bit else ""
+    return Codec(syntax.keyword, True, plugin + limit)

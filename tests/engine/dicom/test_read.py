@@ -226,3 +226,27 @@ def test_any_stored_values_become_slope_times_value_plus_intercept(dicom_factory
     ds.save_as(path)
     expected = (values.astype(np.float64) * slope + intercept).astype(np.float32)
     np.testing.assert_allclose(read(path).pixels, expected, rtol=2e-7, atol=1e-6)
+
+
+def test_enhanced_object_without_real_world_values_uses_pixel_value_transformation(dicom_factory):
+    path = dicom_factory("enhanced-pet")[0]
+    ds = pydicom.dcmread(path)
+    for item in ds.PerFrameFunctionalGroupsSequence:
+        del item.RealWorldValueMappingSequence
+        item.PixelValueTransformationSequence[0].RescaleType = "HU"
+        item.PixelValueTransformationSequence[0].RescaleIntercept = -1024
+    ds.Modality = "CT"
+    ds.save_as(path)
+    frames = read(path)
+    slopes = 40 + 3.5 * np.arange(4)
+    assert frames.units is Units.HOUNSFIELD
+    np.testing.assert_allclose(frames.pixels, stored([path]) * slopes[:, None, None] - 1024, rtol=1e-6)
+
+
+def test_enhanced_frames_must_share_units_and_spacing(dicom_factory):
+    path = dicom_factory("enhanced-pet")[0]
+    ds = pydicom.dcmread(path)
+    del ds.PerFrameFunctionalGroupsSequence[2].RealWorldValueMappingSequence
+    ds.save_as(path)
+    with pytest.raises(InputError, match="different units or pixel spacings"):
+        read(path)
