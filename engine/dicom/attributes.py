@@ -135,7 +135,7 @@ def moment(ds: Dataset, date: str, time: str = "") -> datetime | None:
 
     Offsets from UTC are dropped: times of one study come from one clock.
     """
-    # ACR-NEMA wrote 1993.11.24 and 09:53:00; a date range or text is not a moment.
+    # ACR-NEMA wrote 1993.11.24 and 09:53:00.
     stamp = text(ds, date).replace(".", "") if time else text(ds, date)
     if time:
         clock = text(ds, time).replace(":", "")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from photopeak.engine.errors import InputError
 from photopeak.engine.reading import read, read_all, scan
 
 
@@ -103,3 +104,10 @@ def test_real_pet_series(shared_data):
     np.testing.assert_allclose(np.diff(heights), 2.78, atol=1e-6)
     # Hot spheres in the middle of the phantom: stored MONOCHROME1, yet high is hot.
     assert frames.pixels[:, 60:130, 60:130].mean() > 5 * frames.pixels[:, :20, :20].mean()
+
+
+def test_slices_with_and_without_slope_are_no_series(dicom_factory):
+    paths = dicom_factory("pet", frames=4)
+    rewrite(paths[2], RescaleSlope=None)
+    with pytest.raises(InputError, match="differ in units"):
+        read(paths)
