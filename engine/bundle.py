@@ -135,6 +135,11 @@ class Domain(_Strict):
     precision: tuple[tuple[float, ...], ...]
     limits: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
 
+    @cached_property
+    def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and precision as arrays."""
+        return np.array(self.mean), np.array(self.precision)
+
 
 class Manifest(_Strict):
     """Everything the engine must know about a model; ``manifest.toml`` in the bundle.

@@ -6,6 +6,8 @@ live in the Anscombe domain, where Poisson noise has unit variance whatever the 
 interpolated images betray themselves by a noise that is not 1.
 """
 
+from math import log10
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,18 +74,24 @@ def features(pixels: NDArray[np.float32], threads: int = 1) -> NDArray[np.float6
 
 
 def features_of(stats: NDArray[np.void], pixels: int) -> NDArray[np.float64]:
-    """Return the domain features that the one-pass statistics of frames with so many pixels give."""
-    mean = np.maximum(stats["sum"], 0) / pixels + 1e-3
-    columns = (
-        np.log10(mean),
-        np.log10((np.maximum(stats["maximum"], 0) + 1e-3) / mean),
+    """Return the domain features that the one-pass statistics of frames with so many pixels give.
+
+    Plain Python: for a frame or a few, between two runs of a network, a dozen NumPy calls cost ten times as much.
+    """
+    return np.array([_features(dict(zip(stats.dtype.names or (), row, strict=True)), pixels) for row in stats.tolist()])
+
+
+def _features(stats: dict[str, float], pixels: int) -> tuple[float, ...]:
+    mean = max(stats["sum"], 0.0) / pixels + 1e-3
+    return (
+        log10(mean),
+        log10((max(stats["maximum"], 0.0) + 1e-3) / mean),
         stats["nonzero"] / pixels,
-        np.log10(stats["anscombe_variance"] + 0.01),
-        np.log10(stats["difference_1"] / 2 + 0.01),
-        np.log10((stats["difference_2"] + 0.01) / (stats["difference_1"] + 0.01)),
+        log10(stats["anscombe_variance"] + 0.01),
+        log10(stats["difference_1"] / 2 + 0.01),
+        log10((stats["difference_2"] + 0.01) / (stats["difference_1"] + 0.01)),
         stats["non_integer"],
     )
-    return np.stack(columns, axis=1)
 
 
 def fit_domain(training: NDArray[np.float64], held_out: NDArray[np.float64]) -> Domain:
@@ -101,14 +109,12 @@ def fit_domain(training: NDArray[np.float64], held_out: NDArray[np.float64]) -> 
     """
     mean = training.mean(axis=0)
     covariance = np.cov(training, rowvar=False) + _LEAST_DEVIATION**2 * np.eye(len(mean))
-    precision = np.linalg.inv(covariance).astype(np.float64)
-    border = float(np.quantile(_distances(held_out, mean, precision), 0.99))
-    return Domain(
-        features=FEATURES,
-        mean=tuple(mean.tolist()),
-        precision=tuple(tuple(row) for row in precision.tolist()),
-        limits=(border, 2 * border),
+    precision = np.linalg.inv(covariance)
+    domain = Domain(
+        features=FEATURES, mean=tuple(mean.tolist()), precision=tuple(map(tuple, precision.tolist())), limits=(1.0, 2.0)
     )
+    border = float(np.quantile(_distances(held_out, domain), 0.99))
+    return domain.model_copy(update={"limits": (border, 2 * border)})
 
 
 def judge(found: NDArray[np.float64], domain: Domain) -> DomainVerdict:
@@ -133,36 +139,32 @@ def judge(found: NDArray[np.float64], domain: Domain) -> DomainVerdict:
     """
     if domain.features != FEATURES:
         raise ModelError("the bundle's domain statistics are of another version of Photopeak; export it again.")
-    mean, precision = np.array(domain.mean), np.array(domain.precision)
-    distances = _distances(found, mean, precision)
-    empty = found[:, _ACTIVE] == 0
-    if not empty.all():
-        distances[empty] = 0.0
-    worst = int(distances.argmax())
-    verdict = _VERDICTS[int(np.searchsorted(domain.limits, distances[worst], side="left"))]
-    reasons = () if verdict == "inside" else _reasons(found[worst], mean, precision)
-    return DomainVerdict(verdict, distances, domain.limits, reasons)
+    distances = _distances(found, domain).tolist()
+    rows = found.tolist()
+    if any(row[_ACTIVE] for row in rows):
+        distances = [distance if row[_ACTIVE] else 0.0 for row, distance in zip(rows, distances, strict=True)]
+    worst = max(range(len(rows)), key=distances.__getitem__)
+    verdict = _VERDICTS[sum(distances[worst] > limit for limit in domain.limits)]
+    reasons = () if verdict == "inside" else _reasons(rows[worst], domain)
+    return DomainVerdict(verdict, np.array(distances), domain.limits, reasons)
 
 
-def _distances(
-    found: NDArray[np.float64], mean: NDArray[np.float64], precision: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return Mahalanobis distances."""
+def _distances(found: NDArray[np.float64], domain: Domain) -> NDArray[np.float64]:
+    """Return the Mahalanobis distance of each frame's features."""
+    mean, precision = domain.arrays
     offset = found - mean
-    squares: NDArray[np.float64] = np.einsum("ni,ij,nj->n", offset, precision, offset)
-    return np.sqrt(np.maximum(squares, 0))
+    squares: NDArray[np.float64] = np.vecdot(offset @ precision, offset)
+    return np.sqrt(np.abs(squares))
 
 
-def _reasons(row: NDArray[np.float64], mean: NDArray[np.float64], precision: NDArray[np.float64]) -> tuple[str, ...]:
+def _reasons(row: list[float], domain: Domain) -> tuple[str, ...]:
     """Return sentences on the features that are most unusual given all others."""
+    mean, precision = domain.arrays
     # With the others given, a feature's deviation is 1/sqrt(P_ii) about a mean shifted by the others.
-    conditional = (precision @ (row - mean)) / np.sqrt(np.diag(precision))
-    order = np.argsort(-np.abs(conditional))[:2]
-    return tuple(
-        _sentence(int(i), row[i], mean[i])
-        for i in order
-        if abs(conditional[i]) >= min(_UNUSUAL, abs(conditional[order[0]]))
-    )
+    unusual = (np.abs(precision @ (np.array(row) - mean)) / np.sqrt(np.diag(precision))).tolist()
+    order = sorted(range(len(row)), key=unusual.__getitem__, reverse=True)[:2]
+    least = min(_UNUSUAL, unusual[order[0]])
+    return tuple(_sentence(i, row[i], domain.mean[i]) for i in order if unusual[i] >= least)
 
 
 def _sentence(feature: int, value: float, usual: float) -> str:

@@ -1,8 +1,7 @@
 """A bundle prepared to run many times, from any number of threads."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -120,6 +119,7 @@ class Session:
         self.plan = plan
         self.runnable = runnable
         self._idle: deque[_Workspace] = deque()
+        self._plans: dict[MatrixSize, Plan] = {}
 
     def run(self, frames: Frames | NDArray[Any], progress: Progress | None = None) -> Result:
         """Process frames.
@@ -143,12 +143,13 @@ class Session:
         """
         start = perf_counter()
         source = frames if isinstance(frames, Frames) else self._as_frames(frames)
-        plan = self.plan.for_matrix(source.matrix)
+        plan = self._plan_for(source.matrix)
         stats = frame_operations.statistics(source.pixels, threads=plan.threads)
-        warnings = self._admit(source, stats)
+        lowest = min(stats["minimum"].tolist())
+        warnings = self._admit(source, lowest, stats["non_finite"].tolist())
         verdict = domain.judge(domain.features_of(stats, source.matrix.pixels), self.bundle.manifest.domain)
         pixels = source.pixels
-        if self.bundle.manifest.input.units is Units.COUNTS and stats["minimum"].min() < 0:
+        if lowest < 0 and self.bundle.manifest.input.units is Units.COUNTS:
             pixels = np.maximum(pixels, np.float32(0))
             stats = frame_operations.statistics(pixels, threads=plan.threads)
         admitted = perf_counter()
@@ -169,7 +170,13 @@ class Session:
         manifest = self.bundle.manifest
         return Frames.from_array(np.asarray(array), units=manifest.input.units, modality=manifest.modalities[0])
 
-    def _admit(self, source: Frames, stats: NDArray[np.void]) -> tuple[str, ...]:
+    def _plan_for(self, matrix: MatrixSize) -> Plan:
+        """Return the plan for frames of this size; made once."""
+        if matrix not in self._plans:
+            self._plans[matrix] = self.plan.for_matrix(matrix)
+        return self._plans[matrix]
+
+    def _admit(self, source: Frames, lowest: float, non_finite: list[int]) -> tuple[str, ...]:
         """Refuse what the model cannot take; return warnings about the rest."""
         manifest = self.bundle.manifest
         nameless = source.units is Units.NONE and source.modality in (*manifest.modalities, "OT")
@@ -178,8 +185,8 @@ class Session:
                 f"{source.source}: {source.modality} values in units {source.units}, {self.bundle.name} takes "
                 f"{manifest.input.units}; choose a model for them ('photopeak models')."
             )
-        if stats["non_finite"].any():
-            frame = int(np.flatnonzero(stats["non_finite"])[0]) + 1
+        if any(non_finite):
+            frame = next(i for i, pixels in enumerate(non_finite, 1) if pixels)
             raise InputError(f"{source.source}: frame {frame} holds NaN or infinite values; mend them first.")
         warnings = list(source.notes)
         if nameless:
@@ -187,26 +194,34 @@ class Session:
         if source.modality not in (*manifest.modalities, "OT"):
             known = ", ".join(manifest.modalities)
             warnings.append(f"The image is {source.modality}; {self.bundle.name} was trained on {known}.")
-        if manifest.input.units is Units.COUNTS and stats["minimum"].min() < 0:
-            warnings.append(f"Negative counts (down to {stats['minimum'].min():g}) were taken as 0.")
+        if lowest < 0 and manifest.input.units is Units.COUNTS:
+            warnings.append(f"Negative counts (down to {lowest:g}) were taken as 0.")
         return tuple(warnings)
 
     def _infer(
         self, pixels: NDArray[np.float32], plan: Plan, progress: Progress | None
     ) -> tuple[NDArray[np.float32], float]:
         """Run the graph over all frames; return its output at full size and the seconds inside the graph."""
-        with self._workspace() as workspace:
-            if plan.tile:
-                return self._infer_tiled(pixels, plan, progress, workspace)
-            n, rows, columns = pixels.shape
-            scale = self.bundle.manifest.output.scale
-            output = np.empty((n, scale * rows, scale * columns), np.float32)
-            seconds = 0.0
-            for first in range(0, n, plan.batch):
-                last = min(first + plan.batch, n)
-                seconds += self._run_batch(pixels[first:last], output[first:last], plan, workspace)
-                if progress:
-                    progress(last, n)
+        workspace = self._borrow()
+        try:
+            infer = self._infer_tiled if plan.tile else self._infer_whole
+            return infer(pixels, plan, progress, workspace)
+        finally:
+            self._idle.append(workspace)
+
+    def _infer_whole(
+        self, pixels: NDArray[np.float32], plan: Plan, progress: Progress | None, workspace: _Workspace
+    ) -> tuple[NDArray[np.float32], float]:
+        """Run the graph over batches of whole frames."""
+        n, rows, columns = pixels.shape
+        scale = self.bundle.manifest.output.scale
+        output = np.empty((n, scale * rows, scale * columns), np.float32)
+        seconds = 0.0
+        for first in range(0, n, plan.batch):
+            last = min(first + plan.batch, n)
+            seconds += self._run_batch(pixels[first:last], output[first:last], plan, workspace)
+            if progress:
+                progress(last, n)
         return output, seconds
 
     def _run_batch(
@@ -249,14 +264,9 @@ class Session:
                 progress(i + 1, n)
         return output, seconds
 
-    @contextmanager
-    def _workspace(self) -> Iterator[_Workspace]:
-        """Borrow a workspace; deque operations are atomic, so that no lock is needed."""
+    def _borrow(self) -> _Workspace:
+        """Return an idle workspace, or a new one; deque operations are atomic, so that no lock is needed."""
         try:
-            workspace = self._idle.pop()
+            return self._idle.pop()
         except IndexError:
-            workspace = _Workspace(self.runnable.lane(), {})
-        try:
-            yield workspace
-        finally:
-            self._idle.append(workspace)
+            return _Workspace(self.runnable.lane(), {})

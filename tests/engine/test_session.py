@@ -76,11 +76,11 @@ def test_tiles_give_what_the_whole_gives(bundle_factory, recipes, monkeypatch):
 
 
 def test_batches_give_what_single_frames_give(bundle_factory, counts, monkeypatch):
-    session = photopeak.load(bundle_factory("smooth"), **PLAIN)
-    together = session.run(counts)
+    bundle = bundle_factory("smooth")
+    together = photopeak.load(bundle, **PLAIN).run(counts)
     assert together.plan.batch > len(counts)
     monkeypatch.setattr(plans, "_CPU_BATCH_PIXELS", 1)
-    single = session.run(counts)
+    single = photopeak.load(bundle, **PLAIN).run(counts)
     assert single.plan.batch == 1
     np.testing.assert_array_equal(single.frames.pixels, together.frames.pixels)
 
