@@ -25,9 +25,10 @@ Save = Callable[[IO[bytes]], object]
 def write(result: Result, out_dir: str | Path) -> list[Path]:
     """Write processed frames in the form of their source.
 
-    DICOM sources give one derived object for each source object, in a new series; NIfTI gives ``.nii.gz``, with the affine
-    adjusted so that the edges of the voxels align; everything else gives ``.npy`` of shape (n, rows, columns). Files are named
-    ``<source>_<model>``. What is there already is never overwritten: a new file gets ``-2``, ``-3``, ... after its name.
+    DICOM sources give one derived object for each source object, in a new series; NIfTI gives ``.nii.gz``, with the
+    affine adjusted so that the edges of the voxels align; everything else gives ``.npy`` of shape (n, rows, columns).
+    Files are named ``<source>_<model>``. What is there already is never overwritten: a new file gets ``-2``, ``-3``,
+    ... after its name.
 
     Parameters
     ----------
@@ -44,7 +45,8 @@ def write(result: Result, out_dir: str | Path) -> list[Path]:
     Raises
     ------
     InputError
-        If the folder cannot be written, values are not finite, or a source's header cannot be used. Nothing is left behind.
+        If the folder cannot be written, values are not finite, or a source's header cannot be used. Nothing is left
+        behind.
 
     Examples
     --------
@@ -93,7 +95,7 @@ def _save_array(result: Result, file: IO[bytes]) -> None:
 
 
 def _save_nifti(result: Result, file: IO[bytes]) -> None:
-    """Write float32 voxels data[i, j, k] = pixels[k, j, i]; the time stamp is left out, so that equal results give equal files."""
+    """Write float32 voxels data[i, j, k] = pixels[k, j, i], without a time stamp: equal results give equal files."""
     import nibabel
 
     scale = result.bundle.manifest.output.scale
@@ -134,6 +136,5 @@ def _require_finite(result: Result) -> None:
     """Refuse NaN and infinity, which no stored value stands for."""
     for index, frame in enumerate(result.frames.pixels):
         if not np.isfinite(frame).all():
-            raise InputError(
-                f"{result.source.source}: output frame {index + 1} holds NaN or infinite values; process it again in fp32."
-            )
+            where = f"{result.source.source}: output frame {index + 1}"
+            raise InputError(f"{where} holds NaN or infinite values; process it again in fp32.")

@@ -1,7 +1,7 @@
 """Fixtures for every test: the shared data and synthetic DICOM objects of every kind that is read or written.
 
-The objects are written by hand, module by module of PS3.3, so that a reader or writer under test is judged by something it had
-no part in. Pixels are seeded Poisson counts of a smooth body with hot spots.
+The objects are written by hand, module by module of PS3.3, so that a reader or writer under test is judged by something
+it had no part in. Pixels are seeded Poisson counts of a smooth body with hot spots.
 """
 
 import os
@@ -44,8 +44,9 @@ def dicom_factory(tmp_path: Path) -> Callable[..., list[Path]]:
     """Return ``make(kind, **choices) -> list of paths``, which writes synthetic DICOM objects.
 
     Kinds: ``static whole-body dynamic gated tomo recon-tomo pet enhanced-pet ct xa cr dx``.
-    Choices: the fields of :class:`Choices`; any of its defaults may be replaced, and ``tags={"PatientWeight": None}`` sets or
-    (with None) removes elements of every object. The files are in the order of the series and carry scrambled names.
+    Choices: the fields of :class:`Choices`; any of its defaults may be replaced, and ``tags={"PatientWeight": None}``
+    sets or (with None) removes elements of every object. The files are in the order of the series and carry scrambled
+    names.
     """
 
     def make(kind: str, **choices: Any) -> list[Path]:
@@ -62,10 +63,11 @@ def dicom_factory(tmp_path: Path) -> Callable[..., list[Path]]:
 
 @pytest.fixture
 def make_result() -> Callable[..., Result]:
-    """Return ``make(frames, scale=1, conserve=None, **changes) -> Result``: what a session would return, without running a model.
+    """Return ``make(frames, scale=1, conserve=None, **changes) -> Result``: a session's outcome without a model.
 
-    The model is a 3 x 3 mean, after pixel repetition for scale 2; it keeps each frame's sum (for counts) or mean (for the rest), as
-    `conserve` says. `changes` replace fields of the result, or ``name``, ``version`` and ``digest`` of the bundle.
+    The model is a 3 x 3 mean, after pixel repetition for scale 2; it keeps each frame's sum (for counts) or mean (for
+    the rest), as `conserve` says. `changes` replace fields of the result, or ``name``, ``version`` and ``digest`` of
+    the bundle.
     """
     return _make_result
 
@@ -151,7 +153,7 @@ def _save(ds: Dataset, path: Path, choices: Choices) -> Path:
     return path
 
 
-# ---- pixels -----------------------------------------------------------------------------------------------------------------------
+# ---- pixels --------------------------------------------------------------------------------------
 
 
 def _expected(matrix: tuple[int, int], phase: float = 0.0) -> NDArray[np.float64]:
@@ -183,7 +185,7 @@ def _set_pixels(ds: Dataset, pixels: NDArray[Any], *, multiframe: bool = False) 
     ds["PixelData"].VR = "OW"
 
 
-# ---- what all objects share -------------------------------------------------------------------------------------------------------
+# ---- what all objects share ----------------------------------------------------------------------
 
 
 def _code(value: str, scheme: str, meaning: str) -> Dataset:
@@ -271,7 +273,7 @@ RADIOPHARMACEUTICALS = {
 }
 
 
-# ---- nuclear medicine -------------------------------------------------------------------------------------------------------------
+# ---- nuclear medicine ----------------------------------------------------------------------------
 
 
 def _nuclear(choices: Choices, kind: str, pixels: NDArray[np.uint16], vectors: dict[str, list[int]]) -> Dataset:
@@ -407,7 +409,7 @@ def _recon_tomo(choices: Choices) -> list[Dataset]:
     return [ds]
 
 
-# ---- PET and CT -------------------------------------------------------------------------------------------------------------------
+# ---- PET and CT ----------------------------------------------------------------------------------
 
 
 def _pet(choices: Choices) -> list[Dataset]:
@@ -621,7 +623,7 @@ _PET_RECONSTRUCTION = {
     "ReconstructionDiameter": 256.0,
 }
 
-# ---- X-ray ------------------------------------------------------------------------------------------------------------------------
+# ---- X-ray ---------------------------------------------------------------------------------------
 
 
 def _xray_pixels(choices: Choices, n: int, bits: int) -> NDArray[np.uint16]:

@@ -105,9 +105,9 @@ def of_result(result: Result) -> Derivation:
 def stamp(ds: Dataset, source: Instance, derivation: Derivation, series_uid: str, remarks: Sequence[str]) -> None:
     """Write identity and provenance of a derived image into `ds`, which is a copy of its source's header.
 
-    UIDs are new each time: the same input may be processed again with another plan, and two objects that differ must never share a
-    UID. Date and time of study, series, acquisition and content stay, since decay correction and the order of dynamic series hang on
-    them.
+    UIDs are new each time: the same input may be processed again with another plan, and two objects that differ must
+    never share a UID. Date and time of study, series, acquisition and content stay, since decay correction and the
+    order of dynamic series hang on them.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def sop_reference(source: Instance) -> Dataset:
 
 
 def uid_element(keyword: str, uid: str) -> DataElement:
-    """Return a UID of the source as it is: scanners write leading zeros, which pydicom refuses but which must still match."""
+    """Return a UID as the source has it: scanners write leading zeros, which pydicom refuses but which must match."""
     return DataElement(keyword, "UI", str(uid), validation_mode=IGNORE)
 
 

@@ -50,7 +50,7 @@ def derive_frames(ds: Dataset, source: Instance, derivation: Derivation) -> None
 
 
 def _mark_derived(holder: Dataset, keyword: str, scale: int) -> None:
-    """Set value 1 to DERIVED; value 4, the derived pixel contrast, has a term for magnified images but none for denoised."""
+    """Set value 1 to DERIVED; value 4, derived pixel contrast, has a term for magnified images, none for denoised."""
     if keyword not in holder:
         return
     values = list(holder[keyword].value)

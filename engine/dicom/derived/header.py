@@ -29,7 +29,7 @@ _NO_LONGER_TRUE = """
 """
 # Curves, overlays and pixels: groups 50xx, 60xx, 7Fxx.
 _PICTURE_GROUPS = frozenset([*range(0x5000, 0x5100), *range(0x6000, 0x6100), 0x7FE0])
-# Philips PET scanners store counts and give the factors to SUV and Bq/ml only here; both stay true, as the mean is kept.
+# Philips PET scanners store counts and give the factors to SUV and Bq/ml only here; they hold while the mean is kept.
 _KEPT_PRIVATE = ("Philips PET Private Group", {0x10, 0x1000, 0x1009}, 0x7053)
 # What pydicom raises on broken values.
 _UNDECODABLE = (
@@ -48,8 +48,8 @@ _UID = re.compile(r"[0-9.]{1,64}")
 def copy_header(instance: Instance) -> tuple[Dataset, tuple[str, ...]]:
     """Return a copy of the elements that hold for a derived image, and the names of those that cannot be decoded.
 
-    Private elements are left out: vendors keep there what depends on the old pixels (maps, thresholds, positions in pixels) and
-    sometimes the patient's real name, which anonymisers miss. The factors of Philips PET scanners stay.
+    Private elements are left out: vendors keep there what depends on the old pixels (maps, thresholds, positions in
+    pixels) and sometimes the patient's real name, which anonymisers miss. The factors of Philips PET scanners stay.
 
     Parameters
     ----------

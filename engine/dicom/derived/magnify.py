@@ -24,8 +24,8 @@ _IN_PIXELS = """
 def magnify(ds: Dataset, scale: int) -> None:
     """Change spacing and position so that an image with `scale` times the rows and columns covers the same area.
 
-    The edges of the images align, so the centre of the first pixel moves by ``(1 / scale - 1) / 2`` old pixels along each
-    axis: -1/4 for `scale` 2.
+    The edges of the images align, so the centre of the first pixel moves by ``(1 / scale - 1) / 2`` old pixels along
+    each axis: -1/4 for `scale` 2.
 
     Parameters
     ----------

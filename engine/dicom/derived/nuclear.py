@@ -48,8 +48,9 @@ _TYPE_2_OF = {
     "RECON GATED TOMO": ("GatedInformationSequence", "RotationInformationSequence"),
 }
 _ONLY_SECONDARY_CAPTURE = """
-    ConversionType DateOfSecondaryCapture TimeOfSecondaryCapture SecondaryCaptureDeviceID SecondaryCaptureDeviceManufacturer
-    SecondaryCaptureDeviceManufacturerModelName SecondaryCaptureDeviceSoftwareVersions PixelSpacingCalibrationType
+    ConversionType DateOfSecondaryCapture TimeOfSecondaryCapture SecondaryCaptureDeviceID
+    SecondaryCaptureDeviceManufacturer SecondaryCaptureDeviceManufacturerModelName
+    SecondaryCaptureDeviceSoftwareVersions PixelSpacingCalibrationType
 """
 # A window that shows all but the hottest pixels.
 _WINDOW_QUANTILE = 0.998
@@ -58,8 +59,9 @@ _WINDOW_QUANTILE = 0.998
 def encode_nuclear(ds: Dataset, part: Part) -> tuple[str, ...]:
     """Write pixels and nuclear-medicine modules; return what readers should know.
 
-    The IOD has no rescale, and whole numbers would lose what a denoiser or a magnified image says between them. So stored values are
-    counts divided by a round slope, given in Real World Value Mapping; output that is whole numbers keeps slope 1.
+    The IOD has no rescale, and whole numbers would lose what a denoiser or a magnified image says between them. So
+    stored values are counts divided by a round slope, given in Real World Value Mapping; output that is whole numbers
+    keeps slope 1.
     """
     remarks = _become_nuclear(ds)
     signed = part.has_negative
@@ -112,7 +114,7 @@ def _unit(mapping: Dataset) -> str:
 
 
 def _set_window(ds: Dataset, part: Part, slope: float) -> None:
-    """Give the window in new stored values: the source's, carried over, or one that shows all but the hottest pixels."""
+    """Give a window in new stored values: the source's, carried over, or one that shows all but the hottest pixels."""
     shrink = part.derivation.scale**2 if part.conserve == "sum" else 1
     factor = part.info[0].slope / slope / shrink
     source = [np.atleast_1d(ds.get(keyword) or []) for keyword in ("WindowCenter", "WindowWidth")]

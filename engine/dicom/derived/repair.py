@@ -1,4 +1,4 @@
-"""Mending what sources get wrong, where the right value is certain: so that a derived object is valid although its source is not."""
+"""Mending what sources get wrong where the right value is certain, so that what is derived from them is valid."""
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -17,17 +17,17 @@ _TYPE_2 = """
     SeriesNumber Manufacturer InstanceNumber
 """
 _TYPE_2_OF_PET = """
-    AcquisitionDate AcquisitionTime ActualFrameDuration CollimatorType CorrectedImage RadiopharmaceuticalInformationSequence
-    PatientOrientationCodeSequence PatientGantryRelationshipCodeSequence
+    AcquisitionDate AcquisitionTime ActualFrameDuration CollimatorType CorrectedImage
+    RadiopharmaceuticalInformationSequence PatientOrientationCodeSequence PatientGantryRelationshipCodeSequence
 """
-# Body parts without a left and a right, PS3.16 annex L: Laterality must be absent there; for all others it must be there, empty
-# when unknown.
+# Body parts without a left and a right, PS3.16 annex L: Laterality must be absent there; for all others it must be
+# there, empty when unknown.
 _UNPAIRED = """
-    ABDOMEN ABDOMENPELVIS AORTA BACK BLADDER BRAIN CEREBELLUM CERVIX CHEST CHESTABDOMEN CHESTABDPELVIS CIRCLEOFWILLIS COCCYX
-    COLON CORONARYARTERY CSPINE CTSPINE DUODENUM ESOPHAGUS FACE GALLBLADDER HEAD HEADNECK HEART ILEUM ILIUM JAW JEJUNUM LARYNX
-    LIVER LSPINE LSSPINE MAXILLA MEDIASTINUM MOUTH NECK NECKCHEST NECKCHESTABDOMEN NECKCHESTABDPELV NOSE PANCREAS PELVIS PENIS
-    PHARYNX PROSTATE RECTUM SCALP SKULL SPINE SPLEEN SSPINE STERNUM STOMACH THYMUS THYROID TLSPINE TONGUE TRACHEA TSPINE URETER
-    URETHRA UTERUS VAGINA VULVA WHOLEBODY
+    ABDOMEN ABDOMENPELVIS AORTA BACK BLADDER BRAIN CEREBELLUM CERVIX CHEST CHESTABDOMEN CHESTABDPELVIS CIRCLEOFWILLIS
+    COCCYX COLON CORONARYARTERY CSPINE CTSPINE DUODENUM ESOPHAGUS FACE GALLBLADDER HEAD HEADNECK HEART ILEUM ILIUM JAW
+    JEJUNUM LARYNX LIVER LSPINE LSSPINE MAXILLA MEDIASTINUM MOUTH NECK NECKCHEST NECKCHESTABDOMEN NECKCHESTABDPELV NOSE
+    PANCREAS PELVIS PENIS PHARYNX PROSTATE RECTUM SCALP SKULL SPINE SPLEEN SSPINE STERNUM STOMACH THYMUS THYROID TLSPINE
+    TONGUE TRACHEA TSPINE URETER URETHRA UTERUS VAGINA VULVA WHOLEBODY
 """
 # Optional sequences that may be left out but not be empty.
 _NOT_EMPTY = (

@@ -47,7 +47,7 @@ def encode_enhanced_pet(ds: Dataset, part: Part) -> tuple[str, ...]:
 
 
 def encode_same_scale(ds: Dataset, part: Part) -> tuple[str, ...]:
-    """Write the nearest stored values, with type, slope and intercept of the source: windows and Hounsfield units hang on them."""
+    """Write the nearest stored values with type, slope and intercept of the source, on which windows and HU hang."""
     through_table = _drop_lookup_table(ds)
     bits = 16 if through_table else int(part.source.header.get("BitsStored") or 16)
     if bits > 16:
@@ -78,6 +78,8 @@ def _drop_lookup_table(ds: Dataset) -> bool:
 
 def _encode_peaks(ds: Dataset, part: Part) -> Scale:
     """Store each frame with the slope that uses 15 bits, in the units of the header."""
+    if part.conserve == "sum" and part.derivation.scale > 1:
+        ds.remove_private_tags()  # factors from counts per old pixel to SUV
     pixels = _in_header_units(part)
     slopes = peak_slopes(pixels)
     scale = Scale(slopes, np.zeros_like(slopes))
@@ -86,7 +88,7 @@ def _encode_peaks(ds: Dataset, part: Part) -> Scale:
 
 
 def _in_header_units(part: Part) -> NDArray[np.float32]:
-    """Return the pixels in what the rescale of the header leads to: SUV, for one, was computed when the frames were read."""
+    """Return the pixels in what the header's rescale leads to: SUV, for one, was computed when the frames were read."""
     slope, intercept = np.array([header_scale(part.source.header, frame.number) for frame in part.info]).T
     ratio = slope / part.scale.slope
     offset = intercept - part.scale.intercept * ratio

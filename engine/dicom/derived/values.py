@@ -66,7 +66,7 @@ class Stored:
 
 
 def round_to_stored(pixels: Floats, scale: Scale, *, signed: bool, bits: int = 16, keep_sum: bool = True) -> Stored:
-    """Return stored values whose sum is that of the pixels, or the nearest integers; what does not fit is clipped and counted."""
+    """Return stored values with the sum of the pixels, or the nearest; what does not fit is clipped and counted."""
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
     limits = (np.sort([low * s + i, high * s + i]) for s, i in zip(scale.slope, scale.intercept, strict=True))
     lowest, highest = np.array(list(limits)).T[:, :, np.newaxis, np.newaxis]
@@ -81,7 +81,7 @@ def round_to_stored(pixels: Floats, scale: Scale, *, signed: bool, bits: int = 1
 
 
 def ladder_slope(pixels: Floats, highest: int) -> float:
-    """Return the finest slope of 1, 2, 5, 10, ... or 0.5, 0.2, 0.1, ... that holds the largest value; 1 for whole numbers.
+    """Return the finest slope of 1, 2, 5, 10, ... or 0.5, 0.2, 0.1, ... that holds all values; 1 for whole numbers.
 
     Such slopes keep stored values legible: 1234 with slope 0.01 is 12.34 counts. Below 0.001 nothing is gained.
     """

@@ -26,7 +26,7 @@ KINDS = [
     "cr",
     "dx",
 ]
-# Warnings of dciodvfy that say nothing about these objects. Device UID (0018,1002) came into Contributing Equipment with CP-1738.
+# Warnings that say nothing about these objects: this dciodvfy knows no Device UID (0018,1002) in Contributing Equipment.
 HARMLESS = ("(0x0018,0x1002)", "Dicom dataset contains attributes not present in standard DICOM IOD")
 
 
@@ -80,7 +80,7 @@ def test_dciodvfy_finds_no_error_and_no_warning_that_the_source_lacks(written, k
         assert errors(path) == []
         fresh = [line for line in complaints(path) if line not in known]
         if kind == "enhanced-pet":
-            # Its IOD got the General Reference module, and with it Derivation Description and Source Image, after this dciodvfy.
+            # This dciodvfy knows no General Reference module, home of Derivation Description, in the IOD.
             fresh = [line for line in fresh if "Attribute is not present in standard DICOM IOD" not in line]
         assert fresh == []
 

@@ -722,3 +722,16 @@ def test_frame_order_of_the_source_is_restored(dicom_factory, make_result, tmp_p
     )
     ds = pydicom.dcmread(photopeak.write(make_result(shuffled, frames=shuffled), tmp_path / "out")[0])
     np.testing.assert_array_equal(ds.pixel_array, frames.pixels)
+
+
+def test_philips_factors_go_when_the_counts_of_a_pixel_are_split(dicom_factory, make_result, tmp_path):
+    paths = dicom_factory("pet", frames=1, tags={"Units": "CNTS"})
+    source = pydicom.dcmread(paths[0])
+    source.private_block(0x7053, "Philips PET Private Group", create=True).add_new(0x00, "DS", "0.0005")
+    source.save_as(paths[0])
+    frames = photopeak.read(paths)
+    kept = {}
+    for scale, conserve in ((1, "sum"), (2, "sum"), (2, "mean")):
+        (path,) = photopeak.write(make_result(frames, scale, conserve), tmp_path / "out")
+        kept[scale, conserve] = 0x70530010 in pydicom.dcmread(path)
+    assert kept == {(1, "sum"): True, (2, "sum"): False, (2, "mean"): True}
