@@ -735,3 +735,82 @@ def test_philips_factors_go_when_the_counts_of_a_pixel_are_split(dicom_factory, 
         (path,) = photopeak.write(make_result(frames, scale, conserve), tmp_path / "out")
         kept[scale, conserve] = 0x70530010 in pydicom.dcmread(path)
     assert kept == {(1, "sum"): True, (2, "sum"): False, (2, "mean"): True}
+
+
+# ---- rare headers ----
+
+
+def test_a_jpeg_source_without_the_flag_is_marked_lossy(dicom_factory, make_result, tmp_path):
+    frames = photopeak.read(dicom_factory("static", tags={"LossyImageCompression": None}))
+    frames.instances[0].header.file_meta.TransferSyntaxUID = pydicom.uid.JPEGBaseline8Bit
+    ds = pydicom.dcmread(photopeak.write(make_result(frames), tmp_path / "out")[0])
+    assert ds.LossyImageCompression == "01"
+
+
+def test_values_after_a_lookup_table_are_written_without_it(derive):
+    table = Dataset()
+    table.add_new("LUTDescriptor", "US", [4096, 0, 16])
+    table.add_new("LUTData", "US", [60000 - 10 * i for i in range(4096)])
+    table.ModalityLUTType = "US"
+    result, (ds,) = derive("cr", 1, tags={"ModalityLUTSequence": [table]})
+    assert "ModalityLUTSequence" not in ds
+    assert (ds.RescaleSlope, ds.RescaleIntercept, ds.BitsStored) == (1, 0, 16)
+    assert result.frames.pixels.max() > 20000
+    assert np.abs(ds.pixel_array - result.frames.pixels[0]).max() <= 0.51
+
+
+def test_a_falling_rescale_is_kept(derive):
+    result, (ds,) = derive("dx", 1, tags={"RescaleSlope": -2, "RescaleIntercept": 40000})
+    assert (ds.RescaleSlope, ds.RescaleIntercept) == (-2, 40000)
+    assert np.abs(values(ds) - result.frames.pixels).max() <= 1.01
+
+
+@pytest.mark.parametrize(("scale", "kept"), [(1, ["{counts}", "Bq/ml"]), (2, ["{counts}"])])
+def test_a_mapping_to_concentration_holds_or_goes(derive, scale, kept):
+    counts = unit_mapping(Units.COUNTS, 0.5, signed=False)
+    activity = unit_mapping(Units.BECQUEREL_PER_ML, 12.0, signed=False)
+    result, (ds,) = derive("recon-tomo", scale, tags={"RealWorldValueMappingSequence": [counts, activity]})
+    mappings = ds.RealWorldValueMappingSequence
+    assert [mapping.MeasurementUnitsCodeSequence[0].CodeValue for mapping in mappings] == kept
+    assert np.abs(values(ds) - result.frames.pixels).max() < stored_step(ds)
+    if scale == 1:
+        assert mappings[1].RealWorldValueSlope / mappings[0].RealWorldValueSlope == pytest.approx(24)
+
+
+def test_a_mapping_by_table_goes(derive):
+    table = unit_mapping(Units.COUNTS, 1.0, signed=False)
+    del table.RealWorldValueSlope, table.RealWorldValueIntercept
+    table.RealWorldValueLUTData = [1.0, 2.0]
+    _, (ds,) = derive("static", 1, tags={"RealWorldValueMappingSequence": [table]})
+    assert all("RealWorldValueLUTData" not in mapping for mapping in ds.RealWorldValueMappingSequence)
+
+
+@pytest.mark.parametrize(
+    "syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90"]
+)
+def test_every_encoding_of_a_source_gives_the_same_object(dicom_factory, make_result, tmp_path, syntax):
+    plain = photopeak.read(dicom_factory("whole-body", folder="plain"))
+    coded = photopeak.read(dicom_factory("whole-body", folder="coded", transfer_syntax=syntax))
+    one, other = (
+        pydicom.dcmread(photopeak.write(make_result(frames, 2), tmp_path / "out")[0]) for frames in (plain, coded)
+    )
+    np.testing.assert_array_equal(one.pixel_array, other.pixel_array)
+    new = {
+        "SOPInstanceUID",
+        "SeriesInstanceUID",
+        "InstanceCreationDate",
+        "InstanceCreationTime",
+        "ContributingEquipmentSequence",
+    }
+    own = {"StudyInstanceUID", "FrameOfReferenceUID", "SourceImageSequence"}
+    for element in one:
+        if element.keyword not in new | own:
+            assert other[element.tag] == element
+
+
+def test_a_source_that_only_knows_its_vectors_gets_its_kind(derive):
+    tags = {"ImageType": ["ORIGINAL", "PRIMARY"], "FrameIncrementPointer": None, "NumberOfPhases": None}
+    _, (ds,) = derive("dynamic", 1, tags=tags)
+    assert list(ds.ImageType) == ["DERIVED", "PRIMARY", "DYNAMIC", "EMISSION"]
+    assert len(ds.FrameIncrementPointer) == 4
+    assert ds.NumberOfPhases == 1
