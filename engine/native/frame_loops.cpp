@@ -9,37 +9,11 @@
 namespace photopeak {
 namespace {
 
-// Vectors of fixed length, whatever the machine has: the order of additions is then the same everywhere.
-constexpr std::int64_t kLanes = 8;
-using Floats = float __attribute__((vector_size(32)));
-using Ints = std::int32_t __attribute__((vector_size(32)));
-using Doubles = double __attribute__((vector_size(64)));
-
-template <class Vector, class T>
-inline __attribute__((always_inline)) Vector load(const T* from) {
-  Vector values;
-  __builtin_memcpy(&values, from, sizeof values);
-  return values;
-}
-
-// GCC converts vectors of 512 bits in halves unless it is told the instruction.
-#ifdef __AVX512F__
-inline __attribute__((always_inline)) Doubles widen(Floats values) { return (Doubles)_mm512_cvtps_pd((__m256)values); }
-inline __attribute__((always_inline)) Doubles widen(Ints values) {
-  return (Doubles)_mm512_cvtepi32_pd((__m256i)values);
-}
-inline __attribute__((always_inline)) Floats narrow(Doubles values) { return (Floats)_mm512_cvtpd_ps((__m512d)values); }
-#else
-inline __attribute__((always_inline)) Doubles widen(Floats values) { return __builtin_convertvector(values, Doubles); }
-inline __attribute__((always_inline)) Doubles widen(Ints values) { return __builtin_convertvector(values, Doubles); }
-inline __attribute__((always_inline)) Floats narrow(Doubles values) { return __builtin_convertvector(values, Floats); }
-#endif
-
-template <class Vector>
-double total(const Vector& lanes) {
-  double sum = 0;
-  for (std::int64_t i = 0; i < kLanes; ++i) sum += lanes[i];
-  return sum;
+template <class Value, class T>
+inline __attribute__((always_inline)) Value load(const T* from) {
+  Value value;
+  __builtin_memcpy(&value, from, sizeof value);
+  return value;
 }
 
 template <class T>
@@ -50,12 +24,13 @@ void convert(const T* __restrict stored, std::int64_t n, Rescale rescale, float*
     const Rescale r = rescale;
     std::int64_t i = 0;
 #ifdef __AVX512F__
-    if constexpr (sizeof(T) == 2) {  // what cameras store; the same arithmetic as below
-      for (; i + kLanes <= n; i += kLanes) {
+    if constexpr (sizeof(T) == 2) {  // what cameras store; the same arithmetic as below, eight pixels at a time
+      const __m512d slope = _mm512_set1_pd(r.slope), intercept = _mm512_set1_pd(r.intercept);
+      for (; i + 8 <= n; i += 8) {
         const __m128i packed = load<__m128i>(stored + i);
         const __m256i whole = T(-1) < T(0) ? _mm256_cvtepi16_epi32(packed) : _mm256_cvtepu16_epi32(packed);
-        const Floats values = narrow(widen((Ints)whole) * r.slope + r.intercept);
-        __builtin_memcpy(out + i, &values, sizeof values);
+        const __m512d exact = _mm512_add_pd(_mm512_mul_pd(_mm512_cvtepi32_pd(whole), slope), intercept);
+        _mm256_storeu_ps(out + i, _mm512_cvtpd_ps(exact));
       }
     }
 #endif
@@ -228,123 +203,118 @@ void scale(const float* in, std::int64_t n, float factor, float* out) {
   for (std::int64_t i = 0; i < n; ++i) out[i] = scaled(in[i], factor);
 }
 
-Sums sums(const float* in, std::int64_t n) {
-  Doubles all[2] = {}, positive[2] = {};
+// Sums are kept in sixteen lanes, whatever the machine has: the order of additions is then the same everywhere.
+constexpr std::int64_t kSumLanes = 16;
+
+double total(const double* lanes) {
+  double sum = 0;
+  for (std::int64_t k = 0; k < kSumLanes; ++k) sum += lanes[k];
+  return sum;
+}
+
+// Adds term(0) ... term(n - 1) to the lanes. The copy of the lanes is what lets the compiler hold them in registers.
+template <class Term>
+inline __attribute__((always_inline)) void add_terms(std::int64_t n, double* sum, Term&& term) {
+  double lanes[kSumLanes];
+  for (std::int64_t k = 0; k < kSumLanes; ++k) lanes[k] = sum[k];
   std::int64_t i = 0;
-  for (; i + 2 * kLanes <= n; i += 2 * kLanes)
-    for (int half = 0; half < 2; ++half) {
-      const Floats x = load<Floats>(in + i + half * kLanes);
-      all[half] += widen(x);
-      positive[half] += widen(x > 0.0f ? x : Floats{});
-    }
-  Sums result{total(all[0]) + total(all[1]), total(positive[0]) + total(positive[1])};
-  for (; i < n; ++i) {
-    result.all += in[i];
-    result.positive += not_negative(in[i]);
+  for (; i + kSumLanes <= n; i += kSumLanes)
+    for (std::int64_t k = 0; k < kSumLanes; ++k) lanes[k] += term(i + k);
+  for (std::int64_t k = 0; k < n - i; ++k) lanes[k] += term(i + k);
+  for (std::int64_t k = 0; k < kSumLanes; ++k) sum[k] = lanes[k];
+}
+
+Sums sums(const float* __restrict in, std::int64_t n) {
+  constexpr std::int64_t piece = 2048;  // both sums find it in the nearest cache
+  double all[kSumLanes] = {}, positive[kSumLanes] = {};
+  for (std::int64_t start = 0; start < n; start += piece) {
+    const float* __restrict x = in + start;
+    const std::int64_t count = n - start < piece ? n - start : piece;
+    add_terms(count, all, [x](std::int64_t i) { return x[i]; });
+    add_terms(count, positive, [x](std::int64_t i) { return not_negative(x[i]); });
   }
-  return result;
+  return {total(all), total(positive)};
 }
 
 struct Lanes {
-  Doubles sum[2], z[2], zz[2], difference_1[2], difference_2[2];
-  Floats minimum[2], maximum[2];
-  Ints nonzero[2], non_finite[2], fractions[2];
+  double sum[kSumLanes], z[kSumLanes], zz[kSumLanes], difference_1[kSumLanes], difference_2[kSumLanes];
 };
 
+// Whole numbers in the order of the floats: compilers find the extremes of those with vectors.
+inline std::int32_t order_of(std::int32_t bits) { return bits ^ ((bits >> 31) & 0x7fffffff); }
+
+constexpr std::int32_t kInfinityBits = 0x7f800000;
 constexpr float kInfinity = __builtin_inff();
 
-Moments collect(const Lanes& l, std::int64_t fill) {
-  Moments m{total(l.sum[0]) + total(l.sum[1]),
-            total(l.z[0]) + total(l.z[1]),
-            total(l.zz[0]) + total(l.zz[1]),
-            total(l.difference_1[0]) + total(l.difference_1[1]),
-            total(l.difference_2[0]) + total(l.difference_2[1]),
-            kInfinity,
-            -kInfinity,
-            0,
-            -fill,
-            0};
-  for (int half = 0; half < 2; ++half)
-    for (std::int64_t i = 0; i < kLanes; ++i) {
-      m.minimum = l.minimum[half][i] < m.minimum ? l.minimum[half][i] : m.minimum;
-      m.maximum = l.maximum[half][i] > m.maximum ? l.maximum[half][i] : m.maximum;
-      m.nonzero += l.nonzero[half][i];
-      m.non_finite += l.non_finite[half][i];
-      m.fractions += l.fractions[half][i];
-    }
-  return m;
-}
+using Bits __attribute__((may_alias)) = std::int32_t;
 
-inline __attribute__((always_inline)) void add_values(Floats x, int half, Lanes& lanes) {
-  const Ints size = (Ints)x & 0x7fffffff;
-  const Ints finite = size < 0x7f800000;
-  const Floats absolute = (Floats)size, bounded = absolute < 8388608.0f ? absolute : Floats{} + 8388608.0f;
-  const Floats whole = __builtin_convertvector(__builtin_convertvector(bounded, Ints), Floats);
-  const Floats lowest = finite ? x : Floats{} + kInfinity, highest = finite ? x : Floats{} - kInfinity;
-  x = finite ? x : Floats{};
-  lanes.sum[half] += widen(x);
-  lanes.minimum[half] = lowest < lanes.minimum[half] ? lowest : lanes.minimum[half];
-  lanes.maximum[half] = highest > lanes.maximum[half] ? highest : lanes.maximum[half];
-  lanes.nonzero[half] -= (x != 0.0f);
-  lanes.non_finite[half] += 1 + finite;
-  lanes.fractions[half] -= finite & (whole != bounded);
-}
-
-// Calls add(vector, half) for all of a row; the last vector is filled up with `fill`.
-template <class Add>
-inline __attribute__((always_inline)) void for_vectors(const float* row, std::int64_t n, float fill, Add&& add) {
-  std::int64_t i = 0;
-  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
-    add(load<Floats>(row + i), 0);
-    add(load<Floats>(row + i + kLanes), 1);
+// Counts and extremes of a row, which is also copied with 0 for what is not finite. Works on the bits of the floats.
+void count_values(const float* __restrict row, std::int64_t n, float* __restrict kept, Moments& m) {
+  std::int32_t least = order_of(__builtin_bit_cast(std::int32_t, m.minimum));
+  std::int32_t most = order_of(__builtin_bit_cast(std::int32_t, m.maximum));
+  std::int32_t non_finite = 0, nonzero = 0, fractions = 0;
+  const Bits* const in = reinterpret_cast<const Bits*>(row);
+  Bits* const out = reinterpret_cast<Bits*>(kept);
+  for (std::int64_t i = 0; i < n; ++i) out[i] = (in[i] & 0x7fffffff) < kInfinityBits ? in[i] : 0;
+  for (std::int64_t i = 0; i < n; ++i) non_finite += (in[i] & 0x7fffffff) >= kInfinityBits;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::int32_t low = (in[i] & 0x7fffffff) < kInfinityBits ? order_of(in[i]) : order_of(kInfinityBits);
+    least = low < least ? low : least;
   }
-  for (; i < n; i += kLanes) {
-    Floats last = Floats{} + fill;
-    for (std::int64_t k = 0; k < kLanes && i + k < n; ++k) last[k] = row[i + k];
-    add(last, 0);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::int32_t high = (in[i] & 0x7fffffff) < kInfinityBits ? order_of(in[i]) : ~kInfinityBits;
+    most = high > most ? high : most;
   }
+  for (std::int64_t i = 0; i < n; ++i) nonzero += kept[i] != 0.0f;
+  for (std::int64_t i = 0; i < n; ++i) fractions += has_fraction(kept[i]);
+  m.minimum = __builtin_bit_cast(float, order_of(least));
+  m.maximum = __builtin_bit_cast(float, order_of(most));
+  m.non_finite += non_finite;
+  m.nonzero += nonzero;
+  m.fractions += fractions;
 }
 
-inline __attribute__((always_inline)) void add_squares(const float* __restrict a, const float* __restrict b,
-                                                       std::int64_t n, Doubles* sum) {
-  std::int64_t i = 0;
-  for (; i + 2 * kLanes <= n; i += 2 * kLanes)
-    for (int half = 0; half < 2; ++half) {
-      const Floats difference = load<Floats>(a + i + half * kLanes) - load<Floats>(b + i + half * kLanes);
-      sum[half] += widen(difference * difference);
-    }
-  for (; i < n; ++i) sum[0][i % kLanes] += (a[i] - b[i]) * (a[i] - b[i]);
+void add_plain(const float* __restrict x, std::int64_t n, double* sum) {
+  add_terms(n, sum, [x](std::int64_t i) { return x[i]; });
+}
+
+void add_squares(const float* __restrict x, std::int64_t n, double* sum) {
+  add_terms(n, sum, [x](std::int64_t i) { return static_cast<double>(x[i]) * x[i]; });
+}
+
+void add_squared_differences(const float* __restrict a, const float* __restrict b, std::int64_t n, double* sum) {
+  add_terms(n, sum, [a, b](std::int64_t i) { return (a[i] - b[i]) * (a[i] - b[i]); });
 }
 
 void anscombe_row(const float* __restrict row, std::int64_t n, float* __restrict z) {
   for (std::int64_t i = 0; i < n; ++i) z[i] = 2.0f * __builtin_sqrtf(anscombe_radicand(row[i]));
 }
 
+// One pass over the rows; what follows each finds them in the nearest cache.
 Moments moments(const float* frame, std::int64_t columns, std::int64_t begin, std::int64_t end, float* scratch) {
-  Lanes lanes{};
-  for (int half = 0; half < 2; ++half) {
-    lanes.minimum[half] += kInfinity;
-    lanes.maximum[half] -= kInfinity;
-  }
   const std::int64_t above = begin < 2 ? begin : 2, n = columns;
+  float* const kept = scratch + 3 * n;
+  Lanes lanes{};
+  Moments m{0, 0, 0, 0, 0, kInfinity, -kInfinity, 0, 0, 0};
   for (std::int64_t row = begin - above; row < begin; ++row) anscombe_row(frame + row * n, n, scratch + row % 3 * n);
   for (std::int64_t row = begin; row < end; ++row) {
-    const float* const pixels = frame + row * n;
     float* const z = scratch + row % 3 * n;
-    anscombe_row(pixels, n, z);
-    for_vectors(pixels, n, kInfinity, [&](Floats x, int half) { add_values(x, half, lanes); });
-    for_vectors(z, n, 0.0f, [&](Floats values, int half) {
-      const Doubles wide = widen(values);
-      lanes.z[half] += wide;
-      lanes.zz[half] += wide * wide;
-    });
-    add_squares(z + 1, z, n - 1, lanes.difference_1);
-    add_squares(z + 2, z, n - 2, lanes.difference_2);
-    if (row > 0) add_squares(z, scratch + (row - 1) % 3 * n, n, lanes.difference_1);
-    if (row > 1) add_squares(z, scratch + (row - 2) % 3 * n, n, lanes.difference_2);
+    count_values(frame + row * n, n, kept, m);
+    anscombe_row(kept, n, z);
+    add_plain(kept, n, lanes.sum);
+    add_plain(z, n, lanes.z);
+    add_squares(z, n, lanes.zz);
+    add_squared_differences(z + 1, z, n - 1, lanes.difference_1);
+    add_squared_differences(z + 2, z, n - 2, lanes.difference_2);
+    if (row > 0) add_squared_differences(z, scratch + (row - 1) % 3 * n, n, lanes.difference_1);
+    if (row > 1) add_squared_differences(z, scratch + (row - 2) % 3 * n, n, lanes.difference_2);
   }
-  // The last vector of each row was filled up with infinities.
-  return collect(lanes, (end - begin) * ((kLanes - n % kLanes) % kLanes));
+  m.sum = total(lanes.sum);
+  m.z = total(lanes.z);
+  m.zz = total(lanes.zz);
+  m.difference_1 = total(lanes.difference_1);
+  m.difference_2 = total(lanes.difference_2);
+  return m;
 }
 
 std::int64_t collect(const float* in, std::int64_t n, std::uint32_t prefix, std::uint32_t flip, std::uint32_t* out) {

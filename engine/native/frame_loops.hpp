@@ -50,7 +50,7 @@ struct Loops {
   void (*normalise)(const float* in, std::int64_t n, float low, float inverse_width, float* out);
   // out += row_weight * weights * tile
   void (*blend_row)(const float* tile, const float* weights, float row_weight, std::int64_t n, float* out);
-  // Of rows begin..end-1 of a frame, with their differences to the rows above; scratch holds 3 rows.
+  // Of rows begin..end-1 of a frame, with their differences to the rows above; scratch holds 4 rows.
   Moments (*moments)(const float* frame, std::int64_t columns, std::int64_t begin, std::int64_t end, float* scratch);
   // Copies the bits ^ flip of the floats whose first 11 bits are `prefix`, and returns how many; writes up to 15
   // beyond.

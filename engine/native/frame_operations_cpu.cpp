@@ -138,7 +138,7 @@ class CpuOperations final : public FrameOperations {
     parallel_for(shape.frames * bands, threads, [&](std::int64_t i) {
       const std::int64_t begin = i % bands * kBandRows, end = std::min(shape.rows, begin + kBandRows);
       moments[i] =
-          simd.moments(frames + i / bands * shape.pixels(), shape.columns, begin, end, floats_for(3 * shape.columns));
+          simd.moments(frames + i / bands * shape.pixels(), shape.columns, begin, end, floats_for(4 * shape.columns));
     });
     for (std::int64_t frame = 0; frame < shape.frames; ++frame)
       out[frame] = statistics_of(&moments[frame * bands], bands, shape);
