@@ -346,7 +346,7 @@ def conserve(
     out: Floats | None = None,
     threads: int = 1,
     device: Device = "cpu",
-) -> tuple[Floats, NDArray[np.float64]]:
+) -> tuple[Floats, NDArray[np.float64], NDArray[np.float64]]:
     """Set negative pixels to 0 and scale each frame so that its sum, or mean, is the target.
 
     Parameters
@@ -368,8 +368,8 @@ def conserve(
     -------
     frames : ndarray, shape (n, rows, columns), float32
         Scaled frames; their sums meet the target to the precision of a float32 factor, 6e-8.
-    before : ndarray, shape (n,), float64
-        Sum, or mean, of each frame as it came in.
+    before, after : ndarray, shape (n,), float64
+        Sum, or mean, of each frame as it came in and as it went out.
 
     Raises
     ------
@@ -379,6 +379,6 @@ def conserve(
     Examples
     --------
     >>> conserve(np.array([[[-1, 1, 3]]], np.float32), 8.0)
-    (array([[[0., 2., 6.]]], dtype=float32), array([3.]))
+    (array([[[0., 2., 6.]]], dtype=float32), array([3.]), array([8.]))
     """
     return _native.conserve(frames, target, mean, out, threads, device)

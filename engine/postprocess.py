@@ -97,6 +97,5 @@ def _conserved(
             raise InputError("it holds NaN or infinite values")
         return sums, sums
     mean = spec.conserve == "mean"
-    _, model = frame_operations.conserve(output, target, mean=mean, out=output, threads=threads)
-    reduce = np.mean if mean else np.sum
-    return model, reduce(output, axis=(1, 2), dtype=np.float64)
+    _, model, after = frame_operations.conserve(output, target, mean=mean, out=output, threads=threads)
+    return model, after

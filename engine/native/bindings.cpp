@@ -162,14 +162,17 @@ py::tuple conserve(const py::array& frames, const py::object& target, bool mean,
   std::vector<double> sums = per_frame(target, shape.frames, "target");
   for (double& sum : sums) sum *= unit;
   py::array result = output(out, py::dtype::of<float>(), {shape.frames, shape.rows, shape.columns});
-  py::array_t<double> before(shape.frames);
+  py::array_t<double> before(shape.frames), after(shape.frames);
   const float* in = floats(frames);
   float* pixels = floats(result);
-  double* found = before.mutable_data();
+  const Totals totals{before.mutable_data(), after.mutable_data()};
   if (in != pixels) check_apart(frames, result);
-  unlocked([&] { on.conserve(in, shape, sums.data(), pixels, found, threads); });
-  for (std::int64_t i = 0; i < shape.frames; ++i) found[i] /= unit;
-  return py::make_tuple(result, before);
+  unlocked([&] { on.conserve(in, shape, sums.data(), pixels, totals, threads); });
+  for (std::int64_t i = 0; i < shape.frames; ++i) {
+    totals.before[i] /= unit;
+    totals.after[i] /= unit;
+  }
+  return py::make_tuple(result, before, after);
 }
 
 using Starts = py::array_t<std::int64_t, py::array::c_style>;

@@ -56,6 +56,12 @@ struct TileGrid {
   const float *row_weight, *column_weight;       // down x tile_rows, across x tile_columns values
 };
 
+// Where to put the sum of each frame as it came in and as it went out.
+struct Totals {
+  double* before;
+  double* after;
+};
+
 class FrameOperations {
  public:
   virtual ~FrameOperations() = default;
@@ -82,8 +88,8 @@ class FrameOperations {
 
   virtual void statistics(const float* frames, Shape shape, FrameStatistics* out, int threads) const = 0;
 
-  // Sets negative pixels to 0 and scales each frame to its target sum; `before` receives the sums of the input.
-  virtual void conserve(const float* frames, Shape shape, const double* target, float* out, double* before,
+  // Sets negative pixels to 0 and scales each frame to its target sum.
+  virtual void conserve(const float* frames, Shape shape, const double* target, float* out, Totals totals,
                         int threads) const = 0;
 };
 

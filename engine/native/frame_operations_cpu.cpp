@@ -14,19 +14,22 @@
 namespace photopeak {
 namespace {
 
-constexpr std::int64_t kChunk = 1 << 15;  // pixels in a piece of work: large enough to hide the cost of a thread
+constexpr std::int64_t kChunk = 1 << 15;  // pixels in a piece of work
+// Pixels that pay for one more thread: waking it may take longer than the work on a small frame.
+constexpr std::int64_t kPixelsForThread = 1 << 18;
 
-// Calls body(0) ... body(count - 1), which must not throw.
+// Calls body(0) ... body(count - 1), which must not throw and together visit so many pixels.
 template <class Body>
-void parallel_for(std::int64_t count, int threads, Body&& body) {
+void parallel_for(std::int64_t count, std::int64_t pixels, int threads, Body&& body) {
 #ifdef _OPENMP
-  if (threads > 1 && count > 1) {
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
+  const int team = static_cast<int>(std::min<std::int64_t>({threads, count, 1 + pixels / kPixelsForThread}));
+  if (team > 1) {
+#pragma omp parallel for num_threads(team) schedule(dynamic)
     for (std::int64_t i = 0; i < count; ++i) body(i);
     return;
   }
 #endif
-  static_cast<void>(threads);
+  static_cast<void>(pixels), static_cast<void>(threads);
   for (std::int64_t i = 0; i < count; ++i) body(i);
 }
 
@@ -50,7 +53,7 @@ class CpuOperations final : public FrameOperations {
     const std::int64_t strips = pieces(shape.rows, kStripRows), bytes = bytes_of(type);
     std::vector<Player> roots(static_cast<std::size_t>(shape.frames * strips));
     std::vector<char> misfit(static_cast<std::size_t>(shape.frames * strips));
-    parallel_for(shape.frames * strips, threads, [&](std::int64_t i) {
+    parallel_for(shape.frames * strips, shape.size(), threads, [&](std::int64_t i) {
       const std::int64_t frame = i / strips, row = i % strips * kStripRows;
       const std::int64_t rows = std::min(kStripRows, shape.rows - row);
       const RoundingJob job{frames + frame * shape.pixels(), shape.columns, 1.0 / rescale[frame].slope,
@@ -71,7 +74,7 @@ class CpuOperations final : public FrameOperations {
   void resize(const float* frames, Shape from, float* out, Shape to, int threads) const override {
     const std::int64_t rows_per_piece = std::max<std::int64_t>(1, kChunk / to.columns);
     const std::int64_t per_frame = pieces(to.rows, rows_per_piece);
-    parallel_for(to.frames * per_frame, threads, [&](std::int64_t i) {
+    parallel_for(to.frames * per_frame, to.size(), threads, [&](std::int64_t i) {
       const std::int64_t frame = i / per_frame, first = i % per_frame * rows_per_piece;
       for (std::int64_t row = first; row < std::min(to.rows, first + rows_per_piece); ++row)
         resize_row(frames + (frame * from.rows + reflected(row, from.rows)) * from.columns, from.columns,
@@ -81,7 +84,7 @@ class CpuOperations final : public FrameOperations {
 
   void robust_scale(const float* frames, Shape shape, double q, float* low, float* high, int threads) const override {
     std::vector<char> bad(static_cast<std::size_t>(shape.frames));
-    parallel_for(shape.frames, threads, [&](std::int64_t frame) {
+    parallel_for(shape.frames, shape.size(), threads, [&](std::int64_t frame) {
       thread_local Quantiles quantiles;
       bad[frame] = !quantiles.load(frames + frame * shape.pixels(), shape.pixels());
       if (bad[frame]) return;
@@ -102,7 +105,7 @@ class CpuOperations final : public FrameOperations {
 
   void split(const float* frames, Shape shape, const TileGrid& grid, float* tiles, int threads) const override {
     const std::int64_t per_frame = grid.down * grid.across;
-    parallel_for(shape.frames * per_frame, threads, [&](std::int64_t i) {
+    parallel_for(shape.frames * per_frame, shape.size(), threads, [&](std::int64_t i) {
       const std::int64_t down = i % per_frame / grid.across, across = i % grid.across;
       const float* from =
           frames + i / per_frame * shape.pixels() + grid.row_start[down] * shape.columns + grid.column_start[across];
@@ -115,7 +118,7 @@ class CpuOperations final : public FrameOperations {
   void blend(const float* tiles, const TileGrid& grid, float* out, Shape shape, int threads) const override {
     const Loops& simd = loops();
     const std::int64_t tile_pixels = grid.tile_rows * grid.tile_columns;
-    parallel_for(shape.frames * shape.rows, threads, [&](std::int64_t i) {
+    parallel_for(shape.frames * shape.rows, shape.size(), threads, [&](std::int64_t i) {
       const std::int64_t frame = i / shape.rows, row = i % shape.rows;
       float* to = out + i * shape.columns;
       std::memset(to, 0, bytes_of_row(shape.columns));
@@ -135,7 +138,7 @@ class CpuOperations final : public FrameOperations {
     const Loops& simd = loops();
     const std::int64_t bands = pieces(shape.rows, kBandRows);
     std::vector<Moments> moments(static_cast<std::size_t>(shape.frames * bands));
-    parallel_for(shape.frames * bands, threads, [&](std::int64_t i) {
+    parallel_for(shape.frames * bands, shape.size(), threads, [&](std::int64_t i) {
       const std::int64_t begin = i % bands * kBandRows, end = std::min(shape.rows, begin + kBandRows);
       moments[i] =
           simd.moments(frames + i / bands * shape.pixels(), shape.columns, begin, end, floats_for(4 * shape.columns));
@@ -144,7 +147,7 @@ class CpuOperations final : public FrameOperations {
       out[frame] = statistics_of(&moments[frame * bands], bands, shape);
   }
 
-  void conserve(const float* frames, Shape shape, const double* target, float* out, double* before,
+  void conserve(const float* frames, Shape shape, const double* target, float* out, Totals totals,
                 int threads) const override {
     const Loops& simd = loops();
     const std::int64_t per_frame = pieces(shape.pixels(), kChunk);
@@ -157,10 +160,15 @@ class CpuOperations final : public FrameOperations {
       sums[i / per_frame].positive += parts[i].positive;
     }
     const std::vector<float> factors = factors_of(sums.data(), target, shape.frames);
-    for_chunks(shape, threads, [&](std::int64_t frame, std::int64_t at, std::int64_t n, std::int64_t) {
+    for_chunks(shape, threads, [&](std::int64_t frame, std::int64_t at, std::int64_t n, std::int64_t chunk) {
       simd.scale(frames + at, n, factors[frame], out + at);
+      parts[chunk] = simd.sums(out + at, n);
     });
-    for (std::int64_t i = 0; i < shape.frames; ++i) before[i] = sums[i].all;
+    for (std::int64_t i = 0; i < shape.frames; ++i) {
+      totals.before[i] = sums[i].all;
+      totals.after[i] = 0;
+      for (std::int64_t k = 0; k < per_frame; ++k) totals.after[i] += parts[i * per_frame + k].all;
+    }
   }
 
  private:
@@ -168,7 +176,7 @@ class CpuOperations final : public FrameOperations {
   template <class Body>
   static void for_chunks(Shape shape, int threads, Body&& body) {
     const std::int64_t per_frame = pieces(shape.pixels(), kChunk);
-    parallel_for(shape.frames * per_frame, threads, [&](std::int64_t i) {
+    parallel_for(shape.frames * per_frame, shape.size(), threads, [&](std::int64_t i) {
       const std::int64_t frame = i / per_frame, begin = i % per_frame * kChunk;
       body(frame, frame * shape.pixels() + begin, std::min(kChunk, shape.pixels() - begin), i);
     });

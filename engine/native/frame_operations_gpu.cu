@@ -333,11 +333,11 @@ __global__ void chunk_sums(const float* frames, std::int64_t pixels, std::int64_
   if (threadIdx.x == 0) out[blockIdx.x] = all;
 }
 
-void conserve(const float* frames, Shape shape, const double* target, float* out, double* before) {
+// Returns the sums of each frame of a stack on the device.
+std::vector<Sums> frame_sums(const float* frames, Shape shape) {
   const std::int64_t pixels = shape.pixels(), chunks = (pixels + kSumPixels - 1) / kSumPixels;
-  const DeviceBuffer<float> in(frames, shape.size()), result(shape.size());
   const DeviceBuffer<Sums> partial(shape.frames * chunks);
-  chunk_sums<<<static_cast<unsigned>(shape.frames * chunks), kThreads>>>(in.get(), pixels, chunks, partial.get());
+  chunk_sums<<<static_cast<unsigned>(shape.frames * chunks), kThreads>>>(frames, pixels, chunks, partial.get());
   check(cudaGetLastError());
   std::vector<Sums> parts(static_cast<std::size_t>(shape.frames * chunks)), sums(shape.frames);
   partial.download(parts.data());
@@ -345,13 +345,22 @@ void conserve(const float* frames, Shape shape, const double* target, float* out
     sums[i / chunks].all += parts[i].all;
     sums[i / chunks].positive += parts[i].positive;
   }
-  const std::vector<float> factors = factors_of(sums.data(), target, shape.frames);
+  return sums;
+}
+
+void conserve(const float* frames, Shape shape, const double* target, float* out, Totals totals) {
+  const DeviceBuffer<float> in(frames, shape.size()), result(shape.size());
+  const std::vector<Sums> before = frame_sums(in.get(), shape);
+  const std::vector<float> factors = factors_of(before.data(), target, shape.frames);
   const DeviceBuffer<float> factor(factors.data(), shape.frames);
-  for_each(shape.size(), [pixels, from = in.get(), by = factor.get(), to = result.get()] __device__(std::int64_t i) {
-    to[i] = scaled(from[i], by[i / pixels]);
-  });
+  for_each(shape.size(), [pixels = shape.pixels(), from = in.get(), by = factor.get(),
+                          to = result.get()] __device__(std::int64_t i) { to[i] = scaled(from[i], by[i / pixels]); });
+  const std::vector<Sums> after = frame_sums(result.get(), shape);
   result.download(out);
-  for (std::int64_t i = 0; i < shape.frames; ++i) before[i] = sums[i].all;
+  for (std::int64_t i = 0; i < shape.frames; ++i) {
+    totals.before[i] = before[i].all;
+    totals.after[i] = after[i].all;
+  }
 }
 
 // Counts the digit at `shift` of the keys that agree with `key` under `mask`.
@@ -466,9 +475,8 @@ class CudaOperations final : public FrameOperations {
     gpu::statistics(frames, shape, out);
   }
 
-  void conserve(const float* frames, Shape shape, const double* target, float* out, double* before,
-                int) const override {
-    gpu::conserve(frames, shape, target, out, before);
+  void conserve(const float* frames, Shape shape, const double* target, float* out, Totals totals, int) const override {
+    gpu::conserve(frames, shape, target, out, totals);
   }
 };
 

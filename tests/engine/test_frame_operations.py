@@ -220,17 +220,19 @@ def test_conserve_meets_the_target_and_is_never_negative(frames, target):
     if not (frames > 1e-3).any(axis=(1, 2)).all():
         target = 0.0
     sums = frames.sum(axis=(1, 2), dtype=np.float64)
-    found, before = fo.conserve(frames, target)
+    found, before, after = fo.conserve(frames, target)
     assert (found >= 0).all()
     np.testing.assert_allclose(before, sums, rtol=1e-12, atol=1e-9)
+    np.testing.assert_allclose(after, found.sum(axis=(1, 2), dtype=np.float64), rtol=1e-12)
     np.testing.assert_allclose(found.sum(axis=(1, 2), dtype=np.float64), target, rtol=2e-7)
 
 
 def test_conserve_keeps_means_and_works_in_place(counts):
     expected = counts * (2.5 / counts.mean(axis=(1, 2), dtype=np.float64))[:, None, None]
     mean = counts.mean(axis=(1, 2), dtype=np.float64)
-    found, before = fo.conserve(counts, 2.5, mean=True, out=counts)
+    found, before, after = fo.conserve(counts, 2.5, mean=True, out=counts)
     assert found is counts
+    np.testing.assert_allclose(after, 2.5, rtol=2e-7)
     np.testing.assert_allclose(before, mean, rtol=1e-12)
     np.testing.assert_allclose(found, expected, rtol=3e-7)
 
@@ -256,9 +258,12 @@ NO_OUTPUT = {"robust_scale", "statistics"}
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_results_do_not_depend_on_threads_or_batches(name, counts):
-    alone = OPERATIONS[name](counts)
+    # small stacks are the work of one thread whatever was asked for
+    large = np.concatenate([counts] * 80)
+    expected = OPERATIONS[name](large)
     for threads in (2, 3, 7):
-        np.testing.assert_array_equal(OPERATIONS[name](counts, threads=threads), alone)
+        np.testing.assert_array_equal(OPERATIONS[name](large, threads=threads), expected)
+    alone = OPERATIONS[name](counts)
     frame = OPERATIONS[name](counts[1:])
     whole = alone[..., 1:] if name == "robust_scale" else alone[len(alone) // 2 :]
     np.testing.assert_array_equal(frame, whole)
