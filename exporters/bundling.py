@@ -18,6 +18,7 @@ from .recipes.dataset import Pool
 VERSION = "0.1.0"
 GOLDEN_SIDE = 128
 DOMAIN_FRAMES = 1500
+DETAIL_SHARE = 0.3
 TITLES = {
     "scint-denoise": "Count-aware denoising of planar scintigraphy",
     "scint-sr-x2": "Doubling the matrix of planar scintigraphy",
@@ -132,9 +133,19 @@ def _level(recipe: Recipe, rng: np.random.Generator) -> float:
 
 
 def _noisy(image: NDArray[np.float32], level: float, recipe: Recipe, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return one input of the model, shape (1, rows, columns)."""
+    """Return one input of the model, shape (1, rows, columns); some are details, as training saw them."""
+    if rng.random() < DETAIL_SHARE:
+        image = _detail(image, rng)
     counts = count(image * np.float32(level), rng)
     return np.ascontiguousarray((bin2(counts) if recipe.scale == 2 else counts)[None])
+
+
+def _detail(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Cut a square of half the columns around counts."""
+    side = image.shape[1] // 2
+    centre = rng.choice(np.argwhere(image > 0.1 * np.percentile(image, 99)))
+    top, left = (int(np.clip(c - side // 2, 0, n - side)) for c, n in zip(centre, image.shape, strict=True))
+    return image[top : top + side, left : left + side]
 
 
 def _middle(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ SHARED = (
     "gamma camera quality control, nmqc (Apache-2.0)",
     "nuclear medicine quality control, linaqa (BSD-style)",
 )
-UNFINISHED_CARD = "# {name}\n\nNot measured yet: run `photopeak train {name} --evaluate-only`.\n"
+UNFINISHED_CARD = "# {name}\n\nLicence Apache-2.0. Not measured yet: run `photopeak train {name} --evaluate-only`.\n"
 
 
 @dataclass(frozen=True)

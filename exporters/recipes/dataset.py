@@ -19,6 +19,7 @@ NUMBERS = {"whole-body-bone": 240, "shapes": 80, "pattern": 90}
 OTHER_ANATOMIES = 50
 VOXEL_VIEWS = 8
 REAL_SHARE = 0.04
+EDGE_SHARE = 0.15  # patches across the edge of the detector, where a patient wider than the field is cut off
 REAL_FRACTIONS = (1 / 24, 1 / 8)  # the shorter, the quieter the complement that serves as target
 _REAL = (
     "nmqc/UNIFORMIDAD_1.dcm",
@@ -171,6 +172,8 @@ def _pair(
         which = min(int(np.searchsorted(chance, rng.random())), len(maps) - 1)
         target = _crop(pool.expected[which], maps[which], recipe.patch, rng)
         target = target * np.float32(np.exp(rng.uniform(*np.log(recipe.counts))))
+        if rng.random() < EDGE_SHARE:
+            target[:, : 2 * int(rng.integers(recipe.patch // 3))] = 0
         counts = rng.poisson(target).astype(np.float32)
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
     counts, target = np.rot90(counts, turns), np.rot90(target, turns)
