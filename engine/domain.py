@@ -16,7 +16,7 @@ from .errors import ModelError
 from .frame_operations import statistics
 from .result import DomainVerdict, Verdict
 
-__all__ = ["FEATURES", "features", "features_of", "fit_domain", "judge"]
+__all__ = ["FEATURES", "features", "fit_domain", "judge", "judge_statistics"]
 
 FEATURES = (
     "log10 mean counts",
@@ -70,15 +70,18 @@ def features(pixels: NDArray[np.float32], threads: int = 1) -> NDArray[np.float6
     >>> bool(abs(row[0] - np.log10(50)) < 0.01 and abs(row[4]) < 0.05)
     True
     """
-    return features_of(statistics(pixels, threads=threads), pixels.shape[1] * pixels.shape[2])
+    return _features_of(statistics(pixels, threads=threads), pixels.shape[1] * pixels.shape[2])
 
 
-def features_of(stats: NDArray[np.void], pixels: int) -> NDArray[np.float64]:
-    """Return the domain features that the one-pass statistics of frames with so many pixels give.
+def judge_statistics(stats: NDArray[np.void], pixels: int, domain: Domain) -> DomainVerdict:
+    """Return the verdict on frames with so many pixels, from their one-pass statistics."""
+    return judge(_features_of(stats, pixels), domain)
 
-    Plain Python: for a frame or a few, between two runs of a network, a dozen NumPy calls cost ten times as much.
-    """
-    return np.array([_features(dict(zip(stats.dtype.names or (), row, strict=True)), pixels) for row in stats.tolist()])
+
+def _features_of(stats: NDArray[np.void], pixels: int) -> NDArray[np.float64]:
+    """Return the domain features that the one-pass statistics of frames with so many pixels give."""
+    names = stats.dtype.names or ()
+    return np.array([_features(dict(zip(names, row, strict=True)), pixels) for row in stats.tolist()])
 
 
 def _features(stats: dict[str, float], pixels: int) -> tuple[float, ...]:

@@ -1,6 +1,8 @@
 """What a session returns: processed frames with the evidence a physicist asks for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -65,7 +67,7 @@ class DomainVerdict:
     reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Result:
     """The outcome of ``Session.run``.
 
@@ -81,8 +83,9 @@ class Result:
         How it ran: provider, precision, threads, batch.
     conservation : Conservation
         Counts (or mean activity) before and after.
-    domain : DomainVerdict
-        Whether the input is inside the training domain.
+    judge : callable
+        Returns whether the input is inside the training domain; asked for by the first look at `domain`, so that nobody
+        waits for what nobody reads.
     timings_ms : dict of str to float
         Wall time of each stage [ms].
     warnings : tuple of str
@@ -94,9 +97,14 @@ class Result:
     bundle: "Bundle"
     plan: "Plan"
     conservation: Conservation
-    domain: DomainVerdict
+    judge: Callable[[], DomainVerdict]
     timings_ms: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def domain(self) -> DomainVerdict:
+        """Whether the input is inside the training domain."""
+        return self.judge()
 
 
 def _relative(value: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:

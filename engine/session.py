@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -147,7 +148,7 @@ class Session:
         stats = frame_operations.statistics(source.pixels, threads=plan.threads)
         lowest = min(stats["minimum"].tolist())
         warnings = self._admit(source, lowest, stats["non_finite"].tolist())
-        verdict = domain.judge(domain.features_of(stats, source.matrix.pixels), self.bundle.manifest.domain)
+        judge = partial(domain.judge_statistics, stats, source.matrix.pixels, self.bundle.manifest.domain)
         pixels = source.pixels
         if lowest < 0 and self.bundle.manifest.input.units is Units.COUNTS:
             pixels = np.maximum(pixels, np.float32(0))
@@ -163,7 +164,7 @@ class Session:
             "infer": 1e3 * inference_s,
             "finish": 1e3 * (done - inferred),
         }
-        return Result(result, source, self.bundle, plan, kept, verdict, timings, warnings)
+        return Result(result, source, self.bundle, plan, kept, judge, timings, warnings)
 
     def _as_frames(self, array: NDArray[Any]) -> Frames:
         """Take an array at its word."""

@@ -490,7 +490,7 @@ def test_domain_verdict_and_warnings_reach_the_reader(derive):
     verdict = DomainVerdict(
         "outside", np.full(1, 9.0), (3.0, 5.0), ("mean counts per pixel 0.01 are below the training range",)
     )
-    changes = {"domain": verdict, "warnings": ("The source went through lossy compression.",)}
+    changes = {"judge": lambda: verdict, "warnings": ("The source went through lossy compression.",)}
     _, (ds,) = derive("static", 1, changes=changes)
     for text in (ds.DerivationDescription, ds.ImageComments):
         assert "OUTSIDE the training domain" in text

@@ -66,7 +66,7 @@ def make_result() -> MakeResult:
             _bundle(name, scale, source.units, title),
             Plan("onnxruntime", "1.31.0", "cpu", "fp32", 2, 0.0, "fastest of the three that run here"),
             kept,
-            DomainVerdict(verdict, np.linspace(1.2, 2.1, len(source)), (3.0, 5.0)),
+            lambda: DomainVerdict(verdict, np.linspace(1.2, 2.1, len(source)), (3.0, 5.0)),
             {"read": 4.2, "prepare": 0.8, "model": 38.5, "postprocess": 1.1},
             warnings,
         )
