@@ -8,6 +8,7 @@ from ..engine.bundle import Bundle
 from .evaluation.baselines import INTERPOLATIONS
 from .evaluation.metrics import bootstrap
 from .evaluation.study import OURS, RealScore, Recovery, Report, Score
+from .recipes.catalogue import find
 
 _FRACTIONS = {1 / 16: "1/16", 1 / 8: "1/8", 1 / 4: "1/4", 1 / 2: "1/2", 1.0: "1", 4.0: "4"}
 _WHAT = {
@@ -35,12 +36,12 @@ counts summed over 2x2 to 8x8 pixels. The output is a square, hence never negati
 * Simulated: parallel-hole gamma camera with a Gaussian response whose width grows with the distance from the collimator
   (intrinsic 3.0 to 4.2 mm, 30 to 65 um per mm), exponential attenuation, scatter (5 to 35 % of the primary counts, 60 to 130 mm wide),
   Poisson noise. Objects: whole-body bone scans, thyroid and parathyroid, liver and spleen, kidneys, lungs, random shapes, flood, bar,
-  line, rod and disc patterns; pixels of 0.8 to 4.8 mm. Target: the noise-free expectation. Real acquisitions (where present) enter by
+  line, rod and disc patterns; pixels of 0.8 to 4.5 mm. Target: the noise-free expectation. Real acquisitions (where present) enter by
   binomial thinning with the independent complement as target.
 * Loss: squared error weighted by the inverse of the local and of the image's mean counts, both computed from the noisy
   input alone; its minimiser is the conditional mean of the counts.
-* {steps} steps of 16 patches of 96x96 output pixels, Adam, cosine schedule, averaged weights, bfloat16 products; {hours:.1f} h
-  (wall) on one of 2 CPU cores that were shared with other work, {date}.
+* {steps} steps of {batch} patches of {patch}x{patch} output pixels, Adam, cosine schedule, averaged weights, bfloat16 products on a
+  CPU; {hours:.1f} h of wall time, {date}.{note}
 * Mean counts per pixel of the training images: {low:g} to {high:g}.
 
 ## Held-out cases
@@ -97,12 +98,12 @@ ONNX Runtime, float32, 2 threads, one frame, fastest of 15 runs while the machin
 
 ## Made with
 
-    photopeak train {name} --data DIR -o {name}                  # trains, exports, measures
+    photopeak train {name} --data DIR -o {name}{start}  # trains, exports, measures
     photopeak train {name} --data DIR -o {name} --evaluate-only  # measures again and rewrites this card
 """
 
 
-def render(bundle: Bundle, report: Report) -> str:
+def render(bundle: Bundle, report: Report, note: str = "") -> str:
     """Return the card of a model in Markdown; every number in it was measured.
 
     Parameters
@@ -111,6 +112,8 @@ def render(bundle: Bundle, report: Report) -> str:
         The model with its manifest.
     report : Report
         Its evaluation.
+    note : str
+        What else is to be said about the training, such as the hardware.
 
     Returns
     -------
@@ -118,7 +121,7 @@ def render(bundle: Bundle, report: Report) -> str:
         Markdown.
     """
     manifest = bundle.manifest
-    training = manifest.training
+    training, recipe = manifest.training, find(manifest.training.recipe)
     cases = sorted({score.case for score in report.scores})
     return _CARD.format(
         name=manifest.name,
@@ -129,6 +132,10 @@ def render(bundle: Bundle, report: Report) -> str:
         graph=f"A U-shaped network of 3x3 convolutions on three levels, {len(bundle.model) / 1e6:.1f} MB in float32.",
         data="; ".join(training.data),
         steps=training.steps,
+        batch=recipe.batch,
+        patch=recipe.patch,
+        note=f" {note}" if note else "",
+        start=f" --start-from photopeak-train/{recipe.parent}.pt" if recipe.parent else "",
         hours=training.seconds / 3600,
         date=training.date,
         low=training.counts_per_pixel[0],

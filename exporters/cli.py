@@ -23,6 +23,7 @@ def train(
     start_from: Annotated[
         Path | None, typer.Option(help="Checkpoint of scint-sr-x2 whose levels scint-denoise starts from.")
     ] = None,
+    note: Annotated[str, typer.Option(help="A sentence for the card, such as the hardware of the training.")] = "",
     evaluate_only: Annotated[
         bool, typer.Option("--evaluate-only", help="Measure the bundle and rewrite its card.")
     ] = False,
@@ -34,7 +35,7 @@ def train(
     from .produce import Job, evaluate, produce
     from .recipes.catalogue import find
 
-    job = Job(find(recipe), output, data, work, seed=seed, threads=threads, start_from=start_from)
+    job = Job(find(recipe), output, data, work, seed=seed, threads=threads, start_from=start_from, note=note)
     if not evaluate_only:
         produce(job, steps, minutes)
     evaluate(job)

@@ -44,6 +44,8 @@ class Job:
         Threads of torch.
     start_from : Path or None
         Checkpoint of the recipe's parent.
+    note : str
+        What else the card shall say about the training.
     """
 
     recipe: Recipe
@@ -53,6 +55,7 @@ class Job:
     seed: int = 0
     threads: int = 2
     start_from: Path | None = None
+    note: str = ""
 
 
 def produce(job: Job, steps: int | None = None, minutes: float | None = None) -> None:
@@ -76,14 +79,14 @@ def produce(job: Job, steps: int | None = None, minutes: float | None = None) ->
         import torch
 
         from .onnx import to_onnx
-        from .recipes.training import Limits, Start, fit, load_average
+        from .recipes.training import Limits, Start, fit, load_trained
     except ImportError as error:
         raise UsageError(f"training needs {error.name}, which is missing: pip install 'photopeak[train]'.") from error
     torch.set_num_threads(job.threads)
     limits = Limits(steps or job.recipe.steps, minutes)
-    parent = load_average(_parent(job.recipe), job.start_from) if job.start_from else None
+    parent = load_trained(_parent(job.recipe), job.start_from) if job.start_from else None
     pool = _pool(job)
-    begin = Start(job.work / f"{job.recipe.name}.pt", job.seed, parent)
+    begin = Start(job.work / f"{job.recipe.name}.pt", job.seed, parent.net if parent else None)
     with _bar() as bar:
         task = bar.add_task(f"training {job.recipe.name}", total=limits.steps)
 
@@ -91,7 +94,7 @@ def produce(job: Job, steps: int | None = None, minutes: float | None = None) ->
             bar.update(task, completed=step, description=f"training {job.recipe.name}, loss {loss:.4f}")
 
         trained = fit(job.recipe, pool, limits, begin, report)
-    start = (f"weights of {job.recipe.parent} to start from (Apache-2.0)",) if parent else ()
+    start = (f"weights of {job.recipe.parent} after {parent.steps} steps to start from (Apache-2.0)",) if parent else ()
     sources = (SIMULATED, *(SHARED if job.data else ()), *start)
     history = History(datetime.datetime.now(datetime.UTC).date().isoformat(), trained.seconds, trained.steps, sources)
     manifest = make_manifest(job.recipe, pool, history)
@@ -114,8 +117,10 @@ def evaluate(job: Job) -> None:
     job.work.mkdir(parents=True, exist_ok=True)
     with _bar() as bar:
         task = bar.add_task("measuring", total=None)
-        report = measure(job.recipe, bundle.model, job.data, job.work, lambda name: bar.update(task, description=name))
-    card = render(bundle, report)
+        report = measure(
+            job.recipe, bundle.model, job.data, job.work, lambda name: bar.update(task, description=f"measuring {name}")
+        )
+    card = render(bundle, report, job.note)
     write_bundle(job.output, bundle.manifest, model=bundle.model, golden=bundle.golden, card=card)
 
 

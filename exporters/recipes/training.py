@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...engine.errors import UsageError
 from ...engine.files import atomic_write
 from ..architectures.count_net import CountNet
 from .catalogue import Recipe
@@ -173,14 +174,37 @@ def fit(recipe: Recipe, pool: Pool, limits: Limits, begin: Start, report: Callab
             state.save(begin.checkpoint)
     state.seconds = before + time.monotonic() - start
     state.save(begin.checkpoint)
-    return Trained(load_average(recipe, begin.checkpoint), state.step, state.seconds, state.losses)
+    return load_trained(recipe, begin.checkpoint)
 
 
-def load_average(recipe: Recipe, checkpoint: Path) -> CountNet:
-    """Return the network with the averaged weights of a checkpoint, ready for inference."""
-    net = make_net(recipe)
-    net.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
-    return net.eval()
+def load_trained(recipe: Recipe, checkpoint: Path) -> Trained:
+    """Return what a checkpoint holds: the network with averaged weights, ready for inference, and its history.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What was trained.
+    checkpoint : Path
+        Written by ``fit``.
+
+    Returns
+    -------
+    Trained
+        As ``fit`` returned it.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing or holds another network.
+    """
+    if not checkpoint.is_file():
+        raise UsageError(f"there is no checkpoint {checkpoint}, train {recipe.name} first.")
+    stored, net = torch.load(checkpoint, weights_only=True), make_net(recipe)
+    try:
+        net.load_state_dict(stored["average"])
+    except (RuntimeError, KeyError) as error:
+        raise UsageError(f"{checkpoint} is no checkpoint of {recipe.name}, remove it or name another.") from error
+    return Trained(net.eval(), int(stored["step"]), float(stored["seconds"]), list(stored["losses"]))
 
 
 def loss(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
