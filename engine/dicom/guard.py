@@ -23,6 +23,9 @@ from ..matrix import MatrixSize
 from .attributes import integer, tag_name, text
 
 HTJ2K = ("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
+# What describing one frame takes in memory, beside its pixels.
+_FRAME_OVERHEAD = 512
+_SMALLEST_ITEM = 10  # tag, length, and a fragment that is not empty
 _START_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 
 
@@ -89,8 +92,8 @@ class PixelLayout:
 
     @property
     def memory_bytes(self) -> int:
-        """What reading the object takes: stored pixels and their float32 copy [byte]."""
-        return self.frames * (self.frame_bytes + 4 * self.matrix.pixels)
+        """What reading the object takes: stored pixels, their float32 copy and what describes each frame [byte]."""
+        return self.frames * (self.frame_bytes + 4 * self.matrix.pixels + _FRAME_OVERHEAD)
 
     def used_bits(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Return stored values without what old files keep in the unused high bits (PS3.5 section 8.1.1)."""
@@ -193,6 +196,15 @@ def check_native_length(layout: PixelLayout, length: int, available: int, path: 
         raise InputError(
             f"{path}: Pixel Data holds {length} bytes where {layout.frames} frame(s) of {layout.matrix} need {needed}; "
             "correct Rows, Columns or Number of Frames."
+        )
+
+
+def check_fragments(layout: PixelLayout, available: int, path: Path) -> None:
+    """Refuse compressed Pixel Data too short for the declared frames, before these are described one by one."""
+    if available < layout.frames * _SMALLEST_ITEM:
+        raise InputError(
+            f"{path}: {available} bytes of Pixel Data cannot hold {layout.frames} frames; the file is cut off or its "
+            "header is wrong."
         )
 
 

@@ -24,6 +24,7 @@ from .guard import (
     Limits,
     NotAnImage,
     PixelLayout,
+    check_fragments,
     check_native_length,
     inflate,
     open_regular,
@@ -161,7 +162,9 @@ def _read_image(stream: GuardedStream, preamble: bytes, meta: FileMetaDataset, p
         raise InputError(
             f"{path}: Pixel Data is not encoded as transfer syntax {syntax.name} demands; export it again."
         )
-    if length != _UNDEFINED:
+    if length == _UNDEFINED:
+        check_fragments(layout, stream.size - offset, path)
+    else:
         check_native_length(layout, length, stream.size - offset, path)
     return ImageFile(path, header, layout, offset, limits)
 

@@ -244,6 +244,24 @@ def test_empty_code_streams_are_refused(tmp_path, dicom_factory, frames, syntax)
         read(tmp_path / "empty.dcm")
 
 
+@pytest.mark.parametrize(("frames", "reason"), [(400_000_000, "over the limit"), (1_000_000, "cannot hold 1000000")])
+def test_promised_frames_take_no_memory(dicom_factory, tmp_path, frames, reason):
+    ds = pydicom.dcmread(dicom_factory("ct", frames=1)[0])
+    ds.Rows, ds.Columns, ds.NumberOfFrames = 1, 1, frames
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 8, 8, 7
+    ds.file_meta.TransferSyntaxUID = pydicom.uid.RLELossless
+    ds.PixelData = encapsulate([b"\0" * 64])
+    ds["PixelData"].is_undefined_length = True
+    ds.save_as(tmp_path / "promise.dcm")
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=reason):
+            read(tmp_path / "promise.dcm")
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize(
     ("syntax", "reason"),
     [("1.2.840.10008.1.2.5", "not encoded as transfer syntax RLE"), ("1.2.840.10008.9.9.9", "is unknown")],
