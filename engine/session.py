@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import domain, frame_operations, postprocess
 from .bundle import Bundle
-from .errors import InputError
+from .errors import DeviceError, InputError, PhotopeakError
 from .frames import Frames, Units
 from .graph import check_graph
 from .matrix import MatrixSize
@@ -203,12 +203,14 @@ class Session:
         self, pixels: NDArray[np.float32], plan: Plan, progress: Progress | None
     ) -> tuple[NDArray[np.float32], float]:
         """Run the graph over all frames; return its output at full size and the seconds inside the graph."""
+        scaled = postprocess.scale_in(pixels, self.bundle.manifest.input.scaling, plan.threads)
         workspace = self._borrow()
-        try:
-            infer = self._infer_tiled if plan.tile else self._infer_whole
-            return infer(pixels, plan, progress, workspace)
-        finally:
-            self._idle.append(workspace)
+        infer = self._infer_tiled if plan.tile else self._infer_whole
+        output, seconds = infer(scaled.pixels, plan, progress, workspace)
+        # Only a workspace that ended well goes back: after an error its bindings may be half made.
+        self._idle.append(workspace)
+        postprocess.scale_out(output, scaled)
+        return output, seconds
 
     def _infer_whole(
         self, pixels: NDArray[np.float32], plan: Plan, progress: Progress | None, workspace: _Workspace
@@ -232,13 +234,19 @@ class Session:
         multiple = self.bundle.manifest.input.multiple
         n, rows, columns = batch.shape
         tensor = workspace.tensor((n, 1, -rows % multiple + rows, -columns % multiple + columns))
-        peaks = postprocess.scale_in(batch, self.bundle.manifest.input.scaling, plan.threads)
-        frame_operations.pad_reflect(peaks.pixels, multiple, out=tensor[:, 0], threads=plan.threads)
+        frame_operations.pad_reflect(batch, multiple, out=tensor[:, 0], threads=plan.threads)
         start = perf_counter()
-        raw = workspace.lane.run(tensor)
+        try:
+            raw = workspace.lane.run(tensor)
+        except PhotopeakError:
+            raise
+        except Exception as error:  # each library has errors of its own: out of memory, device lost
+            raise DeviceError(
+                f"{self.bundle.name} failed on {plan.device} with {plan.provider} at {tensor.shape} "
+                f"({' '.join(str(error).split())[:300]}); try a smaller image, or another --provider or --device."
+            ) from error
         seconds = perf_counter() - start
         frame_operations.crop(raw[:, 0], *output.shape[1:], out=output, threads=plan.threads)
-        postprocess.scale_out(output, peaks)
         return seconds
 
     def _infer_tiled(

@@ -62,6 +62,7 @@ RECIPES = {
         {"three_eighths": np.full((1,), 0.375, np.float32)},
         lambda x: x,
     ),
+    "root": Recipe((helper.make_node("Sqrt", ["counts"], ["image"]),), {}, np.sqrt),
     "quarters": Recipe(
         (
             helper.make_node("Conv", ["counts", "spread"], ["four"]),

@@ -96,6 +96,33 @@ def test_robust_scaling_makes_the_model_blind_to_intensity(bundle_factory, count
     np.testing.assert_allclose(seven.frames.pixels, 7 * one.frames.pixels, rtol=1e-5)
 
 
+def test_robust_scaling_is_one_for_all_tiles(bundle_factory, monkeypatch):
+    """Tiles that were scaled each by its own peak would differ in a graph that is not linear."""
+    bundle = bundle_factory("root", input={"name": "counts", "units": "CNTS", "scaling": "robust", "overlap": 8})
+    pixels = np.random.default_rng(5).poisson(np.linspace(1, 90, 150 * 97).reshape(1, 150, 97)).astype(np.float32)
+    whole = photopeak.load(bundle, **PLAIN).run(pixels)
+    monkeypatch.setattr(plans, "_LARGEST_UNTILED_PIXELS", 64 * 64)
+    monkeypatch.setattr(plans, "_TILE", 48)
+    tiled = photopeak.load(bundle, **PLAIN).run(pixels)
+    assert (whole.plan.tile, tiled.plan.tile) == (0, 48)
+    np.testing.assert_allclose(tiled.frames.pixels, whole.frames.pixels, rtol=1e-5)
+
+
+def test_library_that_fails_is_a_device_error_and_the_next_call_works(bundle_factory, counts):
+    session = photopeak.load(bundle_factory("smooth"), **PLAIN)
+    good = session.run(counts).frames.pixels
+    workspace = session._idle[0]
+
+    class Broken:
+        def run(self, tensor):
+            raise RuntimeError("out of memory")
+
+    workspace.lane = Broken()
+    with pytest.raises(DeviceError, match=r"failed on cpu with \w+ at \(3, 1, 40, 56\) \(out of memory\)"):
+        session.run(counts)
+    np.testing.assert_array_equal(session.run(counts).frames.pixels, good)
+
+
 def test_result_owns_its_memory(bundle_factory, counts):
     session = photopeak.load(bundle_factory("smooth"), **PLAIN)
     first = session.run(counts)
