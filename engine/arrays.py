@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy_format
 
-from .dicom.guard import DEFAULT_LIMITS, Limits, check_memory, open_regular
+from .dicom.guard import DEFAULT_LIMITS, FRAME_OVERHEAD, Limits, check_memory, open_regular
 from .dicom.quiet import input_errors
 from .errors import InputError
 from .frames import Frames
 
 __all__ = ["read_nifti", "read_npy", "shape_of"]
+
+# Extensions lie between header and data; longer ones are no text, and packed they may hide gigabytes [byte].
+_LAST_START = 16 << 20
 
 Shape = tuple[int, int, int]
 
@@ -93,7 +96,8 @@ def _npy_shape(path: Path, limits: Limits) -> Shape:
                 f"{path}: holds {dtype} of shape {shape}; save a (frames, rows, columns) array of numbers."
             )
         n, rows, columns = (1, *shape) if len(shape) == 2 else shape
-        check_memory(n * rows * columns * (dtype.itemsize + 4), f"{path}: an array of shape {shape}", limits)
+        needed = n * (rows * columns * (dtype.itemsize + 4) + FRAME_OVERHEAD)
+        check_memory(needed, f"{path}: an array of shape {shape}", limits)
         if stream.size - stream.tell() < n * rows * columns * dtype.itemsize:
             raise InputError(f"{path}: is shorter than an array of shape {shape}; the file is cut off.")
         return n, rows, columns
@@ -105,8 +109,8 @@ def _open_nifti(path: Path, limits: Limits) -> tuple[Any, Shape]:
 
     with input_errors(path):
         open_regular(path, limits).close()
-        _check_gzip(path)
         second = nibabel.Nifti2Image.path_maybe_image(path)[0]
+        _check_start(path, nibabel.Nifti2Header if second else nibabel.Nifti1Header)
         image: Any = (nibabel.Nifti2Image if second else nibabel.Nifti1Image).from_filename(path)
         shape = tuple(int(size) for size in image.shape)
         kind = image.get_data_dtype()
@@ -117,12 +121,14 @@ def _open_nifti(path: Path, limits: Limits) -> tuple[Any, Shape]:
                 f"{path}: holds {kind} of shape {image.shape}; split it into (x, y, z) volumes of numbers."
             )
         columns, rows, n = (*shape, 1)[:3]
-        check_memory(n * rows * columns * (kind.itemsize + 12), f"{path}: a volume of shape {shape}", limits)
+        needed = n * (rows * columns * (kind.itemsize + 12) + FRAME_OVERHEAD)
+        check_memory(needed, f"{path}: a volume of shape {shape}", limits)
         return image, (n, rows, columns)
 
 
-def _check_gzip(path: Path) -> None:
-    """Refuse a ``.gz`` that is none, with the reason that nibabel leaves out."""
-    if path.suffix.lower() == ".gz":
-        with gzip.open(path) as stream:
-            stream.read(1)
+def _check_start(path: Path, kind: Any) -> None:
+    """Refuse a volume whose data start far behind its header: nibabel takes memory for all that lies between."""
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
+        start = float(kind(stream.read(kind.sizeof_hdr), check=False)["vox_offset"])
+    if not start <= _LAST_START:
+        raise InputError(f"{path}: its data start at byte {start:.0f}, over {_LAST_START}; save it without extensions.")

@@ -23,8 +23,8 @@ from ..matrix import MatrixSize
 from .attributes import integer, tag_name, text
 
 HTJ2K = ("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
-# What describing one frame takes in memory, beside its pixels.
-_FRAME_OVERHEAD = 512
+# What describing one frame takes in memory, beside its pixels [byte].
+FRAME_OVERHEAD = 512
 _SMALLEST_ITEM = 10  # tag, length, and a fragment that is not empty
 _START_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 
@@ -93,7 +93,7 @@ class PixelLayout:
     @property
     def memory_bytes(self) -> int:
         """What reading the object takes: stored pixels, their float32 copy and what describes each frame [byte]."""
-        return self.frames * (self.frame_bytes + 4 * self.matrix.pixels + _FRAME_OVERHEAD)
+        return self.frames * (self.frame_bytes + 4 * self.matrix.pixels + FRAME_OVERHEAD)
 
     def used_bits(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Return stored values without what old files keep in the unused high bits (PS3.5 section 8.1.1)."""

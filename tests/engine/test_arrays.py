@@ -132,6 +132,30 @@ def test_gzip_bomb_takes_no_memory(tmp_path):
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Header, nibabel.Nifti2Header])
+def test_extension_bomb_takes_no_memory(tmp_path, kind):
+    header, path, size = kind(), tmp_path / "a.nii.gz", 100 << 20
+    header.set_data_shape((4, 4, 4))
+    header["vox_offset"] = len(header.binaryblock) + 4 + size
+    extension = b"\1\0\0\0" + size.to_bytes(4, "little") + bytes(size - 4)
+    path.write_bytes(gzip.compress(header.binaryblock + extension + bytes(256), 1))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="start at byte"):
+        read(path)
+    assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    tracemalloc.stop()
+
+
+def test_many_tiny_frames_are_over_the_limit(tmp_path):
+    path = tmp_path / "a.nii"
+    nibabel.Nifti1Image(np.zeros((1, 1, 30_000), np.uint8), np.eye(4)).to_filename(path)
+    with pytest.raises(InputError, match="over the limit"):
+        read(path, limits=Limits(pixel_bytes=1 << 20))
+    np.save(tmp_path / "a.npy", np.zeros((30_000, 1, 1), np.uint8))
+    with pytest.raises(InputError, match="over the limit"):
+        read(tmp_path / "a.npy", limits=Limits(pixel_bytes=1 << 20))
+
+
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
 @pytest.mark.parametrize("content", [b"", b"text", bytes(348), b"\x1f\x8b\x08" + bytes(20)])
 def test_broken_volumes_are_refused(tmp_path, name, content):
