@@ -51,6 +51,8 @@ class ImageFile:
         How the pixels are stored, checked against what the file holds.
     offset : int
         Where the value of Pixel Data starts in :meth:`open`'s stream [byte].
+    words : bool
+        Whether Pixel Data is a string of 16-bit words (OW), which big endian turns round even where samples are bytes.
     limits : Limits
         What reading may cost.
     """
@@ -59,6 +61,7 @@ class ImageFile:
     header: Dataset
     layout: PixelLayout
     offset: int
+    words: bool
     limits: Limits
 
     def open(self) -> GuardedStream:
@@ -166,7 +169,7 @@ def _read_image(stream: GuardedStream, preamble: bytes, meta: FileMetaDataset, p
         check_fragments(layout, stream.size - offset, path)
     else:
         check_native_length(layout, length, stream.size - offset, path)
-    return ImageFile(path, header, layout, offset, limits)
+    return ImageFile(path, header, layout, offset, vr == "OW", limits)
 
 
 def _stop_at_pixels(seen: list[tuple[int, str | None, int]]) -> Callable[[BaseTag, str | None, int], bool]:

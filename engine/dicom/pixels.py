@@ -57,11 +57,16 @@ def stored_values(image: ImageFile) -> NDArray[Any]:
 
 def _read_native(image: ImageFile) -> NDArray[Any]:
     layout = image.layout
-    stored = np.empty((layout.frames, *layout.matrix), layout.dtype)
-    with image.open() as stream:
-        if stream.readinto(stored.reshape(-1).view(np.uint8).data) != stored.nbytes:
-            raise InputError(f"{image.path}: changed while it was read; try again.")
     big_endian = layout.transfer_syntax == uid.ExplicitVRBigEndian
+    words = big_endian and image.words and layout.bits_allocated == 8  # two samples in each
+    size = layout.frames * layout.frame_bytes
+    content = np.empty(size + size % 2 if words else size, np.uint8)
+    with image.open() as stream:
+        if stream.readinto(content.data) != content.nbytes:
+            raise InputError(f"{image.path}: changed while it was read; try again.")
+    if words:
+        content = content.view(np.uint16).byteswap(inplace=True).view(np.uint8)[:size]
+    stored = content.view(layout.dtype).reshape(layout.frames, *layout.matrix)
     return stored.byteswap(inplace=True) if big_endian else stored
 
 

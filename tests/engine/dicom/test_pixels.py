@@ -28,6 +28,22 @@ def test_synthetic_objects_are_the_same_in_every_syntax(dicom_factory, kind, syn
     np.testing.assert_array_equal(coded.pixels, plain.pixels)
 
 
+@pytest.mark.parametrize("vr", ["OB", "OW"])
+@pytest.mark.parametrize(("rows", "columns"), [(3, 5), (4, 6)])
+def test_bytes_in_big_endian_words_come_in_order(dicom_factory, tmp_path, vr, rows, columns):
+    ds = pydicom.dcmread(dicom_factory("ct", frames=1)[0])
+    values = np.arange(rows * columns, dtype=np.uint8)
+    content = values.tobytes() + bytes(values.size % 2)
+    ds.Rows, ds.Columns, ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = rows, columns, 8, 8, 7, 0
+    ds.RescaleSlope, ds.RescaleIntercept = 1, 0
+    ds.add_new("PixelData", vr, np.frombuffer(content, "<u2").byteswap().tobytes() if vr == "OW" else content)
+    ds.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian
+    path = tmp_path / "words.dcm"
+    pydicom.dcmwrite(path, ds, implicit_vr=False, little_endian=False, force_encoding=True)
+    np.testing.assert_array_equal(pydicom.dcmread(path).pixel_array.ravel(), values)
+    np.testing.assert_array_equal(read(path).pixels.ravel(), values)
+
+
 @pytest.mark.parametrize(("name", "encoding"), LOSSLESS)
 def test_real_lossless_encodings_agree_bit_for_bit(shared_data, name, encoding):
     path = shared_data / "nema_wg04" / f"{name}_{encoding}.dcm"
