@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pydicom.dataset import Dataset
+from pydicom.uid import EnhancedPETImageStorage
 
 from ..errors import InputError
 from ..frames import Units
@@ -12,6 +13,7 @@ from .attributes import first, moment, number, tag_name, text
 
 _PHILIPS = (0x7053, "Philips PET Private Group")
 _GE = (0x0009, "GEMS_PETD_01")
+_SMALLEST_BQ = 1e4
 
 
 def suv_factor(units: Units, headers: Sequence[Dataset]) -> float:
@@ -31,7 +33,7 @@ def suv_factor(units: Units, headers: Sequence[Dataset]) -> float:
 
     References
     ----------
-    * QIBA, SUV vendor-neutral pseudo-code, happy path and robust version (2012); PS3.3 C.8.9.1, C.8.9.4.
+    * QIBA, SUV vendor-neutral pseudo-code, happy path and robust version (2012); PS3.3 C.8.9.1, C.8.9.4, C.8.22.4.
     """
     header = headers[0]
     if units is Units.SUV_BODY_WEIGHT:
@@ -41,6 +43,8 @@ def suv_factor(units: Units, headers: Sequence[Dataset]) -> float:
     corrected = text(header, "CorrectedImage")
     if corrected and "ATTN" not in corrected.split("\\"):
         raise _impossible("CorrectedImage", "lacks ATTN")
+    if text(header, "AttenuationCorrected") == "NO":
+        raise _impossible("AttenuationCorrected", "is 'NO'")
     to_activity = 1.0 if units is Units.BECQUEREL_PER_ML else 0.0
     if units is Units.COUNTS:
         suv = _private(header, *_PHILIPS, 0x00)
@@ -65,17 +69,20 @@ def _dose_at_reference(headers: Sequence[Dataset]) -> float:
     header = headers[0]
     drug = first(header, "RadiopharmaceuticalInformationSequence")
     dose, half_life = _positive(drug, "RadionuclideTotalDose"), _positive(drug, "RadionuclideHalfLife")
-    if dose < 1e4:  # a dose in MBq would inflate every SUV a million times
+    enhanced = header.get("SOPClassUID") == EnhancedPETImageStorage
+    if enhanced and dose < _SMALLEST_BQ:  # the standard's unit is MBq there, though some write Bq (PS3.3 C.8.22.4)
+        dose *= 1e6
+    if dose < _SMALLEST_BQ:  # a dose in MBq would inflate every SUV a million times
         raise _impossible("RadionuclideTotalDose", f"is {dose:g}, too small for becquerels")
     correction = text(header, "DecayCorrection")
     if correction == "ADMIN":
         return dose
-    enhanced = text(header, "DecayCorrected") == "YES"
-    if correction != "START" and not enhanced:
+    to_moment = text(header, "DecayCorrected") == "YES"
+    if correction != "START" and not to_moment:
         raise _impossible("DecayCorrection", f"is {correction!r}, not START or ADMIN")
-    reference = moment(header, "DecayCorrectionDateTime") if enhanced else _scan_start(headers, half_life)
+    reference = moment(header, "DecayCorrectionDateTime") if to_moment else _scan_start(headers, half_life)
     if reference is None:
-        raise _impossible("DecayCorrectionDateTime" if enhanced else "AcquisitionTime", "is missing")
+        raise _impossible("DecayCorrectionDateTime" if to_moment else "AcquisitionTime", "is missing")
     elapsed = (reference - _injection(drug, reference)).total_seconds()
     if elapsed < 0:
         raise _impossible("RadiopharmaceuticalStartDateTime", "is later than the scan")

@@ -59,6 +59,21 @@ def test_enhanced_pet_uses_its_decay_correction_time(dicom_factory):
     np.testing.assert_allclose(read(paths, suv=True).pixels, read(paths).pixels * factor(3900), rtol=1e-5)
 
 
+@pytest.mark.parametrize("dose", [DOSE_BQ, DOSE_BQ / 1e6])
+def test_enhanced_pet_gives_the_dose_in_megabecquerels(dicom_factory, dose):
+    paths = dicom_factory("enhanced-pet")
+    ds = pydicom.dcmread(paths[0])
+    ds.RadiopharmaceuticalInformationSequence[0].RadionuclideTotalDose = dose
+    ds.save_as(paths[0])
+    np.testing.assert_allclose(read(paths, suv=True).pixels, read(paths).pixels * factor(3900), rtol=1e-5)
+
+
+def test_enhanced_pet_must_be_corrected_for_attenuation(dicom_factory):
+    paths = dicom_factory("enhanced-pet", tags={"AttenuationCorrected": "NO"})
+    with pytest.raises(InputError, match=r"Attenuation Corrected \(0018,9759\) is 'NO'"):
+        read(paths, suv=True)
+
+
 def test_philips_counts_use_the_private_factor(dicom_factory):
     paths = dicom_factory("pet", frames=1, tags={"Units": "CNTS"})
     ds = pydicom.dcmread(paths[0])
