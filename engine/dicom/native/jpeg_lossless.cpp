@@ -7,6 +7,8 @@ namespace photopeak {
 namespace {
 
 constexpr int kLongestCode = 16;
+// One component needs one table; a stream may define four, and some define them again.
+constexpr int kMostTables = 16;
 
 // Length and value of the code that a 16-bit window starts with; length 0 where there is no code.
 struct HuffmanTable {
@@ -19,7 +21,7 @@ struct HuffmanTable {
 struct Stream {
   std::array<HuffmanTable, 4> tables;
   std::uint32_t rows = 0, columns = 0, restart_interval = 0;
-  int precision = 0, predictor = 0, point_transform = 0, table = 0;
+  int precision = 0, predictor = 0, point_transform = 0, table = 0, defined = 0;
   const std::uint8_t *scan = nullptr, *end = nullptr;
 };
 
@@ -28,6 +30,7 @@ std::uint32_t big_endian(const std::uint8_t* p) { return static_cast<std::uint32
 // Annex C: codes of one length count upwards; the first of the next length is twice the one after the last.
 const char* read_tables(const std::uint8_t* p, const std::uint8_t* end, Stream& stream) {
   while (p < end) {
+    if (++stream.defined > kMostTables) return "it has too many Huffman tables";
     if (end - p < 1 + kLongestCode || (p[0] >> 4) != 0 || (p[0] & 15) > 3) return "a Huffman table is invalid";
     auto& entries = stream.tables[p[0] & 3].entries;
     entries.assign(1u << kLongestCode, {0, 0});

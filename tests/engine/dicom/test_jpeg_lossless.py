@@ -1,5 +1,7 @@
 """Lossless JPEG against an encoder written from the standard, and against GDCM."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -149,6 +151,14 @@ def test_damaged_streams_are_refused_or_decoded_but_never_crash(data):
 def test_reason_is_given(damage, reason):
     stream = encode(np.zeros((8, 8), np.uint16) + 77, 8, interval_rows=4)
     assert reason in decode(damage(stream), (8, 8))[0]
+
+
+def test_endless_tables_are_refused():
+    table = segment(0xC4, bytes(17 * 3000))
+    start = time.process_time()
+    reason, _ = decode(b"\xff\xd8" + table * 40 + encode(np.zeros((4, 4), np.uint16), 8)[2:], (4, 4))
+    assert "tables" in reason
+    assert time.process_time() - start < 0.1
 
 
 def test_size_must_be_that_of_the_image():
