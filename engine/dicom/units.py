@@ -117,12 +117,15 @@ def _rescale(ds: Dataset) -> Scaling | None:
 
 
 def _mapping(ds: Dataset) -> Scaling | None:
-    """Return the first linear Real World Value Mapping; look-up tables are left alone, stored values stay valid."""
+    """Return the first linear Real World Value Mapping in known units, else the first that says anything.
+
+    Look-up tables are left alone: stored values stay valid.
+    """
+    found = []
     for item in items(ds, "RealWorldValueMappingSequence"):
         slope = number(item, "RealWorldValueSlope")
         if slope:
             units = _UCUM.get(text(first(item, "MeasurementUnitsCodeSequence"), "CodeValue"), Units.NONE)
-            mapping = Scaling(slope, number(item, "RealWorldValueIntercept") or 0.0, units)
-            if mapping != Scaling():  # identity without units says nothing
-                return mapping
-    return None
+            found.append(Scaling(slope, number(item, "RealWorldValueIntercept") or 0.0, units))
+    found = [mapping for mapping in found if mapping != Scaling()]  # identity without units says nothing
+    return next((mapping for mapping in found if mapping.units is not Units.NONE), next(iter(found), None))

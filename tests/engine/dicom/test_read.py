@@ -100,6 +100,19 @@ def test_real_world_value_mapping_turns_counts_into_activity(dicom_factory):
     np.testing.assert_allclose(frames.pixels, stored(paths) * 2.5 + 10, rtol=1e-6)
 
 
+def test_the_mapping_in_known_units_is_taken(dicom_factory):
+    mappings = []
+    for slope, units in ((7.0, "{propcounts}"), (2.5, "Bq/ml")):
+        code, mapping = Dataset(), Dataset()
+        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = units, "UCUM", units
+        mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept = slope, 0.0
+        mapping.MeasurementUnitsCodeSequence = [code]
+        mappings.append(mapping)
+    paths = dicom_factory("recon-tomo", tags={"RealWorldValueMappingSequence": mappings})
+    assert read(paths).units is Units.BECQUEREL_PER_ML
+    np.testing.assert_allclose(read(paths).pixels, stored(paths) * 2.5, rtol=1e-6)
+
+
 def test_pet_slices_are_rescaled_each_with_its_own_slope(dicom_factory):
     paths = dicom_factory("pet", matrix=(24, 32), frames=7)
     frames = read(paths[0].parent)
