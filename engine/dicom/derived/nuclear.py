@@ -7,6 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import NuclearMedicineImageStorage, SecondaryCaptureImageStorage
 
+from ...frames import Units
 from ..attributes import items, text
 from .codes import UNIT_CODES
 from .magnify import decimals
@@ -75,9 +76,10 @@ def encode_nuclear(ds: Dataset, part: Part) -> tuple[str, ...]:
     _map_values(ds, part, slope, signed=signed)
     _set_window(ds, part, slope)
     _complete(ds, n)
-    if slope == 1:
-        return (*remarks, "Stored values are counts.")
-    return (*remarks, f"Counts = stored value x {slope:g} (Real World Value Mapping).")
+    if slope != 1:
+        meaning = "Counts" if part.units is Units.COUNTS else "Value"
+        return (*remarks, f"{meaning} = stored value x {slope:g} (Real World Value Mapping).")
+    return (*remarks, "Stored values are counts.") if part.units is Units.COUNTS else remarks
 
 
 def _become_nuclear(ds: Dataset) -> tuple[str, ...]:

@@ -39,6 +39,11 @@ _NOT_EMPTY = (
 _GANTRY = {"HF": "headfirst", "FF": "feet-first"}
 _LYING = {"S": "supine", "P": "prone", "DR": "right lateral", "DL": "left lateral"}
 
+# Longest values of names for people; identifiers are never cut, as others refer to them.
+_LONGEST = {"SH": 16, "LO": 64}
+_IDENTIFIERS = ("ID", "IDs", "UID", "Number", "Value", "Designator", "Version")
+_DAY_ONE = "00010101"  # where the calendars of some libraries begin
+
 _ONLY_IN_PET = {
     "DYNAMIC": ("NumberOfTimeSlices",),
     "GATED": ("NumberOfRRIntervals", "NumberOfTimeSlots", "TriggerTime", "FrameTime", "LowRRValue", "HighRRValue"),
@@ -122,12 +127,18 @@ def _mend(ds: Dataset) -> None:
             _mend_decimals(element)
         elif element.VR in ("DA", "TM") and isinstance(element.value, str):
             _mend_time(element)
+        elif element.VR in _LONGEST and isinstance(element.value, str) and not _identifies(element):
+            element.value = element.value[: _LONGEST[element.VR]].rstrip()
+
+
+def _identifies(element: DataElement) -> bool:
+    return element.keyword != "ImageID" and element.keyword.endswith(_IDENTIFIERS)
 
 
 def _mend_time(element: DataElement) -> None:
-    """Rewrite dates and times of ACR-NEMA (1993.11.24, 09:53:00); a date of zeros is an unknown one."""
+    """Rewrite dates and times of ACR-NEMA (1993.11.24, 09:53:00); no date at all stands for an unknown one."""
     mended = element.value.replace("." if element.VR == "DA" else ":", "")
-    if element.VR == "DA" and not mended.strip("0"):
+    if element.VR == "DA" and (not mended.strip("0") or mended == _DAY_ONE):
         mended = ""
     if mended != element.value:
         element.value = mended

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from pydicom.config import IGNORE
 from pydicom.data import get_testdata_file
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
@@ -118,6 +121,15 @@ def test_nuclear_medicine_says_how_to_get_counts(derive):
     assert f"Counts = stored value x {mapping.RealWorldValueSlope:g}" in ds.DerivationDescription
     assert "RescaleSlope" not in ds
     assert (mapping.RealWorldValueFirstValueMapped, mapping.RealWorldValueLastValueMapped) == (0, 65535)
+
+
+def test_values_without_units_are_not_called_counts(dicom_factory, make_result, tmp_path):
+    frames = photopeak.read(dicom_factory("static", tags={"RescaleSlope": 2, "RescaleIntercept": 0}))
+    assert frames.units is Units.NONE
+    for result in (make_result(frames), make_result(frames, frames=frames)):
+        ds = pydicom.dcmread(photopeak.write(result, tmp_path / "out")[0])
+        assert "counts =" not in ds.DerivationDescription.lower()
+        assert "values are counts" not in ds.DerivationDescription
 
 
 def test_negative_values_are_stored_signed(dicom_factory, make_result, tmp_path):
@@ -482,6 +494,20 @@ def test_long_texts_stay_within_their_representations(derive):
     assert len(ds.DerivationDescription) <= 1024
     assert len(ds.ImageComments) <= 10240
     assert "Something is odd." in ds.ImageComments
+
+
+@pytest.mark.filterwarnings("ignore:The value length:UserWarning")
+def test_overlong_names_and_dates_of_nothing_are_mended(dicom_factory, make_result, tmp_path):
+    path = dicom_factory("static", tags={"PatientBirthDate": "00010101"})[0]
+    ds = pydicom.dcmread(path)
+    long = {"ImageID": "JASZCZAK_PHAN_DH[ATTC]", "ProtocolName": "p" * 70, "AccessionNumber": "A" * 20}
+    for keyword, value in long.items():
+        ds.add(DataElement(keyword, dictionary_VR(keyword), value, validation_mode=IGNORE))
+    ds.save_as(path)
+    written = pydicom.dcmread(photopeak.write(make_result(photopeak.read(path)), tmp_path / "out")[0])
+    assert (written.ImageID, written.ProtocolName) == ("JASZCZAK_PHAN_DH", "p" * 64)
+    assert not written.PatientBirthDate
+    assert written.AccessionNumber == "A" * 20  # what identifies is never changed
 
 
 def test_domain_verdict_and_warnings_reach_the_reader(derive):
