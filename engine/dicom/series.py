@@ -12,6 +12,8 @@ from .geometry import normal, orientation, pixel_spacing, position
 from .parse import ImageFile
 from .quiet import input_errors
 
+_SAME_PLACE_MM = 0.01
+
 
 def group(images: Iterable[ImageFile]) -> list[list[ImageFile]]:
     """Return the stacks that images form, each in spatial order.
@@ -39,7 +41,7 @@ def group(images: Iterable[ImageFile]) -> list[list[ImageFile]]:
 
 def gaps(stack: Sequence[ImageFile]) -> str:
     """Return a sentence when a stack of slices has a hole, else nothing."""
-    places = sorted({_depth(image) for image in stack} - {None}, key=float)  # type: ignore[arg-type]
+    places = sorted(set(_places(map(_depth, stack)).values()))
     steps = np.diff(np.array(places, dtype=np.float64))
     if len(steps) < 2 or steps.max() < 1.5 * np.median(steps):
         return ""
@@ -68,19 +70,38 @@ def _in_order(stack: list[ImageFile]) -> list[ImageFile]:
     Without Image Position the Instance Number decides: it is the only element of the general image module that is meant
     to order images, and projections (CR, XA) have no other.
     """
-    return sorted(stack, key=_order) if len(stack) > 1 else stack
+    if len(stack) == 1:
+        return stack
+    depths = list(map(_named_depth, stack))
+    places = _places(depths)
+    ordered = sorted(zip(depths, stack, strict=True), key=lambda pair: _order(places, *pair))
+    return [image for _, image in ordered]
 
 
-def _order(image: ImageFile) -> tuple[Any, ...]:
+def _order(places: dict[float, float], depth: float | None, image: ImageFile) -> tuple[Any, ...]:
     with input_errors(image.path):
-        depth = _depth(image)
-        return (*_rank(image),) if depth is None else (depth, *_time(image), *_rank(image))
+        return (*_rank(image),) if depth is None else (places[depth], *_time(image), *_rank(image))
+
+
+def _named_depth(image: ImageFile) -> float | None:
+    with input_errors(image.path):
+        return _depth(image)
 
 
 def _depth(image: ImageFile) -> float | None:
-    """Return the place along the slice normal [mm], to 0.01 mm so that frames of a dynamic series share it."""
+    """Return the place along the slice normal [mm]."""
     cosines, place = orientation(image.header), position(image.header)
-    return None if cosines is None or place is None else round(float(normal(cosines) @ np.array(place)), 2)
+    return None if cosines is None or place is None else float(normal(cosines) @ np.array(place))
+
+
+def _places(depths: Iterable[float | None]) -> dict[float, float]:
+    """Return for each depth that of its place: the frames of a dynamic series share one, but for rounding [mm]."""
+    places: dict[float, float] = {}
+    place = float("-inf")
+    for depth in sorted({depth for depth in depths if depth is not None}):
+        place = depth if depth - place > _SAME_PLACE_MM else place
+        places[depth] = place
+    return places
 
 
 def _time(image: ImageFile) -> tuple[Any, ...]:

@@ -60,6 +60,18 @@ def test_dynamic_pet_keeps_every_frame_sorted_by_place_then_time(dicom_factory):
     assert times == ["100700", "100800", "100900"] * 2
 
 
+def test_frames_of_one_place_may_differ_by_micrometres(dicom_factory):
+    paths = dicom_factory("pet", frames=12)
+    for i, path in enumerate(paths):
+        place, time = divmod(i, 4)
+        height = place * 5 + (0.004, 0.006)[time % 2]
+        rewrite(path, ImagePositionPatient=[0, 0, height], AcquisitionTime=f"100{9 - time}00", InstanceNumber=i)
+    frames = read(paths)
+    times = [instance.header.AcquisitionTime for instance in frames.instances]
+    assert times == ["100600", "100700", "100800", "100900"] * 3
+    assert frames.notes == ()
+
+
 def test_without_geometry_instance_numbers_decide(dicom_factory):
     paths = dicom_factory("pet", frames=5)
     for i, path in enumerate(paths):
