@@ -11,6 +11,7 @@ from .geometry import Vector, normal, orientation, position, view_of_orientation
 from .parse import ImageFile
 from .units import Scaling
 
+_HEADS = "DetectorInformationSequence"
 _PLANAR = ("STATIC", "WHOLE BODY", "DYNAMIC", "GATED")
 
 
@@ -41,7 +42,9 @@ def nuclear_frames(image: ImageFile, scaling: Scaling) -> tuple[FrameInfo, ...]:
     windows = _vector(ds, "EnergyWindowVector", n, single="NumberOfEnergyWindows")
     slices = _vector(ds, "SliceVector", n)
     duration_ms = _durations(ds, n)
-    views = {detector: _view(ds, detector) if planar else "" for detector in set(detectors)}
+    found = items(ds, _HEADS)
+    heads = {index: _item(found, _HEADS, index) for index in set(detectors)}
+    views = {index: _view(ds, head) if planar else "" for index, head in heads.items()}
     return tuple(
         FrameInfo(
             number=i + 1,
@@ -51,7 +54,7 @@ def nuclear_frames(image: ImageFile, scaling: Scaling) -> tuple[FrameInfo, ...]:
             duration_s=duration_ms(i) / 1000,
             slope=scaling.slope,
             intercept=scaling.intercept,
-            position_mm=_position(ds, detectors[i], slices[i]),
+            position_mm=_position(ds, heads[detectors[i]], slices[i]),
         )
         for i in range(n)
     )
@@ -70,9 +73,8 @@ def _vector(ds: Dataset, keyword: str, n: int, single: str = "") -> Sequence[int
     return found if len(found) == n else (found or (0,)) * n
 
 
-def _item(ds: Dataset, keyword: str, index: int) -> Dataset:
+def _item(found: Sequence[Dataset], keyword: str, index: int) -> Dataset:
     """Return item `index` (from 1) of a sequence; the only one when there is no index, none when there is none."""
-    found = items(ds, keyword)
     if not found or (index == 0 and len(found) > 1):
         return Dataset()
     if index > len(found):
@@ -80,18 +82,16 @@ def _item(ds: Dataset, keyword: str, index: int) -> Dataset:
     return found[max(index - 1, 0)]
 
 
-def _view(ds: Dataset, detector: int) -> str:
+def _view(ds: Dataset, head: Dataset) -> str:
     """Return the view of a planar frame: coded, else from the orientation, else from the image's name."""
-    item = _item(ds, "DetectorInformationSequence", detector)
-    coded = view_of_text(text(first(item, "ViewCodeSequence"), "CodeMeaning"))
+    coded = view_of_text(text(first(head, "ViewCodeSequence"), "CodeMeaning"))
     named = "" if integer(ds, "NumberOfDetectors") == 2 else view_of_text(text(ds, "ImageID"))
-    return coded or view_of_orientation(item) or view_of_orientation(ds) or named
+    return coded or view_of_orientation(head) or view_of_orientation(ds) or named
 
 
-def _position(ds: Dataset, detector: int, slice_number: int) -> Vector | None:
+def _position(ds: Dataset, head: Dataset, slice_number: int) -> Vector | None:
     """Return Image Position of a frame; slices of a reconstruction are stacked along the normal (PS3.3 C.8.4.15)."""
-    item = _item(ds, "DetectorInformationSequence", detector)
-    place, cosines = position(item), orientation(item)
+    place, cosines = position(head), orientation(head)
     spacing = number(ds, "SpacingBetweenSlices")
     if place is None or slice_number == 0 or cosines is None or not spacing:
         return place
@@ -105,9 +105,9 @@ def _durations(ds: Dataset, n: int) -> Callable[[int], float]:
         ("PhaseInformationSequence", "PhaseVector"),
         ("RotationInformationSequence", "RotationVector"),
     ):
-        if items(ds, sequence):
+        if found := items(ds, sequence):
             indices = _vector(ds, vector, n)
-            return lambda i: _or_nan(number(_item(ds, sequence, indices[i]), "ActualFrameDuration"))
+            return lambda i: _or_nan(number(_item(found, sequence, indices[i]), "ActualFrameDuration"))
     overall = number(ds, "ActualFrameDuration")
     data = first(first(ds, "GatedInformationSequence"), "DataInformationSequence")
     gates = items(data, "TimeSlotInformationSequence")

@@ -1,6 +1,7 @@
 """Every kind of object: values, units, geometry and frame descriptions, against what the factory put in."""
 
 import math
+import time
 
 import numpy as np
 import pydicom
@@ -87,6 +88,22 @@ def test_one_vector_value_stands_for_all_frames(dicom_factory):
 def test_vector_must_not_point_outside_its_sequence(dicom_factory):
     with pytest.raises(InputError, match="refers to number 3"):
         read(dicom_factory("whole-body", tags={"DetectorVector": [1, 3]}))
+
+
+@pytest.mark.parametrize(
+    ("keyword", "vector"),
+    [("PhaseInformationSequence", "PhaseVector"), ("DetectorInformationSequence", "DetectorVector")],
+)
+def test_long_sequences_take_no_quadratic_time(dicom_factory, keyword, vector):
+    n = 8000
+    tags = {keyword: [Dataset() for _ in range(n)], vector: list(range(1, n + 1)), "NumberOfFrames": n}
+    for other in {"EnergyWindowVector", "DetectorVector", "PhaseVector", "TimeSliceVector"} - {vector}:
+        tags[other] = 1
+    tags |= {"Rows": 1, "Columns": 1, "PixelData": bytes(2 * n)}
+    path = dicom_factory("dynamic", tags=tags)[0]
+    start = time.process_time()
+    assert len(read(path)) == n
+    assert time.process_time() - start < 2  # the square would take over three
 
 
 def test_real_world_value_mapping_turns_counts_into_activity(dicom_factory):
