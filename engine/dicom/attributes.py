@@ -9,6 +9,7 @@ from typing import Any
 from pydicom.datadict import dictionary_description, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as SequenceOfItems
 from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import DT
 
@@ -119,7 +120,7 @@ def items(ds: Dataset, keyword: str) -> Sequence[Dataset]:
     found = value(ds, keyword)
     if found is None:
         return ()
-    if not isinstance(found, Sequence) or not all(isinstance(item, Dataset) for item in found):
+    if not isinstance(found, SequenceOfItems):  # which holds nothing but data sets
         raise InputError(f"{tag_name(keyword)} is not a sequence; correct the header.")
     return found
 
