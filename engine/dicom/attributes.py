@@ -131,10 +131,11 @@ def first(ds: Dataset, keyword: str) -> Dataset:
     return found[0] if found else Dataset()
 
 
-def moment(ds: Dataset, date: str, time: str = "") -> datetime | None:
+def moment(ds: Dataset, date: str, time: str = "", zone: str = "") -> datetime | None:
     """Return the point in time that a date and a time element, or one date-time element, give; None when not given.
 
-    Offsets from UTC are dropped: times of one study come from one clock.
+    A date-time with an offset from UTC is brought to `zone`, such as ``+0900``, the object's own. Without `zone` its offset
+    is dropped: times of one study come from one clock.
     """
     # ACR-NEMA wrote 1993.11.24 and 09:53:00.
     stamp = text(ds, date).replace(".", "") if time else text(ds, date)
@@ -144,7 +145,10 @@ def moment(ds: Dataset, date: str, time: str = "") -> datetime | None:
     if not stamp:
         return None
     try:
-        return DT(stamp).replace(tzinfo=None)
+        found = DT(stamp)
+        if found.tzinfo is not None and zone:
+            found = found.astimezone(datetime.strptime(zone, "%z").tzinfo)
+        return found.replace(tzinfo=None)
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{tag_name(date)} holds no valid time; correct the header.") from error
 

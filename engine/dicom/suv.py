@@ -80,18 +80,19 @@ def _dose_at_reference(headers: Sequence[Dataset]) -> float:
     to_moment = text(header, "DecayCorrected") == "YES"
     if correction != "START" and not to_moment:
         raise _impossible("DecayCorrection", f"is {correction!r}, not START or ADMIN")
-    reference = moment(header, "DecayCorrectionDateTime") if to_moment else _scan_start(headers, half_life)
+    zone = text(header, "TimezoneOffsetFromUTC")
+    reference = moment(header, "DecayCorrectionDateTime", zone=zone) if to_moment else _scan_start(headers, half_life)
     if reference is None:
         raise _impossible("DecayCorrectionDateTime" if to_moment else "AcquisitionTime", "is missing")
-    elapsed = (reference - _injection(drug, reference)).total_seconds()
+    elapsed = (reference - _injection(drug, reference, zone)).total_seconds()
     if elapsed < 0:
         raise _impossible("RadiopharmaceuticalStartDateTime", "is later than the scan")
     return float(dose * 2 ** (-elapsed / half_life))
 
 
-def _injection(drug: Dataset, reference: datetime) -> datetime:
+def _injection(drug: Dataset, reference: datetime, zone: str) -> datetime:
     """Return when the tracer was given; a bare time is the last one before the scan, across midnight if need be."""
-    exact = moment(drug, "RadiopharmaceuticalStartDateTime")
+    exact = moment(drug, "RadiopharmaceuticalStartDateTime", zone=zone)
     if exact is not None:
         return exact
     clock = text(drug, "RadiopharmaceuticalStartTime")
@@ -119,7 +120,7 @@ def _scan_start(headers: Sequence[Dataset], half_life: float) -> datetime | None
     if general_electric:
         stamp = Dataset()
         stamp.AcquisitionDateTime = general_electric
-        return moment(stamp, "AcquisitionDateTime")
+        return moment(stamp, "AcquisitionDateTime", zone=text(header, "TimezoneOffsetFromUTC"))
     starts = [time - _offset(ds, half_life) for ds, time in zip(headers, acquisitions, strict=True) if time is not None]
     return min(starts, default=None)
 

@@ -40,6 +40,13 @@ def drug(**elements):
             {"RadiopharmaceuticalInformationSequence": drug(RadiopharmaceuticalStartDateTime="20240501093000+0200")},
             2100,
         ),
+        (
+            {
+                "TimezoneOffsetFromUTC": "+0200",
+                "RadiopharmaceuticalInformationSequence": drug(RadiopharmaceuticalStartDateTime="20240501070000+0000"),
+            },
+            3900,
+        ),
         # Series made after the scan: back from the average count time of the first frame.
         ({"SeriesTime": "150000", "FrameReferenceTime": 0, "ActualFrameDuration": 1}, 3900),
         ({"SeriesTime": "150000", "AcquisitionTime": "100600", "FrameReferenceTime": 90_000}, 3900 + 60 - 90 + 59.937),
