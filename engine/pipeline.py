@@ -1,5 +1,6 @@
 """The main job: files in, processed files out."""
 
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,7 +54,7 @@ class Failure:
 def stream(
     inputs: Inputs, out: str | Path, session: Session, progress: Progress | None = None
 ) -> Iterator[Processed | Failure]:
-    """Read, run and write series after series.
+    """Read, run and write series after series; only the pixels of one are in memory when none is kept.
 
     Parameters
     ----------
@@ -80,12 +81,14 @@ def stream(
     if not found.series and not found.damaged:
         raise no_image(inputs, found)
     for error in found.damaged:
-        yield Failure(str(error).partition(":")[0], error)
+        yield _failure(str(error).partition(":")[0], error)
     for series in found.series:
         try:
             yield _one(series, Path(out), session, progress)
         except PhotopeakError as error:
-            yield Failure(series.paths[0].name, error)
+            yield _failure(series.paths[0].name, error)
+        except MemoryError as error:
+            yield _failure(series.paths[0].name, _too_large(series, error))
 
 
 def process(inputs: Inputs, out: str | Path, *, model: str | Path | Bundle, **options: Any) -> tuple[Path, ...]:
@@ -123,13 +126,27 @@ def process(inputs: Inputs, out: str | Path, *, model: str | Path | Bundle, **op
     >>> [path.name for path in paths]
     ['flood_scint-denoise.npy']
     """
-    outcomes = list(stream(inputs, out, load(model, **options)))
+    # A map, unlike a loop, holds no series while the next one is read.
+    outcomes = list(map(_without_pixels, stream(inputs, out, load(model, **options))))
     raise_failures(outcomes)
-    return tuple(path for outcome in outcomes if isinstance(outcome, Processed) for path in outcome.paths)
+    return tuple(path for outcome in outcomes if not isinstance(outcome, Failure) for path in outcome)
 
 
-def raise_failures(outcomes: Sequence[Processed | Failure]) -> None:
-    """Raise the error of the only series, or a PartialError that counts and quotes."""
+def raise_failures(outcomes: Sequence[object]) -> None:
+    """Raise the error of the only series, or a PartialError that counts and quotes.
+
+    Parameters
+    ----------
+    outcomes : sequence
+        One item for each series; what is no Failure counts as done.
+
+    Raises
+    ------
+    InputError
+        If all of several series failed; the error of its own if there was only one.
+    PartialError
+        If some failed.
+    """
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     if not failures:
         return
@@ -137,6 +154,30 @@ def raise_failures(outcomes: Sequence[Processed | Failure]) -> None:
         raise failures[0].error
     kind = InputError if len(failures) == len(outcomes) else PartialError
     raise kind(f"{len(failures)} of {len(outcomes)} series failed, first: {failures[0].error}")
+
+
+def _without_pixels(outcome: Processed | Failure) -> tuple[Path, ...] | Failure:
+    """Return what there is to remember of a series."""
+    return outcome if isinstance(outcome, Failure) else outcome.paths
+
+
+def _failure(source: str, error: PhotopeakError) -> Failure:
+    """Return the failure, without the pixels that the local variables in its tracebacks hold."""
+    cause: BaseException | None = error
+    while cause:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__cause__ or cause.__context__
+    return Failure(source, error)
+
+
+def _too_large(series: Series, error: MemoryError) -> InputError:
+    """Return the error of a series that memory was too small for."""
+    reason = f" ({error})" if str(error) else ""
+    found = InputError(
+        f"{series.paths[0]}: does not fit into memory{reason}; close other programs, or use a machine with more memory."
+    )
+    found.__cause__ = error
+    return found
 
 
 def _one(series: Series, out: Path, session: Session, progress: Progress | None) -> Processed:

@@ -1,12 +1,33 @@
+import gc
+import weakref
+
 import numpy as np
 import pydicom
 import pytest
 
 import photopeak
+from photopeak.engine import pipeline
 from photopeak.engine.errors import InputError, PartialError
 from photopeak.engine.pipeline import Failure, Processed, process, stream
+from photopeak.engine.session import Session
 
 PLAIN = {"device": "cpu", "precision": "fp32", "threads": 1}
+
+
+@pytest.fixture
+def floods(tmp_path):
+    """Return ``make(n)``, which writes n arrays into a folder; every third one holds a NaN."""
+
+    def make(n):
+        folder = tmp_path / "floods"
+        folder.mkdir()
+        for i in range(n):
+            pixels = np.random.default_rng(i).poisson(9, (2, 16, 24)).astype(np.float32)
+            pixels[0, 0, 0] = np.nan if i % 3 == 1 else 5
+            np.save(folder / f"flood-{i}.npy", pixels)
+        return folder
+
+    return make
 
 
 def test_path_in_path_out(bundle_factory, dicom_factory, tmp_path):
@@ -70,3 +91,43 @@ def test_every_kind_of_nuclear_image_goes_through_the_zoo(dicom_factory, tmp_pat
         sources = dicom_factory(kind)
         paths = process(sources, tmp_path / model, model=model, **PLAIN)
         assert len(photopeak.read(paths)) == len(photopeak.read(sources))
+
+
+def test_process_keeps_no_pixels_of_series_that_are_done_or_failed(bundle_factory, floods, tmp_path, monkeypatch):
+    known, alive = [], []
+    run, save = Session.run, pipeline.write
+
+    def watched_run(self, frames, progress=None):
+        gc.collect()
+        alive.append(sum(pixels() is not None for pixels in known))
+        known.append(weakref.ref(frames.pixels))
+        return run(self, frames, progress)
+
+    def watched_write(result, out):
+        known.append(weakref.ref(result.frames.pixels))
+        return save(result, out)
+
+    monkeypatch.setattr(Session, "run", watched_run)
+    monkeypatch.setattr(pipeline, "write", watched_write)
+    with pytest.raises(PartialError, match="1 of 4 series failed") as caught:
+        process(floods(4), tmp_path / "out", model=bundle_factory(), **PLAIN)
+    assert alive == [0, 0, 0, 0]
+    assert len(known) == 7
+    assert caught.value.exit_code == 7
+
+
+def test_series_that_does_not_fit_into_memory_fails_alone(bundle_factory, floods, tmp_path, monkeypatch):
+    run = Session.run
+
+    def starved(self, frames, progress=None):
+        if frames.source == "flood-0.npy":
+            raise MemoryError("Unable to allocate 1.00 TiB for an array")
+        return run(self, frames, progress)
+
+    monkeypatch.setattr(Session, "run", starved)
+    session = photopeak.load(bundle_factory(), **PLAIN)
+    first, _, third = stream(floods(3), tmp_path / "out", session)
+    assert isinstance(first, Failure)
+    assert isinstance(first.error, InputError)
+    assert "flood-0.npy: does not fit into memory (Unable to allocate 1.00 TiB for an array)" in str(first.error)
+    assert isinstance(third, Processed)
