@@ -2,9 +2,13 @@
 
 import hashlib
 import io
+import math
+import os
+import stat
 import tomllib
+import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,9 +16,9 @@ from typing import Annotated, Literal
 import numpy as np
 import tomli_w
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from .errors import ModelError
+from .errors import ModelError, UsageError
 from .files import atomic_write
 from .frames import Units
 from .matrix import MatrixSize
@@ -29,8 +33,18 @@ FILES = (MODEL, GOLDEN, CARD)
 LARGEST_MODEL = 1 << 30
 LARGEST_OTHER_FILE = 64 << 20
 
+# Totals of counts and means of concentrations are physics; a sum of Hounsfield units is nothing.
+_CONSERVABLE = {
+    Units.COUNTS: ("sum", "none"),
+    Units.BECQUEREL_PER_ML: ("mean", "none"),
+    Units.SUV_BODY_WEIGHT: ("mean", "none"),
+    Units.HOUNSFIELD: ("none",),
+    Units.NONE: ("none",),
+}
+
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-PositiveInt = Annotated[int, Field(ge=1, le=4096)]
+# Titles end up on terminals and in web pages.
+Line = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class _Strict(BaseModel):
@@ -58,8 +72,8 @@ class Input(_Strict):
     name: str
     units: Units
     scaling: Literal["none", "robust"] = "none"
-    multiple: PositiveInt = 1
-    overlap: Annotated[int, Field(ge=0, le=1024)] = 32
+    multiple: Annotated[int, Field(ge=1, le=64)] = 1
+    overlap: Annotated[int, Field(ge=0, le=128)] = 32
 
 
 class Output(_Strict):
@@ -112,7 +126,10 @@ class Training(_Strict):
     @field_validator("matrices")
     @classmethod
     def _are_matrices(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(str(MatrixSize.parse(text)) for text in value)
+        try:
+            return tuple(str(MatrixSize.parse(text)) for text in value)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
 
 
 class Domain(_Strict):
@@ -134,6 +151,18 @@ class Domain(_Strict):
     mean: tuple[float, ...]
     precision: tuple[tuple[float, ...], ...]
     limits: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+
+    @model_validator(mode="after")
+    def _is_a_metric(self) -> "Domain":
+        k = len(self.features)
+        if not k or {len(self.mean), len(self.precision), *map(len, self.precision)} != {k}:
+            raise ValueError(f"mean and precision must be of {k} features")
+        matrix = np.array(self.precision)
+        if not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix).min() <= 0:
+            raise ValueError("precision must be symmetric and positive definite")
+        if not self.limits[0] < self.limits[1]:
+            raise ValueError("border must begin before outside")
+        return self
 
     @cached_property
     def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -165,15 +194,24 @@ class Manifest(_Strict):
     format: Literal[1] = 1
     name: Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
-    title: Annotated[str, Field(min_length=1, max_length=120)]
+    title: Line
     task: Literal["super-resolution", "denoise"]
-    licence: str
-    modalities: tuple[str, ...]
+    licence: Line
+    modalities: Annotated[tuple[Line, ...], Field(min_length=1)]
     input: Input
     output: Output
     training: Training
     domain: Domain
     files: dict[str, Sha256] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _keeps_what_can_be_kept(self) -> "Manifest":
+        if self.output.conserve not in _CONSERVABLE[self.input.units]:
+            known = " or ".join(_CONSERVABLE[self.input.units])
+            raise ValueError(
+                f"of {self.input.units} values the output can conserve {known}, not {self.output.conserve}"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,7 +252,7 @@ class Bundle:
     folder: Path
     manifest: Manifest
     digest: str
-    contents: Mapping[str, bytes]
+    contents: Mapping[str, bytes] = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -241,9 +279,8 @@ class Bundle:
             If the file is not three float32 arrays of matching shape.
         """
         try:
-            with np.load(io.BytesIO(self.contents[GOLDEN]), allow_pickle=False) as file:
-                golden = Golden(file["input"], file["output"], file["truth"])
-        except (ValueError, KeyError, OSError) as error:
+            golden = _load_golden(self.contents[GOLDEN])
+        except Exception as error:  # zipfile, zlib and NumPy raise what a damaged file provokes
             raise ModelError(f"{self.folder / GOLDEN} holds no golden tensors ({error}); export it again.") from error
         _check_golden(self, golden)
         return golden
@@ -276,16 +313,20 @@ def open_bundle(folder: Path) -> Bundle:
     raw = _read(folder / MANIFEST, LARGEST_OTHER_FILE)
     try:
         manifest = Manifest.model_validate(tomllib.loads(raw.decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{folder / MANIFEST} is not TOML ({error}); export the bundle again.") from error
     except ValidationError as error:
         raise ModelError(f"{folder / MANIFEST}: {_first_problem(error)}; export the bundle again.") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{folder / MANIFEST} is not TOML ({error}); export the bundle again.") from error
     if set(manifest.files) != set(FILES):
         raise ModelError(f"{folder / MANIFEST} must give digests of exactly {', '.join(FILES)}; export it again.")
     contents = {
         name: _verified(folder / name, expected, LARGEST_MODEL if name == MODEL else LARGEST_OTHER_FILE)
         for name, expected in manifest.files.items()
     }
+    try:
+        contents[CARD].decode()
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{folder / CARD} is not UTF-8 ({error}); export the bundle again.") from error
     return Bundle(folder, manifest, hashlib.sha256(raw).hexdigest(), contents)
 
 
@@ -322,13 +363,20 @@ def write_bundle(folder: Path, manifest: Manifest, *, model: bytes, golden: Gold
 
 
 def _read(path: Path, largest: int) -> bytes:
-    """Return a file's content, refusing links and what is larger than it may be."""
+    """Return the content of a plain file; links, pipes and what is larger than it may be are refused."""
+    refusal = f"{path} is not a plain file of at most {largest} bytes; a bundle holds nothing else."
     try:
-        if path.is_symlink() or path.stat().st_size > largest:
-            raise ModelError(f"{path} is a link or larger than {largest} bytes; a bundle holds plain files.")
-        return path.read_bytes()
+        if path.is_symlink():
+            raise ModelError(refusal)
+        # Opening a pipe would wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            content = file.read(largest + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}); name a folder with a model bundle.") from error
+    if content is None or len(content) > largest:
+        raise ModelError(refusal)
+    return content
 
 
 def _verified(path: Path, expected: str, largest: int) -> bytes:
@@ -340,6 +388,32 @@ def _verified(path: Path, expected: str, largest: int) -> bytes:
             "the bundle was changed or damaged; get it again from its source."
         )
     return content
+
+
+def _load_golden(content: bytes) -> Golden:
+    """Read three arrays; sizes are compared with the archive's before memory is taken.
+
+    Raises
+    ------
+    ValueError
+        If it is not exactly that.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {Path(member.filename).stem: member for member in archive.infolist()}
+        if sorted(members) != ["input", "output", "truth"] or len(archive.infolist()) != len(members):
+            raise ValueError(f"it holds {sorted(members)}")
+        if sum(member.file_size for member in members.values()) > LARGEST_OTHER_FILE:
+            raise ValueError(f"it is larger than {LARGEST_OTHER_FILE} bytes")
+        arrays = {}
+        for name, member in members.items():
+            with archive.open(member) as file:
+                np.lib.format.read_magic(file)
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            if dtype != np.float32 or math.prod(shape) * dtype.itemsize > member.file_size:
+                raise ValueError(f"{name} is {dtype} of shape {shape}")
+            with archive.open(member) as file:
+                arrays[name] = np.ascontiguousarray(np.lib.format.read_array(file, allow_pickle=False))
+    return Golden(**arrays)
 
 
 def _check_golden(bundle: Bundle, golden: Golden) -> None:

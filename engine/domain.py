@@ -146,8 +146,9 @@ def judge(found: NDArray[np.float64], domain: Domain) -> DomainVerdict:
     rows = found.tolist()
     if any(row[_ACTIVE] for row in rows):
         distances = [distance if row[_ACTIVE] else 0.0 for row, distance in zip(rows, distances, strict=True)]
-    worst = max(range(len(rows)), key=distances.__getitem__)
-    verdict = _VERDICTS[sum(distances[worst] > limit for limit in domain.limits)]
+    worst = int(np.argmax(distances))  # NaN counts as the largest
+    # A distance that is not a number is not inside.
+    verdict = _VERDICTS[sum(not distances[worst] <= limit for limit in domain.limits)]
     reasons = () if verdict == "inside" else _reasons(rows[worst], domain)
     return DomainVerdict(verdict, np.array(distances), domain.limits, reasons)
 

@@ -1,30 +1,119 @@
 """What a graph must be before any library sees it.
 
-The libraries that run graphs follow external data through links, load custom operators and run loops without end.
-A model comes from outside, so all of that is refused beforehand.
+The libraries that run graphs guess file formats, follow external data, fold constants while loading and divide by zero in
+native code. A model comes from outside, so nothing of its file reaches them: the graph is rebuilt from the fields that were
+checked, and only such a :class:`CheckedGraph` can be prepared.
 """
 
 import math
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import onnx
-from onnx import ModelProto, TensorProto, ValueInfoProto
-from onnx.external_data_helper import uses_external_data
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-from .bundle import Bundle, Manifest
+from .bundle import Bundle
 from .errors import ModelError
 
-__all__ = ["LARGEST_OPSET", "check_graph"]
+__all__ = ["LARGEST_OPSET", "OPERATORS", "CheckedGraph", "check_graph"]
 
 LARGEST_IR_VERSION = 10
 LARGEST_OPSET = 21
-_STANDARD_DOMAINS = {"", "ai.onnx"}
-# Control flow carries sub-graphs and need not end; none of our models has a use for it.
-_FORBIDDEN_OPERATORS = {"If", "Loop", "Scan", "SequenceMap"}
-_RANK = 4
+OPERATORS = frozenset(
+    [
+        "Abs",
+        "Add",
+        "AveragePool",
+        "BatchNormalization",
+        "Clip",
+        "Concat",
+        "Constant",
+        "Conv",
+        "ConvTranspose",
+        "DepthToSpace",
+        "Div",
+        "Elu",
+        "Exp",
+        "Gelu",
+        "GlobalAveragePool",
+        "HardSigmoid",
+        "HardSwish",
+        "Identity",
+        "InstanceNormalization",
+        "LeakyRelu",
+        "Log",
+        "Max",
+        "MaxPool",
+        "Mean",
+        "Min",
+        "Mul",
+        "Neg",
+        "PRelu",
+        "Pad",
+        "Pow",
+        "Reciprocal",
+        "ReduceMean",
+        "Relu",
+        "Resize",
+        "Sigmoid",
+        "Softmax",
+        "Softplus",
+        "SpaceToDepth",
+        "Sqrt",
+        "Sub",
+        "Tanh",
+    ]
+)
+# Whole numbers appear only as sizes and axes; arithmetic on them (INT64_MIN / -1) ends the process.
+_TAKE_WHOLE_NUMBERS = frozenset(["Pad", "ReduceMean", "Resize"])
+_ATTRIBUTES = frozenset(
+    [
+        AttributeProto.FLOAT,
+        AttributeProto.FLOATS,
+        AttributeProto.INT,
+        AttributeProto.INTS,
+        AttributeProto.STRING,
+        AttributeProto.TENSOR,
+    ]
+)
+_POSITIVE = frozenset(["blocksize", "dilations", "group", "kernel_shape", "strides"])
+_STANDARD_DOMAINS = frozenset(["", "ai.onnx"])
+_LARGEST_ATTRIBUTE = 4096
+_MOST_NODES = 4096
+_MOST_WHOLE_NUMBERS = 64
+_LARGEST_RANK = 8
+# Values of one intermediate tensor for each pixel of the input: 1024 channels at full size.
+_MOST_VALUES_PER_PIXEL = 1024
+_TRIAL_STEPS = 16
 
 
-def check_graph(bundle: Bundle) -> ModelProto:
+@dataclass(frozen=True, slots=True)
+class CheckedGraph:
+    """A graph that is harmless and as its manifest says; made by :func:`check_graph` alone.
+
+    Parameters
+    ----------
+    name : str
+        The model's name, for messages.
+    data : bytes
+        The graph, serialised anew from the fields that were checked.
+    input, output : str
+        Names of the only input and the only output.
+    scale : int
+        Magnification of rows and columns.
+    operators : tuple of str
+        Kinds of operators used, sorted.
+    """
+
+    name: str
+    data: bytes = field(repr=False)
+    input: str
+    output: str
+    scale: int
+    operators: tuple[str, ...]
+
+
+def check_graph(bundle: Bundle) -> CheckedGraph:
     """Return the bundle's graph when it is harmless and as the manifest says.
 
     Parameters
@@ -34,108 +123,181 @@ def check_graph(bundle: Bundle) -> ModelProto:
 
     Returns
     -------
-    ModelProto
-        The parsed graph.
+    CheckedGraph
+        What providers take.
 
     Raises
     ------
     ModelError
-        If it is not ONNX, too new, uses external data, custom or control-flow operators, holds tensors whose bytes do
-        not match their shapes, or has other inputs and outputs than the manifest.
+        If it is not ONNX, too new or too large, uses external data, sub-graphs or operators outside of ``OPERATORS``, holds
+        tensors whose bytes do not match their shapes, or has another input, output or scale than the manifest.
 
     References
     ----------
     * ONNX, "External data" and "Open Neural Network Exchange IR".
     """
-    where = bundle.folder
     try:
-        model = onnx.load_model_from_string(bundle.model)
-    except Exception as error:  # protobuf's own error class is private
-        raise ModelError(f"{where}: the graph is not ONNX ({error}); export the bundle again.") from error
-    problem = (
-        _version_problem(model)
-        or _operator_problem(model)
-        or next(filter(None, map(_tensor_problem, model.graph.initializer)), "")
-        or _interface_problem(model, bundle.manifest)
-        or _checker_problem(model)
-    )
+        given = onnx.load_model_from_string(bundle.model)
+        problem = _problem_of_model(given) or next(_problems_of_graph(given.graph), "")
+        if not problem:
+            clean = _rebuilt(given)
+            problem = _problem_of_interface(clean.graph, bundle) or _problem_of_shapes(clean, bundle)
+    except Exception as error:  # protobuf, its text and onnx's native code each raise errors of their own
+        raise ModelError(f"{bundle.folder}: the graph is not valid ONNX ({_line(error)}); export it again.") from error
     if problem:
-        raise ModelError(f"{Path(where)}: {problem}; export the bundle again without it.")
+        raise ModelError(f"{bundle.folder}: {problem}; export the bundle again without it.")
+    manifest = bundle.manifest
+    operators = tuple(sorted({node.op_type for node in clean.graph.node}))
+    data = clean.SerializeToString(deterministic=True)
+    return CheckedGraph(
+        manifest.name, data, manifest.input.name, manifest.output.name, manifest.output.scale, operators
+    )
+
+
+def _problem_of_model(model: ModelProto) -> str:
+    """Look at everything but the contents of the graph."""
+    if model.ir_version > LARGEST_IR_VERSION:
+        return f"IR version {model.ir_version} is newer than {LARGEST_IR_VERSION}, which all providers read"
+    domains = [opset.domain for opset in model.opset_import]
+    if foreign := set(domains) - _STANDARD_DOMAINS:
+        return f"the graph imports the custom operator domain {min(foreign)!r}"
+    if len(domains) != 1 or not 7 <= model.opset_import[0].version <= LARGEST_OPSET:
+        return f"the graph needs opset {[o.version for o in model.opset_import]} and not one from 7 to {LARGEST_OPSET}"
+    if model.functions:
+        return f"the graph defines the function {model.functions[0].name!r}"
+    if model.training_info:
+        return "the graph carries training information"
+    if model.graph.sparse_initializer or model.graph.quantization_annotation:
+        return "the graph carries sparse tensors or quantisation annotations"
+    if len(model.graph.node) > _MOST_NODES:
+        return f"the graph has {len(model.graph.node)} nodes, more than {_MOST_NODES}"
+    return ""
+
+
+def _problems_of_graph(graph: GraphProto) -> Iterator[str]:
+    """Yield what is wrong with tensors and nodes."""
+    whole_numbers = set()
+    for tensor in graph.initializer:
+        yield from filter(None, [_problem_of_tensor(tensor)])
+        if tensor.data_type != TensorProto.FLOAT:
+            whole_numbers.add(tensor.name)
+    for node in graph.node:
+        yield from filter(None, [_problem_of_node(node)])
+        if node.op_type == "Constant" and any(map(_is_whole, node.attribute)):
+            whole_numbers.update(node.output)
+        elif node.op_type not in _TAKE_WHOLE_NUMBERS and whole_numbers.intersection(node.input):
+            yield f"the operator {node.op_type} computes with whole numbers"
+
+
+def _problem_of_node(node: NodeProto) -> str:
+    if node.domain not in _STANDARD_DOMAINS or node.op_type not in OPERATORS:
+        return f"the graph uses the operator {node.domain or 'ai.onnx'}.{node.op_type}"
+    for attribute in node.attribute:
+        if attribute.type not in _ATTRIBUTES or attribute.ref_attr_name:
+            return f"the operator {node.op_type} carries a sub-graph or another attribute that is no plain value"
+        if any(abs(value) > _LARGEST_ATTRIBUTE for value in (attribute.i, *attribute.ints)):
+            return f"{attribute.name} of the operator {node.op_type} is larger than {_LARGEST_ATTRIBUTE}"
+        if attribute.name in _POSITIVE and any(value < 1 for value in attribute.ints or [attribute.i]):
+            return f"{attribute.name} of the operator {node.op_type} is below 1"
+        if attribute.type == AttributeProto.TENSOR and (problem := _problem_of_tensor(attribute.t)):
+            return problem
+    return ""
+
+
+def _is_whole(attribute: AttributeProto) -> bool:
+    """Return whether a constant's value is whole numbers."""
+    if attribute.type == AttributeProto.TENSOR:
+        return bool(attribute.t.data_type != TensorProto.FLOAT)
+    return attribute.type not in (AttributeProto.FLOAT, AttributeProto.FLOATS)
+
+
+def _problem_of_tensor(tensor: TensorProto) -> str:
+    """Compare the bytes of a tensor with its shape before anyone allocates that shape."""
+    if tensor.data_location != TensorProto.DEFAULT or tensor.external_data:
+        return f"the tensor {tensor.name!r} lies in an external file"
+    sizes: dict[int, int] = {TensorProto.FLOAT: 4, TensorProto.INT64: 8}
+    if tensor.data_type not in sizes:
+        return f"the tensor {tensor.name!r} is neither float32 nor int64"
+    if len(tensor.dims) > _LARGEST_RANK or any(size < 1 for size in tensor.dims):
+        shape = list(tensor.dims)[: _LARGEST_RANK + 1]
+        # an empty list is how Resize says that a parameter is not given
+        if list(tensor.dims) != [0] or tensor.raw_data:
+            return f"the tensor {tensor.name!r} has the impossible shape {shape}"
+    values = math.prod(tensor.dims)
+    if len(tensor.raw_data) != values * sizes[tensor.data_type]:
+        return f"the tensor {tensor.name!r} has {len(tensor.raw_data)} raw bytes for the shape {list(tensor.dims)}"
+    if tensor.data_type == TensorProto.INT64:
+        numbers = onnx.numpy_helper.to_array(tensor).ravel().tolist()
+        if values > _MOST_WHOLE_NUMBERS or any(abs(number) > _LARGEST_ATTRIBUTE for number in numbers):
+            return f"the tensor {tensor.name!r} holds more or larger whole numbers than sizes and axes need"
+    return ""
+
+
+def _rebuilt(given: ModelProto) -> ModelProto:
+    """Return a model of nothing but checked fields; unknown ones may hide another format for another reader."""
+    graph = GraphProto(name="graph")
+    graph.node.extend(given.graph.node)
+    graph.initializer.extend(given.graph.initializer)
+    graph.input.extend(given.graph.input)
+    graph.output.extend(given.graph.output)
+    model = ModelProto(ir_version=given.ir_version, graph=graph, opset_import=given.opset_import)
+    model.DiscardUnknownFields()
     return model
 
 
-def _version_problem(model: ModelProto) -> str:
-    if model.ir_version > LARGEST_IR_VERSION:
-        return f"IR version {model.ir_version} is newer than {LARGEST_IR_VERSION}, which all providers read"
-    for opset in model.opset_import:
-        if opset.domain not in _STANDARD_DOMAINS:
-            return f"the graph imports the custom operator domain {opset.domain!r}"
-        if opset.version > LARGEST_OPSET:
-            return f"opset {opset.version} is newer than {LARGEST_OPSET}, which all providers run"
-    return ""
-
-
-def _operator_problem(model: ModelProto) -> str:
-    if model.functions:
-        return f"the graph defines the function {model.functions[0].name!r}"
-    for node in model.graph.node:
-        if node.domain not in _STANDARD_DOMAINS or node.op_type in _FORBIDDEN_OPERATORS:
-            return f"the graph uses the operator {node.domain or 'ai.onnx'}.{node.op_type}"
-        for attribute in node.attribute:
-            if attribute.HasField("g") or attribute.graphs:
-                return f"the operator {node.op_type} carries a sub-graph"
-            if attribute.HasField("t") and (problem := _tensor_problem(attribute.t)):
-                return problem
-    return ""
-
-
-def _tensor_problem(tensor: TensorProto) -> str:
-    """Compare the bytes of a tensor with its shape before anyone allocates that shape."""
-    if uses_external_data(tensor):
-        return f"the tensor {tensor.name!r} lies in an external file"
-    if any(size < 0 for size in tensor.dims):
-        return f"the tensor {tensor.name!r} has the impossible shape {list(tensor.dims)}"
-    if tensor.raw_data:
-        try:
-            itemsize = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-        except KeyError:
-            return f"the tensor {tensor.name!r} has the unknown type {tensor.data_type}"
-        if len(tensor.raw_data) != math.prod(tensor.dims) * itemsize:
-            return f"the tensor {tensor.name!r} has {len(tensor.raw_data)} bytes for the shape {list(tensor.dims)}"
-    elif math.prod(tensor.dims) > 1 << 20:
-        return f"the tensor {tensor.name!r} of shape {list(tensor.dims)} has no raw data"
-    return ""
-
-
-def _interface_problem(model: ModelProto, manifest: Manifest) -> str:
-    weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
+def _problem_of_interface(graph: GraphProto, bundle: Bundle) -> str:
+    manifest = bundle.manifest
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
     for kind, values, name in (
         ("input", inputs, manifest.input.name),
-        ("output", list(model.graph.output), manifest.output.name),
+        ("output", list(graph.output), manifest.output.name),
     ):
         if [value.name for value in values] != [name]:
             return f"the graph's {kind}s are {[value.name for value in values]} and not [{name!r}] as in the manifest"
-        if problem := _value_problem(values[0]):
+        if problem := _problem_of_value(values[0]):
             return f"the {kind} {name!r} {problem}"
     return ""
 
 
-def _value_problem(value: ValueInfoProto) -> str:
+def _problem_of_value(value: ValueInfoProto) -> str:
     kind = value.type.tensor_type
     if kind.elem_type != TensorProto.FLOAT:
         return "is not float32"
     dims = kind.shape.dim
-    if len(dims) != _RANK or dims[1].dim_value != 1:
+    if len(dims) != 4 or dims[1].dim_value != 1:
         return "is not of shape (n, 1, rows, columns)"
     if any(dims[axis].dim_value for axis in (0, 2, 3)):
         return "fixes the number of frames, rows or columns"
     return ""
 
 
-def _checker_problem(model: ModelProto) -> str:
-    try:
-        onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as error:
-        return f"ONNX's checker says: {' '.join(str(error).split())[:200]}"
+def _problem_of_shapes(model: ModelProto, bundle: Bundle) -> str:
+    """Infer every shape for a trial input: nothing may explode, and the output must have the manifest's scale."""
+    onnx.checker.check_model(model)
+    trial = ModelProto()
+    trial.CopyFrom(model)
+    side, scale = _TRIAL_STEPS * bundle.manifest.input.multiple, bundle.manifest.output.scale
+    for axis, size in zip((0, 2, 3), (1, side, side), strict=True):
+        trial.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
+    trial.graph.output[0].type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(trial, strict_mode=True, data_prop=True).graph
+    shapes = {value.name: _shape(value) for value in (*inferred.value_info, *inferred.output)}
+    for node in inferred.node:
+        for name in filter(None, node.output):
+            shape = shapes.get(name, ())
+            if not all(shape) or len(shape) > _LARGEST_RANK or not shape:
+                return f"the size of {name!r} from the operator {node.op_type} cannot be told beforehand"
+            if math.prod(shape) > _MOST_VALUES_PER_PIXEL * side * side:
+                return f"the operator {node.op_type} makes {math.prod(shape)} values of {side * side} pixels"
+    if shapes[bundle.manifest.output.name] != (1, 1, scale * side, scale * side):
+        return f"the graph makes {shapes[bundle.manifest.output.name]} of {side}x{side} pixels, the scale is {scale}"
     return ""
+
+
+def _shape(value: ValueInfoProto) -> tuple[int, ...]:
+    return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

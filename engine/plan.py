@@ -7,17 +7,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bundle import Bundle
-from .errors import DeviceError, ModelError, UsageError
+from .errors import DeviceError, ModelError, PhotopeakError, UsageError
+from .graph import CheckedGraph, check_graph
 from .matrix import MatrixSize
 from .providers import PRECISIONS, PROVIDERS, Precision, Provider, Runnable, Target, find
 
-__all__ = ["Plan", "Request", "available_processors", "choose", "fidelity_loss_db"]
+__all__ = [
+    "TOLERANCES",
+    "Plan",
+    "Request",
+    "available_processors",
+    "choose",
+    "deviation",
+    "fidelity_loss_db",
+    "golden_run",
+]
 
 # A few hundred kilobytes of activations stay in the caches of a core; larger batches only add latency on a CPU.
 _CPU_BATCH_PIXELS = 1 << 16
 _CUDA_BATCH_PIXELS = 1 << 24
 _LARGEST_UNTILED_PIXELS = 1 << 22
 _TILE = 1024
+# Largest difference from the golden output that a precision explains, relative to the peak; fp32: sums in another order.
+TOLERANCES: dict[Precision, float] = {"fp32": 2e-5, "fp16": 5e-3, "bf16": 4e-2}
 # What ``auto`` tries, in this order; the first that runs here and keeps the fidelity wins.
 _AUTO_CUDA: tuple[tuple[str, Precision], ...] = (("onnxruntime-tensorrt", "fp16"), ("onnxruntime", "fp32"))
 _AUTO_CPU: tuple[tuple[str, Precision], ...] = (("openvino", "bf16"), ("openvino", "fp32"), ("onnxruntime", "fp32"))
@@ -113,22 +125,19 @@ def choose(bundle: Bundle, request: Request) -> tuple[Plan, Runnable]:
     DeviceError
         If no candidate runs here; the message gives each reason.
     ModelError
-        If candidates run but lose more than ``request.max_loss_db``.
+        If candidates run but give another output than the bundle's golden one, or lose more than ``request.max_loss_db``.
     """
     threads = request.threads or available_processors()
+    graph = check_graph(bundle)
     passed_over: list[str] = []
-    kinds: list[type[DeviceError | ModelError]] = []
+    kinds: list[type[PhotopeakError]] = []
     for provider, target in _candidates(request, threads):
         label = f"{provider.name} {target.precision} on {target.device}"
-        if reason := provider.check(target):
-            passed_over.append(f"{label}: {reason}")
-            kinds.append(DeviceError)
-            continue
-        runnable = provider.prepare(bundle, target)
-        loss = 0.0 if target.precision == "fp32" else fidelity_loss_db(bundle, runnable)
-        if not loss <= request.max_loss_db:
-            passed_over.append(f"{label}: loses {loss:.3f} dB against fp32, {request.max_loss_db:g} dB are admitted")
-            kinds.append(ModelError)
+        try:
+            runnable, loss = _prepared(bundle, graph, provider, target, request.max_loss_db)
+        except PhotopeakError as error:
+            passed_over.append(f"{label}: {str(error).rstrip('.')}")
+            kinds.append(type(error))
             continue
         why = "; ".join([_why(request, label), *passed_over])
         return Plan(provider.name, provider.version(), target.device, target.precision, threads, loss, why), runnable
@@ -136,15 +145,53 @@ def choose(bundle: Bundle, request: Request) -> tuple[Plan, Runnable]:
     raise kind(f"{bundle.name} cannot run as asked: {'; '.join(passed_over)}. 'photopeak doctor' shows what can.")
 
 
-def fidelity_loss_db(bundle: Bundle, runnable: Runnable) -> float:
+def golden_run(bundle: Bundle, runnable: Runnable) -> NDArray[np.float32]:
+    """Return what a prepared graph gives for the bundle's golden input, frame by frame."""
+    lane = runnable.lane()
+    return np.concatenate([lane.run(frame[np.newaxis]).copy() for frame in bundle.golden.input])
+
+
+def deviation(bundle: Bundle, output: NDArray[np.float32]) -> float:
+    """Return the largest difference from the golden output, relative to its peak [1]."""
+    golden = bundle.golden.output
+    return float(np.abs(output - golden).max() / np.abs(golden).max())
+
+
+def fidelity_loss_db(bundle: Bundle, output: NDArray[np.float32]) -> float:
     """Return the largest loss of PSNR over the golden frames, against float32 and relative to the truth [dB]."""
     golden = bundle.golden
-    lane = runnable.lane()
-    losses = [
-        10 * np.log10(_error(lane.run(golden.input[i : i + 1]), truth) / _error(golden.output[i : i + 1], truth))
-        for i, truth in enumerate(golden.truth)
-    ]
+    frames = zip(output, golden.output, golden.truth, strict=True)
+    losses = [10 * np.log10(_error(frame, truth) / _error(exact, truth)) for frame, exact, truth in frames]
     return max(0.0, float(np.max(losses)))
+
+
+def _prepared(
+    bundle: Bundle, graph: CheckedGraph, provider: Provider, target: Target, max_loss_db: float
+) -> tuple[Runnable, float]:
+    """Return the graph prepared for a target and its loss, once it gave the golden output here.
+
+    Raises
+    ------
+    DeviceError
+        If it cannot run here.
+    ModelError
+        If it gives another output than it should, or loses too much.
+    """
+    if reason := provider.check(target):
+        raise DeviceError(reason)
+    runnable = provider.prepare(graph, target)
+    try:
+        output = golden_run(bundle, runnable)
+        difference, loss = deviation(bundle, output), fidelity_loss_db(bundle, output)
+    except PhotopeakError:
+        raise
+    except Exception as error:  # each library has errors of its own
+        raise ModelError(f"it fails on the golden input ({' '.join(str(error).split())[:200]})") from error
+    if not difference <= TOLERANCES[target.precision]:
+        raise ModelError(f"its output differs from the golden one by {difference:.1e} of the peak")
+    if target.precision != "fp32" and not loss <= max_loss_db:
+        raise ModelError(f"loses {loss:.3f} dB against fp32, {max_loss_db:g} dB are admitted")
+    return runnable, 0.0 if target.precision == "fp32" else loss
 
 
 def available_processors() -> int:

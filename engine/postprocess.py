@@ -71,15 +71,11 @@ def finish(
     ModelError
         If the graph gave values that are not finite.
     """
-    before = np.maximum(stats["sum"], 0.0)
-    if spec.conserve == "mean":
-        before = before / source.matrix.pixels
+    before = stats["sum"] / source.matrix.pixels if spec.conserve == "mean" else stats["sum"]
     try:
         model, after = _conserved(output, before, spec, threads)
     except InputError as error:
-        raise ModelError(
-            f"{source.source}: the model gave NaN, infinite or no positive values at all; ask for --precision fp32."
-        ) from error
+        raise ModelError(f"{source.source}: the model gave NaN, infinite or no positive values at all.") from error
     spacing = source.pixel_spacing_mm and (
         source.pixel_spacing_mm[0] / spec.scale,
         source.pixel_spacing_mm[1] / spec.scale,
@@ -91,11 +87,16 @@ def _conserved(
     output: NDArray[np.float32], target: NDArray[np.float64], spec: Output, threads: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Scale the output in place; return the quantity as the model left it and as it is now."""
+    if spec.conserve == "sum":
+        _, model, after = frame_operations.conserve(output, target, out=output, threads=threads)
+        return model, after
+    reduce = np.mean if spec.conserve == "mean" else np.sum
+    model = reduce(output, axis=(1, 2), dtype=np.float64)
+    if not np.isfinite(model).all():
+        raise InputError("it holds NaN or infinite values")
     if spec.conserve == "none":
-        sums: NDArray[np.float64] = output.sum(axis=(1, 2), dtype=np.float64)
-        if not np.isfinite(sums).all():
-            raise InputError("it holds NaN or infinite values")
-        return sums, sums
-    mean = spec.conserve == "mean"
-    _, model, after = frame_operations.conserve(output, target, mean=mean, out=output, threads=threads)
-    return model, after
+        return model, model
+    # Concentrations may be negative, as noise about zero: scaled, not cut off, and only where a mean has a meaning.
+    usable = (model > 0) & (target > 0)
+    output *= np.where(usable, target / np.where(usable, model, 1.0), 1.0).astype(np.float32)[:, np.newaxis, np.newaxis]
+    return model, reduce(output, axis=(1, 2), dtype=np.float64)

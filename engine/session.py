@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from . import domain, frame_operations, postprocess
 from .bundle import Bundle
-from .errors import DeviceError, InputError, PhotopeakError
+from .errors import DeviceError, InputError, ModelError, PhotopeakError
 from .frames import Frames, Units
-from .graph import check_graph
 from .matrix import MatrixSize
-from .plan import Plan, Request, choose
+from .plan import Plan, Request, available_processors, choose
 from .providers import Lane, Runnable
 from .result import Result
 from .tiling import Tiling
@@ -37,6 +36,7 @@ def load(
     provider: str = "auto",
     threads: int = 0,
     max_loss_db: float = 0.05,
+    digest: str = "",
 ) -> "Session":
     """Return a session for a model that ships or for a bundle of your own.
 
@@ -54,6 +54,9 @@ def load(
         Threads of one run; 0 stands for all processors that this process may use.
     max_loss_db : float
         A precision below fp32 is taken only when it loses at most this much PSNR on the golden frames [dB].
+
+    digest : str
+        The bundle's SHA-256 that you rely on; another bundle, of whatever name, is refused. Empty: any.
 
     Returns
     -------
@@ -79,7 +82,8 @@ def load(
     """
     request = Request(device, precision, provider, threads, max_loss_db)
     bundle = model if isinstance(model, Bundle) else load_bundle(model)
-    check_graph(bundle)
+    if digest and bundle.digest != digest.lower():
+        raise ModelError(f"{bundle.folder} has the digest {bundle.digest} and not {digest}; get the right bundle.")
     plan, runnable = choose(bundle, request)
     return Session(bundle, plan, runnable)
 
@@ -119,7 +123,8 @@ class Session:
         self.bundle = bundle
         self.plan = plan
         self.runnable = runnable
-        self._idle: deque[_Workspace] = deque()
+        # A burst of threads must not keep its buffers for ever.
+        self._idle: deque[_Workspace] = deque(maxlen=available_processors())
         self._plans: dict[MatrixSize, Plan] = {}
 
     def run(self, frames: Frames | NDArray[Any], progress: Progress | None = None) -> Result:
@@ -128,7 +133,8 @@ class Session:
         Parameters
         ----------
         frames : Frames or ndarray, shape (n, rows, columns) or (rows, columns)
-            What to process; an array is taken to be in the units that the model wants.
+            What to process; an array is taken to be in the units that the model wants. It is not copied: a buffer that is
+            filled again changes ``Result.source`` too.
         progress : callable, optional
             Called with the number of frames done and of all frames, after each batch.
 
@@ -246,6 +252,9 @@ class Session:
                 f"({' '.join(str(error).split())[:300]}); try a smaller image, or another --provider or --device."
             ) from error
         seconds = perf_counter() - start
+        scale = self.bundle.manifest.output.scale
+        if raw.shape != (n, 1, scale * tensor.shape[2], scale * tensor.shape[3]):
+            raise ModelError(f"{self.bundle.name} gave {raw.shape} for {tensor.shape} and not {scale} times the size.")
         frame_operations.crop(raw[:, 0], *output.shape[1:], out=output, threads=plan.threads)
         return seconds
 

@@ -1,17 +1,20 @@
 """The three steps of every provider: check, prepare, run."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Bundle
 from ..errors import UsageError
+from ..graph import CheckedGraph
 
 Precision = Literal["fp32", "fp16", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 Tensor = NDArray[np.float32]
+# Shapes whose buffers a lane keeps: a stack gives two, its full batches and the rest.
+BINDINGS_KEPT = 4
 Offer = tuple[Literal["cpu", "cuda"], Precision]
 
 
@@ -34,8 +37,7 @@ class Target:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        kind, _, index = self.device.partition(":")
-        if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
+        if not re.fullmatch(r"cpu|cuda(:[0-9]{1,2})?", self.device):
             raise UsageError(f"{self.device!r} is not a device; use cpu, cuda or cuda:1.")
         if self.precision not in PRECISIONS:
             raise UsageError(f"{self.precision!r} is not a precision; use {', '.join(PRECISIONS)}.")
@@ -98,8 +100,8 @@ class Provider(Protocol):
         """Return why `target` cannot run here, or an empty string when it can."""
         ...
 
-    def prepare(self, bundle: Bundle, target: Target) -> Runnable:
-        """Compile the bundle's graph for `target`.
+    def prepare(self, graph: CheckedGraph, target: Target) -> Runnable:
+        """Compile a graph for `target`.
 
         Raises
         ------

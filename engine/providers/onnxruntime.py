@@ -3,17 +3,20 @@
 import ctypes
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from io import StringIO
 from typing import Any
 
 import numpy as np
 
-from ..bundle import Bundle
 from ..errors import DeviceError, ModelError
-from .base import Offer, Target, Tensor, not_offered
+from ..graph import CheckedGraph
+from .base import BINDINGS_KEPT, Offer, Target, Tensor, not_offered
 
-_SILENT = 3  # ORT_LOGGING_LEVEL_ERROR: what matters comes back as an exception
+_SILENT = 4  # fatal: what matters comes back as an exception
 _NVIDIA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
@@ -48,73 +51,92 @@ class OnnxRuntime:
         """Return why the target cannot run; asks for the driver, since a GPU build lists CUDA without one."""
         if reason := not_offered(self, target):
             return reason
+        if find_spec("onnxruntime") is None:
+            return "ONNX Runtime is not installed; run pip install onnxruntime-gpu"
         return _missing_gpu(self.backends[target.kind]) if target.is_cuda else ""
 
-    def prepare(self, bundle: Bundle, target: Target) -> "_Graph":
+    def prepare(self, graph: CheckedGraph, target: Target) -> "_Graph":
         """Build an ONNX Runtime session that must keep the backend asked for."""
         if reason := self.check(target):
-            raise DeviceError(f"{bundle.name} cannot run on {target.device} with {self.name}: {reason}.")
-        import onnxruntime
-
+            raise DeviceError(f"{graph.name} cannot run on {target.device} with {self.name}: {reason}.")
         backend = self.backends[target.kind]
-        providers = [(backend, _backend_options(backend, target))]
         try:
-            session = onnxruntime.InferenceSession(bundle.model, _session_options(target), providers=providers)
+            session = _session(graph, backend, target)
         except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
-            kind = DeviceError if target.is_cuda else ModelError
-            raise kind(f"{bundle.name}: {backend} does not take the graph ({_one_line(error)}).") from error
+            if target.is_cuda:
+                raise DeviceError(
+                    f"{graph.name}: {backend} does not start ({_one_line(error)}); it may lack CUDA or cuDNN libraries "
+                    "(pip install 'onnxruntime-gpu[cuda,cudnn]')."
+                ) from error
+            raise ModelError(f"{graph.name}: {backend} does not take the graph ({_one_line(error)}).") from error
         if session.get_providers()[0] != backend:
             raise DeviceError(
-                f"{bundle.name}: ONNX Runtime gave up {backend} for {session.get_providers()[0]}; "
+                f"{graph.name}: ONNX Runtime gave up {backend} for {session.get_providers()[0]}; "
                 "check the NVIDIA driver and libraries with 'photopeak doctor', or ask for --device cpu."
             )
-        return _Graph(session, bundle, target)
+        return _Graph(session, graph)
+
+
+def _session(graph: CheckedGraph, backend: str, target: Target) -> Any:
+    """Return an ONNX Runtime session of one backend, without the fallback that it would try by itself."""
+    import onnxruntime
+
+    if target.is_cuda:
+        # Finds CUDA and cuDNN among the installed packages; it prints what it misses on standard output.
+        with redirect_stdout(StringIO()):
+            onnxruntime.preload_dlls()
+    return onnxruntime.InferenceSession(
+        graph.data,
+        _session_options(target),
+        providers=[(backend, _backend_options(backend, target))],
+        enable_fallback=0,
+        read_config_from_model=0,
+    )
 
 
 class _Graph:
     """An ONNX Runtime session, which may be run from several threads."""
 
-    def __init__(self, session: Any, bundle: Bundle, target: Target) -> None:
+    def __init__(self, session: Any, graph: CheckedGraph) -> None:
         self.session = session
-        self.input = bundle.manifest.input.name
-        self.output = bundle.manifest.output.name
-        self.scale = bundle.manifest.output.scale
-        self.device = "cuda" if target.is_cuda else "cpu"
-        self.device_index = target.index
+        self.input = graph.input
+        self.output = graph.output
+        self.scale = graph.scale
 
     def lane(self) -> "_Lane":
         return _Lane(self)
 
 
 class _Lane:
-    """An I/O binding with a host output buffer for the last shape; same array in, nothing to bind again."""
+    """I/O bindings with host output buffers, one for each of the shapes seen last."""
 
     def __init__(self, graph: _Graph) -> None:
         self._graph = graph
-        self._binding = graph.session.io_binding()
-        self._tensor: Tensor | None = None
-        self._output = np.empty((0, 1, 0, 0), np.float32)
+        self._bound: dict[tuple[int, ...], tuple[Tensor, Any, Tensor]] = {}
 
     def run(self, tensor: Tensor) -> Tensor:
-        if tensor is not self._tensor:
-            self._bind(tensor)
-        self._graph.session.run_with_iobinding(self._binding)
-        return self._output
+        bound = self._bound.get(tensor.shape)
+        if bound is None or bound[0] is not tensor:
+            bound = self._bind(tensor)
+        _, binding, output = bound
+        self._graph.session.run_with_iobinding(binding)
+        return output
 
-    def _bind(self, tensor: Tensor) -> None:
+    def _bind(self, tensor: Tensor) -> tuple[Tensor, Any, Tensor]:
+        """Return a binding for this tensor; it is kept only once everything went well."""
         import onnxruntime
 
         graph = self._graph
         n, channels, rows, columns = tensor.shape
-        shape = (n, channels, graph.scale * rows, graph.scale * columns)
-        if self._output.shape != shape:
-            self._output = np.empty(shape, np.float32)
-        self._binding.clear_binding_inputs()
-        self._binding.clear_binding_outputs()
+        output = np.empty((n, channels, graph.scale * rows, graph.scale * columns), np.float32)
+        binding = graph.session.io_binding()
         # Host memory on both sides also for CUDA: ONNX Runtime then copies inside the run.
-        self._binding.bind_ortvalue_input(graph.input, onnxruntime.OrtValue.ortvalue_from_numpy(tensor))
-        self._binding.bind_output(graph.output, "cpu", 0, np.float32, shape, self._output.ctypes.data)
-        self._tensor = tensor
+        binding.bind_ortvalue_input(graph.input, onnxruntime.OrtValue.ortvalue_from_numpy(tensor))
+        binding.bind_output(graph.output, "cpu", 0, np.float32, output.shape, output.ctypes.data)
+        if len(self._bound) >= BINDINGS_KEPT:
+            self._bound.clear()
+        self._bound[tensor.shape] = tensor, binding, output
+        return self._bound[tensor.shape]
 
 
 def _session_options(target: Target) -> Any:
@@ -126,6 +148,7 @@ def _session_options(target: Target) -> Any:
     options.inter_op_num_threads = 1
     # Idle threads sleep: a workstation has other work between two frames.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     if target.is_cuda:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     return options

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..bundle import Bundle
 from ..errors import DeviceError, ModelError
-from .base import Offer, Precision, Target, Tensor, not_offered
+from ..graph import CheckedGraph
+from .base import BINDINGS_KEPT, Offer, Precision, Target, Tensor, not_offered
 
 _TYPES: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _CAPABILITIES: dict[Precision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
@@ -35,27 +35,27 @@ class OpenVino:
             return f"this CPU has no native {target.precision}"
         return ""
 
-    def prepare(self, bundle: Bundle, target: Target) -> "_Graph":
+    def prepare(self, graph: CheckedGraph, target: Target) -> "_Graph":
         """Parse the graph; shapes are compiled when they come."""
         if reason := self.check(target):
-            raise DeviceError(f"{bundle.name} cannot run on {target.device} with OpenVINO: {reason}.")
+            raise DeviceError(f"{graph.name} cannot run on {target.device} with OpenVINO: {reason}.")
         try:
-            model = _core().read_model(bundle.model)
+            model = _core().read_model(graph.data)
         except RuntimeError as error:
-            raise ModelError(f"{bundle.name}: OpenVINO does not take the graph ({str(error)[:300]}).") from error
-        return _Graph(model, bundle, target)
+            raise ModelError(f"{graph.name}: OpenVINO does not take the graph ({str(error)[:300]}).") from error
+        return _Graph(model, graph, target)
 
 
 class _Graph:
     """A model compiled once for each shape: static shapes run faster than dynamic ones."""
 
-    def __init__(self, model: Any, bundle: Bundle, target: Target) -> None:
+    def __init__(self, model: Any, graph: CheckedGraph, target: Target) -> None:
         self._model = model
         self._target = target
-        self._name = bundle.name
+        self._name = graph.name
         self._compiled: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self._lock = threading.Lock()
-        self.scale = bundle.manifest.output.scale
+        self.scale = graph.scale
 
     def lane(self) -> "_Lane":
         return _Lane(self)
@@ -63,12 +63,15 @@ class _Graph:
     def compiled(self, shape: tuple[int, ...]) -> Any:
         """Return the model compiled for `shape`; the least recently used one makes room."""
         with self._lock:
-            if shape not in self._compiled:
-                self._compiled[shape] = self._compile(shape)
+            known = self._compiled.get(shape)
+        # Compiling takes long: callers with another shape must not wait for it.
+        compiled = known or self._compile(shape)
+        with self._lock:
+            compiled = self._compiled.setdefault(shape, compiled)
             self._compiled.move_to_end(shape)
             while len(self._compiled) > _SHAPES_KEPT:
                 self._compiled.popitem(last=False)
-            return self._compiled[shape]
+        return compiled
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
         wanted = _TYPES[self._target.precision]
@@ -88,31 +91,35 @@ class _Graph:
 
 
 class _Lane:
-    """An inference request that reads and writes our memory."""
+    """Inference requests that read and write our memory, one for each of the shapes seen last."""
 
     def __init__(self, graph: _Graph) -> None:
         self._graph = graph
-        self._request: Any = None
-        self._tensor: Tensor | None = None
-        self._output = np.empty((0, 1, 0, 0), np.float32)
+        self._bound: dict[tuple[int, ...], tuple[Tensor, Any, Tensor]] = {}
 
     def run(self, tensor: Tensor) -> Tensor:
-        if tensor is not self._tensor:
-            self._bind(tensor)
-        self._request.start_async()
-        self._request.wait()
-        return self._output
+        bound = self._bound.get(tensor.shape)
+        if bound is None or bound[0] is not tensor:
+            bound = self._bind(tensor)
+        _, request, output = bound
+        request.start_async()
+        request.wait()
+        return output
 
-    def _bind(self, tensor: Tensor) -> None:
+    def _bind(self, tensor: Tensor) -> tuple[Tensor, Any, Tensor]:
+        """Return a request for this tensor; it is kept only once everything went well."""
         import openvino
 
         n, channels, rows, columns = tensor.shape
         scale = self._graph.scale
-        self._request = self._graph.compiled(tensor.shape).create_infer_request()
-        self._output = np.empty((n, channels, scale * rows, scale * columns), np.float32)
-        self._request.set_input_tensor(openvino.Tensor(tensor, shared_memory=True))
-        self._request.set_output_tensor(openvino.Tensor(self._output, shared_memory=True))
-        self._tensor = tensor
+        request = self._graph.compiled(tensor.shape).create_infer_request()
+        output = np.empty((n, channels, scale * rows, scale * columns), np.float32)
+        request.set_input_tensor(openvino.Tensor(tensor, shared_memory=True))
+        request.set_output_tensor(openvino.Tensor(output, shared_memory=True))
+        if len(self._bound) >= BINDINGS_KEPT:
+            self._bound.clear()
+        self._bound[tensor.shape] = tensor, request, output
+        return self._bound[tensor.shape]
 
 
 @cache

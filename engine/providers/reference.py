@@ -4,8 +4,8 @@ from importlib.metadata import version
 
 import numpy as np
 
-from ..bundle import Bundle
 from ..errors import DeviceError, ModelError
+from ..graph import CheckedGraph
 from .base import Offer, Target, Tensor, not_offered
 
 
@@ -23,26 +23,26 @@ class Reference:
         """Return why not; what it offers runs everywhere."""
         return not_offered(self, target)
 
-    def prepare(self, bundle: Bundle, target: Target) -> "_Evaluator":
+    def prepare(self, graph: CheckedGraph, target: Target) -> "_Evaluator":
         """Parse the graph."""
         if reason := self.check(target):
-            raise DeviceError(f"{bundle.name} cannot run on {target.device}: {reason}.")
-        return _Evaluator(bundle)
+            raise DeviceError(f"{graph.name} cannot run on {target.device}: {reason}.")
+        return _Evaluator(graph)
 
 
 class _Evaluator:
     """Stateless, therefore its own lane."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, graph: CheckedGraph) -> None:
         import onnx
         from onnx.reference import ReferenceEvaluator
 
         try:
-            self._evaluator = ReferenceEvaluator(onnx.load_model_from_string(bundle.model))
+            self._evaluator = ReferenceEvaluator(onnx.load_model_from_string(graph.data))
         except Exception as error:  # the evaluator raises whatever the graph's contents provoke
-            raise ModelError(f"{bundle.folder}: the graph cannot be evaluated ({error}); export it again.") from error
-        self._input = bundle.manifest.input.name
-        self._output = bundle.manifest.output.name
+            raise ModelError(f"{graph.name}: the graph cannot be evaluated ({error}); export it again.") from error
+        self._input = graph.input
+        self._output = graph.output
 
     def lane(self) -> "_Evaluator":
         return self

@@ -1,4 +1,4 @@
-"""Which providers there are, in the order in which ``auto`` tries them."""
+"""Which providers there are; :mod:`photopeak.engine.plan` says which of them ``auto`` tries first."""
 
 from ..errors import UsageError
 from .base import Provider

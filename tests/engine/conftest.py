@@ -86,14 +86,7 @@ RECIPES = {
         {"factor": np.full((1,), 1.25, np.float32)},
         lambda x: x * np.float32(1.25),
     ),
-    "nan": Recipe(
-        (
-            helper.make_node("Div", ["counts", "zero"], ["infinite"]),
-            helper.make_node("Sub", ["infinite", "infinite"], ["image"]),
-        ),
-        {"zero": np.zeros((1,), np.float32)},
-        lambda x: np.full_like(x, np.nan),
-    ),
+    "pole": Recipe((helper.make_node("Reciprocal", ["counts"], ["image"]),), {}, lambda x: np.float32(1) / x),
 }
 
 

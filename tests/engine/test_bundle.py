@@ -1,9 +1,12 @@
 import hashlib
+import io
 import os
 import tomllib
+import zipfile
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from photopeak.engine.bundle import Manifest, open_bundle
 from photopeak.engine.errors import ModelError
@@ -46,8 +49,95 @@ def test_link_is_refused(bundle_factory, tmp_path, name):
     folder = bundle_factory().folder
     (folder / name).rename(tmp_path / "elsewhere")
     (folder / name).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ModelError, match="is a link"):
+    with pytest.raises(ModelError, match="is not a plain file"):
         open_bundle(folder)
+
+
+def test_pipe_does_not_hang(bundle_factory):
+    folder = bundle_factory().folder
+    (folder / "card.md").unlink()
+    os.mkfifo(folder / "card.md")
+    with pytest.raises(ModelError, match="is not a plain file"):
+        open_bundle(folder)
+
+
+def rebind(folder, name, content):
+    """Replace a file of a bundle and its digest in the manifest."""
+    old = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / name).write_bytes(content)
+    manifest = folder / "manifest.toml"
+    manifest.write_text(manifest.read_text().replace(old, hashlib.sha256(content).hexdigest()))
+    return folder
+
+
+def test_card_that_is_not_text_is_refused(bundle_factory):
+    with pytest.raises(ModelError, match="not UTF-8"):
+        open_bundle(rebind(bundle_factory().folder, "card.md", b"\xff\xfe"))
+
+
+def zipped(**members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return buffer.getvalue()
+
+
+def header(shape):
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x05\x06 garbage",
+        zipped(input=b"x", output=b"y", truth=b"z"),
+        zipped(input=header((1 << 38,)), output=header((1,)), truth=header((1,))),
+        zipped(input=bytes(70 << 20), output=b"", truth=b""),
+        zipped(input=header((1,)) + b"1234"),
+    ],
+    ids=["empty", "garbage", "no arrays", "1 TiB", "zip bomb", "missing"],
+)
+def test_damaged_golden_tensors_are_a_model_error(bundle_factory, content):
+    bundle = open_bundle(rebind(bundle_factory().folder, "golden.npz", content))
+    with pytest.raises(ModelError, match="golden"):
+        _ = bundle.golden
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("matrices", ("abc",), "not a matrix size"),
+        ("modalities", (), "modalities"),
+        ("title", "two\nlines", "title"),
+        ("mean", (0.0, 0.0), "of 7 features"),
+        ("precision", "negative", "positive definite"),
+        ("limits", (3.0, 2.0), "before outside"),
+        ("conserve", "mean", "can conserve sum or none"),
+    ],
+)
+def test_manifest_that_makes_no_sense_is_refused(bundle_factory, key, value, problem):
+    manifest = bundle_factory().manifest.model_dump()
+    for table in (manifest, manifest["training"], manifest["domain"], manifest["output"]):
+        if key in table:
+            table[key] = value if value != "negative" else tuple(tuple(-x for x in row) for row in table[key])
+    with pytest.raises(ValidationError, match=problem):
+        Manifest.model_validate(manifest)
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "9" * 5000, "\x00"])
+def test_manifest_that_toml_chokes_on_is_refused(bundle_factory, text):
+    folder = bundle_factory().folder
+    (folder / "manifest.toml").write_text(text)
+    with pytest.raises(ModelError, match="manifest"):
+        open_bundle(folder)
+
+
+def test_representation_does_not_hold_the_weights(bundle_factory):
+    assert len(repr(bundle_factory())) < 4000
 
 
 def test_swap_after_the_check_changes_nothing(bundle_factory):
@@ -89,9 +179,9 @@ def test_manifest_must_bind_every_file(bundle_factory):
 
 
 def test_manifest_is_plain_toml(bundle_factory):
-    bundle = bundle_factory(title='Quotes " and \\ and\nlines')
+    bundle = bundle_factory(title='Quotes " and \\ and ü')
     data = tomllib.loads((bundle.folder / "manifest.toml").read_text())
-    assert data["title"] == 'Quotes " and \\ and\nlines'
+    assert data["title"] == 'Quotes " and \\ and ü'
     assert Manifest.model_validate(data) == bundle.manifest
 
 

@@ -15,11 +15,13 @@ def refused(bundle_factory, model, match):
 
 @pytest.mark.parametrize("name", ["smooth", "anscombe", "quarters", "pooled"])
 def test_plain_graph_is_accepted(bundle_factory, name):
-    assert check_graph(bundle_factory(name)).graph.name == "test"
+    graph = check_graph(bundle_factory(name))
+    assert (graph.input, graph.output) == ("counts", "image")
+    assert graph.operators
 
 
 def test_what_is_not_onnx_is_refused(bundle_factory):
-    refused(bundle_factory, b"\x80\x04pickle", "not ONNX")
+    refused(bundle_factory, b"\x80\x04pickle", "not valid ONNX")
 
 
 @pytest.mark.parametrize("location", ["weights.bin", "../weights.bin", "/etc/passwd", "/proc/self/environ"])
@@ -33,7 +35,7 @@ def test_external_data_in_a_constant_is_refused(bundle_factory, graph_of):
     model = graph_of("smooth")
     tensor = onnx.numpy_helper.from_array(np.ones(3, np.float32), "hidden")
     onnx.external_data_helper.set_external_data(tensor, "weights.bin")
-    model.graph.node.append(helper.make_node("Constant", [], ["unused"], value=tensor))
+    model.graph.node.insert(0, helper.make_node("Constant", [], ["unused"], value=tensor))
     refused(bundle_factory, model, "external file")
 
 
@@ -72,7 +74,9 @@ def test_function_is_refused(bundle_factory, graph_of):
     refused(bundle_factory, model, "function 'f'")
 
 
-@pytest.mark.parametrize("dims", [[1 << 40, 1 << 20], [-4], [1, 1, 3, 4]], ids=["overflow", "negative", "mismatch"])
+@pytest.mark.parametrize(
+    "dims", [[1 << 40, 1 << 20], [-4], [1, 1, 3, 4], [1] * 100_000], ids=["overflow", "negative", "mismatch", "rank"]
+)
 def test_shape_that_does_not_match_its_bytes_is_refused(bundle_factory, graph_of, dims):
     model = graph_of("smooth")
     del model.graph.initializer[0].dims[:]
@@ -84,10 +88,13 @@ def test_tensor_without_bytes_is_refused(bundle_factory, graph_of):
     model = graph_of("smooth")
     model.graph.initializer[0].ClearField("raw_data")
     model.graph.initializer[0].dims[0] = 1 << 40
-    refused(bundle_factory, model, "no raw data")
+    refused(bundle_factory, model, "has 0 raw bytes")
 
 
-@pytest.mark.parametrize(("field", "value", "match"), [("ir_version", 99, "IR version 99"), ("opset", 99, "opset 99")])
+@pytest.mark.parametrize(
+    ("field", "value", "match"),
+    [("ir_version", 99, "IR version 99"), ("opset", 99, r"opset \[99\]"), ("opset", -5, r"opset \[-5\]")],
+)
 def test_too_new_graph_is_refused(bundle_factory, graph_of, field, value, match):
     model = graph_of("smooth")
     if field == "opset":
@@ -122,4 +129,114 @@ def test_other_type_or_rank_is_refused(bundle_factory, graph_of):
 def test_dangling_graph_is_refused(bundle_factory, graph_of):
     model = graph_of("smooth")
     model.graph.node[0].input[0] = "nowhere"
-    refused(bundle_factory, model, "ONNX's checker says")
+    refused(bundle_factory, model, "not valid ONNX")
+
+
+def node(operator, inputs, outputs, **attributes):
+    return helper.make_node(operator, inputs, outputs, **attributes)
+
+
+def graph(nodes, **weights):
+    """Return a model from counts to image with the given nodes and weights."""
+    body = helper.make_graph(
+        nodes,
+        "hostile",
+        [helper.make_tensor_value_info("counts", TensorProto.FLOAT, ["n", 1, "h", "w"])],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, "rows", "columns"])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    return helper.make_model(body, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def whole(*values):
+    return np.array(values, np.int64)
+
+
+def added(nodes, **weights):
+    """Return a graph that adds the largest value of the tensor `big` to the image."""
+    return graph(
+        [*nodes, node("ReduceMax", ["big"], ["m"], keepdims=0), node("Add", ["counts", "m"], ["image"])], **weights
+    )
+
+
+KERNEL = np.ones((1, 1, 3, 3), np.float32)
+CHAIN = [node("Neg", [f"x{i}" if i else "counts"], [f"x{i + 1}"]) for i in range(5000)]
+DOUBLED = [node("Concat", [f"x{i}" if i else "counts"] * 2, [f"x{i + 1}"], axis=1) for i in range(30)]
+HOSTILE = {
+    "division of the least number by -1": added([node("Div", ["a", "b"], ["big"])], a=whole(-(1 << 63)), b=whole(-1)),
+    "division of small whole numbers": added([node("Div", ["a", "b"], ["big"])], a=whole(1), b=whole(0)),
+    "huge constant": added([node("ConstantOfShape", ["s"], ["big"])], s=whole(1 << 20, 1 << 18)),
+    "huge tile": added([node("Tile", ["counts", "r"], ["big"])], r=whole(1, 1 << 14, 1 << 8, 1 << 8)),
+    "huge pad": added([node("Pad", ["counts", "p"], ["big"])], p=whole(0, 0, 1 << 20, 1 << 20, 0, 0, 0, 0)),
+    "large pads": graph([node("Conv", ["counts", "k"], ["image"], pads=[1 << 61] * 4)], k=KERNEL),
+    "many pads": graph([node("Conv", ["counts", "k"], ["image"], pads=[4096] * 4)], k=KERNEL),
+    "huge resize": graph(
+        [node("Resize", ["counts", "", "s"], ["image"])], s=np.array([1, 1, 60000, 60000], np.float32)
+    ),
+    "huge stride": graph([node("ConvTranspose", ["counts", "k"], ["image"], strides=[1 << 31] * 2)], k=KERNEL),
+    "stride of zero": graph([node("MaxPool", ["counts"], ["image"], kernel_shape=[2, 2], strides=[0, 0])]),
+    "no groups": graph([node("Conv", ["counts", "k"], ["image"], group=0, pads=[1] * 4)], k=KERNEL),
+    "block of zero": graph([node("DepthToSpace", ["counts"], ["image"], blocksize=0)]),
+    "long chain": graph([*CHAIN, node("Neg", ["x5000"], ["image"])]),
+    "doubled thirty times": graph([*DOUBLED, node("Neg", ["x30"], ["image"])]),
+    "random numbers": graph([node("RandomNormalLike", ["counts"], ["image"])]),
+    "two channels": graph([node("Concat", ["counts", "counts"], ["image"], axis=1)]),
+    "another scale": graph(
+        [node("Conv", ["counts", "k"], ["four"]), node("DepthToSpace", ["four"], ["image"], blocksize=2)],
+        k=np.ones((4, 1, 1, 1), np.float32),
+    ),
+    "sizes from data": graph([node("Shape", ["counts"], ["s"]), node("Resize", ["counts", "", "", "s"], ["image"])]),
+    "strings": graph([node("Neg", ["counts"], ["image"])], s=np.array(["a"], object)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_graph_is_refused(bundle_factory, name):
+    refused(bundle_factory, HOSTILE[name], "export")
+
+
+def test_text_that_is_not_utf8_is_refused(bundle_factory):
+    model = graph([node("XXXX", ["counts"], ["image"])]).SerializeToString().replace(b"XXXX", b"\xff\xfe\xff\xfe")
+    refused(bundle_factory, model, "export")
+
+
+@pytest.mark.parametrize("field", ["sparse", "training", "quantisation"])
+def test_what_no_inference_needs_is_refused(bundle_factory, graph_of, field):
+    model = graph_of("smooth")
+    if field == "sparse":
+        values = onnx.numpy_helper.from_array(np.ones(1, np.float32), "hidden")
+        onnx.external_data_helper.set_external_data(values, "secret.bin")
+        indices = onnx.numpy_helper.from_array(whole(5), "i")
+        model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [16]))
+    elif field == "training":
+        model.training_info.add().algorithm.name = "x"
+    else:
+        model.graph.quantization_annotation.add().tensor_name = "counts"
+    refused(bundle_factory, model, "carries")
+
+
+def varint(number):
+    low, rest = number & 127, number >> 7
+    return bytes([low | 128]) + varint(rest) if rest else bytes([low])
+
+
+def test_only_checked_fields_reach_the_providers(bundle_factory, graph_of):
+    """OpenVINO guesses the format: a file may be ONNX for the guard and XML of another network for OpenVINO."""
+    model = graph_of("anscombe").SerializeToString()
+    head = b"\n " + b'<?xml version="1.0"?>\n      <!--'
+    tail = b"--><net name='other' version='11'></net>"
+    polyglot = head + model + varint(15 << 3 | 2) + varint(len(tail)) + tail
+    checked = check_graph(bundle_factory("anscombe", model=polyglot))
+    assert b"<net" not in checked.data
+    assert b"<?xml" not in checked.data
+    assert checked.data[:2] == b"\x08\n"
+    assert b"ORTM" not in checked.data[:8]
+
+
+def test_unknown_fields_inside_of_nodes_are_dropped(bundle_factory, graph_of):
+    model = graph_of("anscombe")
+    secret = varint(999 << 3 | 2) + varint(6) + b"hidden"
+    model.graph.node[0].MergeFromString(secret)
+    model.graph.initializer[0].MergeFromString(secret)
+    assert b"hidden" in model.SerializeToString()
+    assert b"hidden" not in check_graph(bundle_factory("anscombe", model=model.SerializeToString())).data

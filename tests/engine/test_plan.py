@@ -4,22 +4,8 @@ import pytest
 from photopeak.engine import plan as plans
 from photopeak.engine.errors import DeviceError, ModelError
 from photopeak.engine.matrix import MatrixSize
-from photopeak.engine.plan import Plan, Request, choose, fidelity_loss_db
+from photopeak.engine.plan import Plan, Request, choose, deviation, fidelity_loss_db
 from photopeak.engine.providers import Target, find
-
-
-class Shifted:
-    """A runnable that gives the golden output plus a constant."""
-
-    def __init__(self, bundle, shift):
-        self.golden, self.shift = bundle.golden, shift
-
-    def lane(self):
-        return self
-
-    def run(self, tensor):
-        index = next(i for i, golden in enumerate(self.golden.input) if np.array_equal(golden, tensor[0]))
-        return self.golden.output[index : index + 1] + np.float32(self.shift)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +14,33 @@ class Shifted:
 def test_loss_is_the_ratio_of_squared_errors(bundle_factory, shift, loss):
     """The truth is the output + 0.5, so a shift of -0.5 doubles the error; an improvement is no loss."""
     bundle = bundle_factory("anscombe")
-    assert fidelity_loss_db(bundle, Shifted(bundle, shift)) == pytest.approx(loss, abs=1e-3)
+    output = bundle.golden.output + np.float32(shift)
+    assert fidelity_loss_db(bundle, output) == pytest.approx(loss, abs=1e-3)
+    assert deviation(bundle, output) == pytest.approx(abs(shift) / bundle.golden.output.max(), rel=1e-5)
+
+
+def test_graph_that_does_not_give_its_golden_output_is_not_run(bundle_factory, graph_of):
+    bundle = bundle_factory("smooth", model=graph_of("brightened").SerializeToString())
+    with pytest.raises(
+        ModelError, match=r"onnxruntime fp32 on cpu: its output differs from the golden one by .* of the peak"
+    ):
+        choose(bundle, Request(device="cpu", precision="fp32"))
+
+
+def test_provider_that_cannot_prepare_is_passed_over(bundle_factory, monkeypatch):
+    """A machine with an NVIDIA driver but without CUDA libraries must still work."""
+    onnxruntime = find("onnxruntime")
+    monkeypatch.setattr(type(onnxruntime), "check", lambda self, target: "")
+    monkeypatch.setattr(type(onnxruntime), "prepare", _without_cuda)
+    plan, _ = choose(bundle_factory(), Request(precision="fp32"))
+    assert (plan.provider, plan.device) == ("openvino", "cpu")
+    assert "onnxruntime fp32 on cuda: libcublasLt.so.13 is missing" in plan.reason
+    with pytest.raises(DeviceError, match="libcublasLt"):
+        choose(bundle_factory(), Request(device="cuda"))
+
+
+def _without_cuda(self, graph, target):
+    raise DeviceError("libcublasLt.so.13 is missing.")
 
 
 def test_plan_says_what_was_passed_over(bundle_factory):
@@ -49,7 +61,7 @@ def test_named_provider_is_taken(bundle_factory, provider):
 def test_precision_that_loses_too_much_is_not_taken(bundle_factory, monkeypatch):
     openvino = find("openvino")
     monkeypatch.setattr(type(openvino), "check", lambda self, target: "")
-    monkeypatch.setattr(plans, "fidelity_loss_db", lambda bundle, runnable: 0.06)
+    monkeypatch.setattr(plans, "fidelity_loss_db", lambda bundle, output: 0.06)
     plan, _ = choose(bundle_factory(), Request(device="cpu"))
     assert (plan.provider, plan.precision) == ("openvino", "fp32")
     assert "openvino bf16 on cpu: loses 0.060 dB against fp32, 0.05 dB are admitted" in plan.reason
@@ -59,7 +71,7 @@ def test_precision_that_loses_too_much_is_not_taken(bundle_factory, monkeypatch)
 
 def test_loss_that_is_not_a_number_is_not_taken(bundle_factory, monkeypatch):
     monkeypatch.setattr(type(find("openvino")), "check", lambda self, target: "")
-    monkeypatch.setattr(plans, "fidelity_loss_db", lambda bundle, runnable: float("nan"))
+    monkeypatch.setattr(plans, "fidelity_loss_db", lambda bundle, output: float("nan"))
     with pytest.raises(ModelError, match="loses nan dB"):
         choose(bundle_factory(), Request(device="cpu", precision="bf16", provider="openvino"))
 

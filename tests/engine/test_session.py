@@ -31,11 +31,45 @@ def test_run_gives_the_closed_form_with_the_sum_kept(bundle_factory, recipes, co
 
 def test_mean_is_kept_when_the_manifest_says_so(bundle_factory, counts):
     output = Output(name="image", scale=2, conserve="mean")
-    session = photopeak.load(bundle_factory("quarters", output=output.model_dump()), **PLAIN)
+    spec = {"name": "counts", "units": "BQML"}
+    session = photopeak.load(bundle_factory("quarters", output=output.model_dump(), input=spec), **PLAIN)
     result = session.run(counts)
     np.testing.assert_allclose(result.frames.pixels.mean(axis=(1, 2)), counts.mean(axis=(1, 2)), rtol=1e-5)
     np.testing.assert_allclose(result.conservation.after, counts.mean(axis=(1, 2)), rtol=1e-5)
     np.testing.assert_allclose(result.conservation.model_bias, -0.75, rtol=1e-5)
+
+
+def test_concentrations_below_zero_are_scaled_and_not_cut_off(bundle_factory, counts, recipes):
+    output = {"name": "image", "conserve": "mean"}
+    bundle = bundle_factory("brightened", output=output, input={"name": "counts", "units": "BQML"})
+    activity = counts - np.float32(10)
+    result = photopeak.load(bundle, **PLAIN).run(Frames(activity, Units.BECQUEREL_PER_ML, "NM"))
+    np.testing.assert_allclose(result.frames.pixels, activity, atol=1e-4)
+    np.testing.assert_allclose(result.conservation.model_bias, 0.25, rtol=1e-5)
+    below = photopeak.load(bundle, **PLAIN).run(Frames(-counts, Units.BECQUEREL_PER_ML, "NM"))
+    np.testing.assert_allclose(below.frames.pixels, np.float32(-1.25) * counts, rtol=1e-6)
+    np.testing.assert_allclose(below.conservation.bias, 0.25, rtol=1e-5)
+
+
+def test_bundle_of_another_digest_is_refused(bundle_factory):
+    bundle = bundle_factory()
+    assert photopeak.load(bundle, digest=bundle.digest.upper(), **PLAIN).bundle is bundle
+    with pytest.raises(ModelError, match="has the digest"):
+        photopeak.load(bundle, digest=64 * "0", **PLAIN)
+
+
+@pytest.mark.parametrize("provider", ["openvino", "onnxruntime"])
+def test_failed_binding_leaves_nothing_of_another_image(bundle_factory, provider):
+    """A lane that failed at one shape must not show an earlier image of another shape."""
+    session = photopeak.load(bundle_factory("pooled"), provider=provider, **PLAIN)
+    rng = np.random.default_rng(0)
+    first, second = (rng.poisson(9, (1, 1, 32, 32)).astype(np.float32) for _ in range(2))
+    lane = session.runnable.lane()
+    lane.run(first)
+    with pytest.raises(Exception, match=r".+"):
+        lane.run(np.ones((1, 7, 33, 33), np.float32))
+    expected = photopeak.load(session.bundle, provider="reference", **PLAIN).runnable.lane().run(second)
+    np.testing.assert_allclose(lane.run(second), expected, rtol=1e-5)
 
 
 def test_nothing_is_kept_when_the_manifest_says_so(bundle_factory, counts):
@@ -219,9 +253,9 @@ def test_arrays_of_another_form_are_an_error(bundle_factory, array):
         photopeak.load(bundle_factory(), **PLAIN).run(array)
 
 
-@pytest.mark.filterwarnings("ignore:invalid value|divide by zero:RuntimeWarning")
-def test_model_that_gives_nan_is_an_error(bundle_factory, counts):
-    session = photopeak.load(bundle_factory("nan"), provider="onnxruntime", **PLAIN)
+def test_model_that_gives_infinite_values_is_an_error(bundle_factory, counts):
+    session = photopeak.load(bundle_factory("pole"), provider="onnxruntime", **PLAIN)
+    counts[1, 2, 3] = 0
     with pytest.raises(ModelError, match="gave NaN, infinite"):
         session.run(counts)
 

@@ -7,8 +7,9 @@ import pytest
 
 from photopeak.engine import zoo
 from photopeak.engine.errors import DeviceError
+from photopeak.engine.graph import check_graph
+from photopeak.engine.plan import TOLERANCES
 from photopeak.engine.providers import PRECISIONS, PROVIDERS, Target
-from photopeak.engine.validation import TOLERANCES
 
 GRAPHS = ("smooth", "anscombe", "quarters", "pooled", "brightened")
 SHAPES = ((1, 16, 16), (2, 24, 40), (5, 10, 130), (1, 256, 64))
@@ -37,7 +38,7 @@ def prepare():
     def prepare(provider, bundle, target):
         if reason := provider.check(target):
             pytest.skip(reason)
-        return provider.prepare(bundle, target)
+        return provider.prepare(check_graph(bundle), target)
 
     return prepare
 
@@ -89,10 +90,10 @@ def test_target_can_be_prepared_or_is_an_error_with_the_reason(bundle_factory, p
     reason = provider.check(target)
     if not reason:
         assert (target.kind, target.precision) in provider.offers
-        assert provider.prepare(bundle_factory(), target).lane() is not None
+        assert provider.prepare(check_graph(bundle_factory()), target).lane() is not None
         return
     with pytest.raises(DeviceError, match=re.escape(reason)):
-        provider.prepare(bundle_factory(), target)
+        provider.prepare(check_graph(bundle_factory()), target)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)

@@ -3,6 +3,7 @@ import onnxruntime
 import pytest
 
 from photopeak.engine.errors import DeviceError
+from photopeak.engine.graph import check_graph
 from photopeak.engine.providers import Target, find
 
 
@@ -11,7 +12,7 @@ def test_session_that_lost_its_provider_is_an_error(bundle_factory, monkeypatch)
     provider = find("onnxruntime")
     monkeypatch.setattr(type(provider), "check", lambda self, target: "")
     with pytest.raises(DeviceError, match="CUDAExecutionProvider"):
-        provider.prepare(bundle_factory(), Target("cuda"))
+        provider.prepare(check_graph(bundle_factory()), Target("cuda"))
 
 
 def test_driver_is_asked_for(monkeypatch):
@@ -26,13 +27,13 @@ def test_build_without_cuda_is_named(monkeypatch):
 
 
 def test_threads_are_honoured(bundle_factory):
-    graph = find("onnxruntime").prepare(bundle_factory(), Target("cpu", "fp32", 1))
+    graph = find("onnxruntime").prepare(check_graph(bundle_factory()), Target("cpu", "fp32", 1))
     assert graph.session.get_session_options().intra_op_num_threads == 1
     assert graph.session.get_session_options().inter_op_num_threads == 1
 
 
 def test_buffers_are_kept_between_runs(bundle_factory):
-    lane = find("onnxruntime").prepare(bundle_factory(), Target()).lane()
+    lane = find("onnxruntime").prepare(check_graph(bundle_factory()), Target()).lane()
     counts = np.ones((1, 1, 16, 16), np.float32)
     assert lane.run(counts) is lane.run(counts)
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from photopeak.engine.errors import DeviceError
+from photopeak.engine.graph import check_graph
 from photopeak.engine.providers import Target, find
 from photopeak.engine.providers import openvino as module
 
@@ -12,18 +13,18 @@ def test_precision_that_openvino_gave_up_is_an_error(bundle_factory, monkeypatch
     if not provider.check(Target("cpu", "fp16")):
         pytest.skip("this processor computes in fp16")
     monkeypatch.setattr(type(provider), "check", lambda self, target: "")
-    lane = provider.prepare(bundle_factory(), Target("cpu", "fp16")).lane()
+    lane = provider.prepare(check_graph(bundle_factory()), Target("cpu", "fp16")).lane()
     with pytest.raises(DeviceError, match=r"OpenVINO computes in .* although f16 was asked for"):
         lane.run(np.ones((1, 1, 16, 16), np.float32))
 
 
 def test_threads_are_honoured(bundle_factory):
-    runnable = find("openvino").prepare(bundle_factory(), Target("cpu", "fp32", 1))
+    runnable = find("openvino").prepare(check_graph(bundle_factory()), Target("cpu", "fp32", 1))
     assert int(runnable.compiled((1, 1, 16, 16)).get_property("INFERENCE_NUM_THREADS")) == 1
 
 
 def test_each_shape_is_compiled_once_and_few_are_kept(bundle_factory):
-    runnable = find("openvino").prepare(bundle_factory(), Target())
+    runnable = find("openvino").prepare(check_graph(bundle_factory()), Target())
     first = runnable.compiled((1, 1, 16, 16))
     assert runnable.compiled((1, 1, 16, 16)) is first
     for rows in range(17, 17 + module._SHAPES_KEPT):
@@ -32,7 +33,7 @@ def test_each_shape_is_compiled_once_and_few_are_kept(bundle_factory):
 
 
 def test_many_shapes_give_right_answers(bundle_factory, recipes):
-    lane = find("openvino").prepare(bundle_factory("smooth"), Target()).lane()
+    lane = find("openvino").prepare(check_graph(bundle_factory("smooth")), Target()).lane()
     for rows in range(8, 30):
         counts = np.random.default_rng(rows).poisson(9, (1, 1, rows, 12)).astype(np.float32)
         np.testing.assert_allclose(lane.run(counts), recipes["smooth"].truth(counts), rtol=1e-5)
@@ -40,4 +41,4 @@ def test_many_shapes_give_right_answers(bundle_factory, recipes):
 
 def test_cuda_is_refused(bundle_factory):
     with pytest.raises(DeviceError, match="not fp32 on cuda"):
-        find("openvino").prepare(bundle_factory(), Target("cuda"))
+        find("openvino").prepare(check_graph(bundle_factory()), Target("cuda"))
