@@ -5,8 +5,12 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .console import JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..providers import Provider, Target
 
 _LIBRARIES = ("numpy", "onnx", "onnxruntime-gpu", "onnxruntime", "openvino", "numba", "pydicom", "torch")
 
@@ -83,11 +87,22 @@ def _providers() -> list[Finding]:
     from ..providers import PROVIDERS, Target
 
     return [
-        Finding("providers", f"{provider.name} {precision} on {kind}", not reason, reason or provider.version())
-        for provider in PROVIDERS
-        for kind, precision in provider.offers
-        for reason in (provider.check(Target(kind, precision)),)
+        _provider(provider, Target(kind, precision)) for provider in PROVIDERS for kind, precision in provider.offers
     ]
+
+
+def _provider(provider: "Provider", target: "Target") -> Finding:
+    from ..errors import PhotopeakError
+
+    name = f"{provider.name} {target.precision} on {target.device}"
+    try:
+        version_found = provider.version()
+        reason = provider.check(target)
+    except PhotopeakError as error:
+        return Finding("providers", name, False, str(error))
+    except Exception as error:  # noqa: BLE001 - what a missing or broken library raises is what to show
+        return Finding("providers", name, False, f"{type(error).__name__}: {error}")
+    return Finding("providers", name, not reason, reason or version_found)
 
 
 def _codecs() -> list[Finding]:
