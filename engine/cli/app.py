@@ -2,13 +2,14 @@
 
 import sys
 import traceback
-from importlib.metadata import entry_points
-from typing import Annotated
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated, Any
 
 import typer
 
-from ..errors import PhotopeakError
-from .console import fail
+from ..errors import DeviceError, PhotopeakError
+from .console import Unfinished, fail, print_json
 from .demo import demo
 from .doctor import doctor
 from .info import info
@@ -18,9 +19,11 @@ from .validate import validate
 
 HELP = """Fast inference for nuclear-medicine images: DICOM in, DICOM out.
 
-Exit codes: 0 done, 2 usage, 3 bad input, 4 model, 5 device, 6 network, 7 some items failed.
+Exit codes: 0 done, 1 unexpected error, 2 usage, 3 bad input, 4 model, 5 device, 6 network, 7 some items failed,
+130 interrupted.
 """
-_UNEXPECTED = 1
+_UNEXPECTED, _USAGE, _INTERRUPTED = 1, 2, 130
+_COMMANDS = (run, models, info, validate, doctor, demo)
 
 
 def build() -> typer.Typer:
@@ -29,10 +32,10 @@ def build() -> typer.Typer:
         name="photopeak", help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
     )
     app.callback()(_root)
-    for command in (run, models, info, validate, doctor, demo):
+    for command in _COMMANDS:
         app.command()(command)
     for entry in sorted(entry_points(group="photopeak.commands"), key=lambda entry: entry.name):
-        app.command(entry.name)(entry.load())
+        _register(app, entry)
     return app
 
 
@@ -48,21 +51,68 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in words
     # Accepted before and after the command's name, as people type it where the error appeared.
     words = [word for word in words if word != "--debug"]
+    found: dict[str, Any] = {}
     try:
         build()(args=words)
-    except PhotopeakError as error:
-        if debug:
-            traceback.print_exc()
-        fail(str(error))
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        fail("interrupted; what was written before is complete.")
-        sys.exit(130)
-    except Exception as error:
-        if debug:
+    except SystemExit as ended:  # how typer ends, also after it explained wrong usage
+        if ended.code != _INTERRUPTED:
+            if ended.code == _USAGE and _wants_json(words):
+                print_json({"error": _wrong_usage(ended.__context__), "exit_code": _USAGE})
             raise
-        fail(f"unexpected {type(error).__name__}: {error}. Run again with --debug for the traceback and report it.")
-        sys.exit(_UNEXPECTED)
+        error: BaseException = KeyboardInterrupt()
+    except Unfinished as unfinished:
+        error, found = unfinished.__cause__ or unfinished, unfinished.found
+    except BaseException as caught:  # noqa: BLE001 - people get a sentence, whatever it is
+        error = caught
+    if debug:
+        traceback.print_exception(error)
+    sentence, code = _explain(error)
+    fail(sentence)
+    if _wants_json(words):
+        print_json(found | {"error": sentence, "exit_code": code})
+    sys.exit(code)
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    """Return the sentence and the exit code of an error."""
+    if isinstance(error, PhotopeakError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; what was written before is complete.", _INTERRUPTED
+    described = f"unexpected {type(error).__name__}: {error}"
+    return f"{described}. Run again with --debug for the traceback and report it.", _UNEXPECTED
+
+
+def _wants_json(words: list[str]) -> bool:
+    """Return whether a command of ours prints JSON; elsewhere the option may mean something else."""
+    command = next((word for word in words if not word.startswith("-")), "")
+    return "--json" in words and command in {command.__name__ for command in _COMMANDS}
+
+
+def _wrong_usage(error: BaseException | None) -> str:
+    """Return what was wrong, from the error that typer had printed when it ended the program."""
+    explain = getattr(error, "format_message", None)
+    return str(explain()) if explain else "wrong usage; see 'photopeak --help'."
+
+
+def _register(app: typer.Typer, entry: EntryPoint) -> None:
+    """Add a command of another package; one that cannot be loaded must not take the others with it."""
+    try:
+        app.command(entry.name)(entry.load())
+    except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything
+        anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+        app.command(entry.name, context_settings=anything)(_unavailable(entry, error))
+
+
+def _unavailable(entry: EntryPoint, error: Exception) -> Callable[[], None]:
+    """Return a command that tells why another one is missing."""
+    reason = f"photopeak {entry.name} cannot be loaded from {entry.value} ({type(error).__name__}: {error})"
+
+    def command() -> None:
+        raise DeviceError(f"{reason}; install what it needs, or remove the package that brings it.") from error
+
+    command.__doc__ = f"Not available: {reason}."
+    return command
 
 
 def _version(wanted: bool) -> None:

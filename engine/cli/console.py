@@ -10,7 +10,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -22,7 +21,39 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 PrecisionOption = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
 ProviderOption = Annotated[str, typer.Option(help="auto, onnxruntime, onnxruntime-tensorrt, openvino or reference.")]
 ThreadsOption = Annotated[int, typer.Option(help="Threads of one run; 0 for all processors.")]
-LossOption = Annotated[float, typer.Option(help="Largest loss of PSNR against fp32 that is admitted [dB].")]
+LossOption = Annotated[float, typer.Option(help="Largest loss of PSNR against fp32 that is admitted, in dB.")]
+
+
+class Unfinished(Exception):
+    """A command that did part of its work and then failed, from the error that it failed with.
+
+    Parameters
+    ----------
+    found : dict
+        What the command has to tell programs in spite of the error.
+    """
+
+    def __init__(self, found: dict[str, Any]) -> None:
+        super().__init__(found)
+        self.found = found
+
+
+@contextmanager
+def answer(as_json: bool) -> Iterator[dict[str, Any]]:
+    """Give a block a dictionary to fill, and print it as JSON when the block ends.
+
+    Standard output holds one object even when the block fails: what was found until then goes up with the error, which
+    joins it there.
+    """
+    found: dict[str, Any] = {}
+    try:
+        yield found
+    except BaseException as error:
+        if as_json:
+            raise Unfinished(found) from error
+        raise
+    if as_json:
+        print_json(found)
 
 
 def fail(sentence: str) -> None:
@@ -46,7 +77,7 @@ def plain(value: Any) -> Any:
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
+    if hasattr(value, "tolist"):  # NumPy's arrays and scalars; importing it would slow down every command
         return plain(value.tolist())
     if isinstance(value, Path | Enum):
         return str(value)
@@ -88,6 +119,16 @@ def progress(description: str, shown: bool = True) -> Iterator[Progress]:
     with Progress(*columns, console=console, disable=not (shown and console.is_terminal), transient=True) as bar:
         bar.add_task(description, total=None)
         yield bar
+
+
+@contextmanager
+def paused(bar: Progress) -> Iterator[None]:
+    """Take a progress bar away while the block prints, since both may share a terminal."""
+    bar.stop()
+    try:
+        yield
+    finally:
+        bar.start()
 
 
 def _escaped(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .console import JsonOption, ThreadsOption, print_json, say
-from .run import print_outcomes, summary
+from .run import print_outcome, summary
 
 MODELS = ("scint-denoise", "scint-sr-x2")
 
@@ -39,7 +39,8 @@ def demo(
     if as_json:
         print_json({"outcomes": [summary(outcome) for outcome in done], "report": page, "seconds": seconds})
         return
-    print_outcomes(done)
+    for outcome in done:
+        print_outcome(outcome)
     say(f"Done in {seconds:.1f} s. Report: {page}")
 
 

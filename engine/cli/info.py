@@ -3,8 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markdown import Markdown
 
 from .console import JsonOption, print_json, say
 
@@ -23,5 +21,8 @@ def info(
     if as_json:
         print_json(bundle.manifest.model_dump(mode="json") | {"digest": bundle.digest, "card": bundle.card})
         return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
     Console().print(Markdown(bundle.card))
     say(f"Bundle: {bundle.folder}\nDigest: {bundle.digest}")

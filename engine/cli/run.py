@@ -12,14 +12,21 @@ from .console import (
     PrecisionOption,
     ProviderOption,
     ThreadsOption,
+    answer,
+    paused,
+    plain,
     print_facts,
-    print_json,
     progress,
     say,
 )
 
 if TYPE_CHECKING:
     from ..pipeline import Failure, Processed
+    from ..result import Result
+
+ReportOption = Annotated[
+    bool, typer.Option("--report", help="Write OUT/report.html too; keeps all series in memory until the end.")
+]
 
 
 def run(
@@ -31,30 +38,44 @@ def run(
     provider: ProviderOption = "auto",
     threads: ThreadsOption = 0,
     max_loss_db: LossOption = 0.05,
-    report: Annotated[bool, typer.Option("--report", help="Write OUT/report.html too.")] = False,
+    report: ReportOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Process images with a model and write derived images.
 
     Example: photopeak run scint-denoise bone.dcm -o processed --report
     """
-    from ..pipeline import Failure, Processed, raise_failures, stream
+    from ..pipeline import Failure, raise_failures, stream
     from ..session import load
 
     session = load(
         model, device=device, precision=precision, provider=provider, threads=threads, max_loss_db=max_loss_db
     )
-    outcomes: list[Processed | Failure] = []
-    with progress(f"{session.bundle.name}", shown=not as_json) as bar:
+    results: list[Result] = []
+    with answer(as_json) as found, progress(session.bundle.name, shown=not as_json) as bar:
+
+        def tell(outcome: "Processed | Failure") -> "Failure | None":
+            """Tell of a series at its end; but for a report, only a failure is kept, and the pixels go."""
+            if as_json:
+                found.setdefault("outcomes", []).append(plain(summary(outcome)))
+            else:
+                with paused(bar):
+                    print_outcome(outcome)
+            if isinstance(outcome, Failure):
+                return outcome
+            if report:
+                results.append(outcome.result)
+            return None
+
         task = bar.task_ids[0]
-        outcomes += stream(inputs, out, session, lambda done, n: bar.update(task, completed=done, total=n))
-    done = [outcome for outcome in outcomes if isinstance(outcome, Processed)]
-    page = _report(done, out) if report and done else None
-    if as_json:
-        print_json({"outcomes": [summary(outcome) for outcome in outcomes], "report": page})
-    else:
-        _print(done, page)
-    raise_failures(outcomes)
+        # A map, unlike a loop, holds no series while the next one is read.
+        series = stream(inputs, out, session, lambda done, n: bar.update(task, completed=done, total=n))
+        ended = list(map(tell, series))
+        bar.stop()
+        found["report"] = _report(results, out) if results else None
+        if results and not as_json:
+            say(f"Report: {found['report']}")
+        raise_failures(ended)
 
 
 def summary(outcome: "Processed | Failure") -> dict[str, Any]:
@@ -89,33 +110,31 @@ def summary(outcome: "Processed | Failure") -> dict[str, Any]:
     }
 
 
-def _report(done: "list[Processed]", out: Path) -> Path:
+def print_outcome(outcome: "Processed | Failure") -> None:
+    """Print what was done to a series and what to know about it, or why nothing could be done."""
+    from ..pipeline import Failure
+
+    if isinstance(outcome, Failure):
+        print_facts(outcome.source, [("failed", str(outcome.error))])
+        return
+    result = outcome.result
+    verdict = result.domain
+    facts = {
+        "frames": f"{len(result.source)} x {result.source.matrix}, written as {result.frames.matrix}",
+        "time": ", ".join(f"{name} {ms:.1f}" for name, ms in result.timings_ms.items()) + " ms",
+        "counts": _kept(outcome),
+        "domain": "; ".join([verdict.verdict, *verdict.reasons]),
+        "plan": result.plan.reason,
+        "written": f"{outcome.paths[0]}" + (f" and {len(outcome.paths) - 1} more" if outcome.paths[1:] else ""),
+    }
+    rows = [*facts.items(), *(("warning", warning) for warning in result.warnings)]
+    print_facts(f"{result.source.source}: {result.bundle.name} {result.bundle.manifest.version}", rows)
+
+
+def _report(results: "list[Result]", out: Path) -> Path:
     from ..report import write_report
 
-    return write_report([outcome.result for outcome in done], out / "report.html")
-
-
-def _print(done: "list[Processed]", page: Path | None) -> None:
-    print_outcomes(done)
-    if page:
-        say(f"Report: {page}")
-
-
-def print_outcomes(done: "list[Processed]") -> None:
-    """Print what was done to each series, and what to know about it."""
-    for outcome in done:
-        result = outcome.result
-        verdict = result.domain
-        facts = {
-            "frames": f"{len(result.source)} x {result.source.matrix}, written as {result.frames.matrix}",
-            "time": ", ".join(f"{name} {ms:.1f}" for name, ms in result.timings_ms.items()) + " ms",
-            "counts": _kept(outcome),
-            "domain": "; ".join([verdict.verdict, *verdict.reasons]),
-            "plan": result.plan.reason,
-            "written": f"{outcome.paths[0]}" + (f" and {len(outcome.paths) - 1} more" if outcome.paths[1:] else ""),
-        }
-        rows = [*facts.items(), *(("warning", warning) for warning in result.warnings)]
-        print_facts(f"{result.source.source}: {result.bundle.name} {result.bundle.manifest.version}", rows)
+    return write_report(results, out / "report.html")
 
 
 def _kept(outcome: "Processed") -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .console import JsonOption, print_json, print_table
+from .console import JsonOption, answer, print_table
 
 _MARKS = {True: "ok", False: "FAILED", None: "not here"}
 
@@ -23,12 +23,12 @@ def validate(
     from ..zoo import locate
 
     folder: Path = locate(bundle)
-    checks = list(checks_of(folder))
-    failed = [check for check in checks if check.passed is False]
-    if as_json:
-        print_json({"bundle": folder, "valid": not failed, "checks": checks})
-    else:
-        rows = [(check.name, _MARKS[check.passed], check.detail) for check in checks]
-        print_table(f"Checks of {folder.name}", ("check", "", "detail"), rows)
-    if failed:
-        raise ModelError(f"{folder}: {len(failed)} of {len(checks)} checks failed, first '{failed[0].name}'.")
+    with answer(as_json) as found:
+        checks = list(checks_of(folder))
+        failed = [check for check in checks if check.passed is False]
+        found |= {"bundle": folder, "valid": not failed, "checks": checks}
+        if not as_json:
+            rows = [(check.name, _MARKS[check.passed], check.detail) for check in checks]
+            print_table(f"Checks of {folder.name}", ("check", "", "detail"), rows)
+        if failed:
+            raise ModelError(f"{folder}: {len(failed)} of {len(checks)} checks failed, first '{failed[0].name}'.")

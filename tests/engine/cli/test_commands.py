@@ -1,10 +1,15 @@
+import json
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 
 import pytest
 
 from photopeak.engine import zoo
 from photopeak.engine.cli import app
+from photopeak.engine.errors import DeviceError
+from photopeak.engine.providers.onnxruntime import OnnxRuntime
+from photopeak.engine.providers.openvino import OpenVino
 
 
 def test_models_lists_the_zoo(photopeak, photopeak_json):
@@ -37,6 +42,17 @@ def test_validate_refuses_a_tampered_bundle(photopeak, bundle_factory):
     assert "1 of 1 checks failed" in err
 
 
+def test_validate_tells_programs_the_checks_and_the_error(photopeak, bundle_factory):
+    folder = bundle_factory().folder
+    (folder / "model.onnx").write_bytes(b"other")
+    code, out, err = photopeak("validate", folder, "--json")
+    found = json.loads(out)
+    assert code == found["exit_code"] == 4
+    assert found["valid"] is False
+    assert found["checks"]
+    assert found["error"] in err
+
+
 def test_doctor_gives_reasons(photopeak_json):
     findings = photopeak_json("doctor")
     assert {finding["part"] for finding in findings} >= {"machine", "native code", "providers", "models"}
@@ -44,6 +60,43 @@ def test_doctor_gives_reasons(photopeak_json):
     assert by_name["onnxruntime fp32 on cpu"]["works"] is True
     assert by_name["onnxruntime fp32 on cuda"]["detail"]
     assert all(finding["detail"] for finding in findings)
+
+
+def test_doctor_names_libraries_that_are_missing_or_broken(photopeak_json, monkeypatch):
+    def missing(self):
+        raise DeviceError("ONNX Runtime is not installed; run pip install onnxruntime-gpu.")
+
+    def broken(self, target):
+        raise ImportError("libopenvino.so: cannot open shared object file")
+
+    monkeypatch.setattr(OnnxRuntime, "version", missing)
+    monkeypatch.setattr(OpenVino, "check", broken)
+    by_name = {finding["name"]: finding for finding in photopeak_json("doctor")}
+    assert by_name["onnxruntime fp32 on cpu"]["works"] is False
+    assert "not installed" in by_name["onnxruntime fp32 on cpu"]["detail"]
+    assert by_name["openvino fp32 on cpu"]["works"] is False
+    assert "ImportError: libopenvino.so" in by_name["openvino fp32 on cpu"]["detail"]
+    assert by_name["reference fp32 on cpu"]["works"] is True
+
+
+def test_command_that_cannot_be_loaded_says_why_and_leaves_the_others(photopeak, photopeak_json, monkeypatch):
+    broken = EntryPoint("shine", "no_such_package.cli:shine", "photopeak.commands")
+    monkeypatch.setattr(app, "entry_points", lambda group: [broken])
+    assert photopeak_json("models")
+    code, out, _ = photopeak("--help")
+    assert code == 0
+    assert "shine" in out
+    code, _, err = photopeak("shine", "brightly", "--for", "hours")
+    assert code == 5
+    assert "photopeak shine cannot be loaded" in err
+    assert "no_such_package" in err
+    assert err.count("\n") == 1
+
+
+def test_help_lists_all_exit_codes(photopeak):
+    _, out, _ = photopeak("--help")
+    words = " ".join(out.split())
+    assert all(f" {code} " in words for code in (0, 1, 2, 3, 4, 5, 6, 7, 130))
 
 
 def test_demo_processes_the_real_bone_scan(photopeak_json, tmp_path):
@@ -75,7 +128,13 @@ def test_help_imports_no_inference_library():
     script = (
         "import sys\nfrom photopeak.engine.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "print(sorted({'torch', 'onnxruntime', 'openvino', 'onnx', 'plotly'} & set(sys.modules)), file=sys.stderr)"
+        "print(sorted({'torch', 'onnxruntime', 'openvino', 'onnx', 'plotly', 'numpy'} & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
+
+
+def test_short_commands_import_no_markdown_and_no_numpy():
+    script = "import sys, photopeak.engine.cli; print(sorted({'numpy', 'rich.markdown'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,10 +1,13 @@
+import gc
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from photopeak.engine import zoo
+from photopeak.engine.session import Session
 
 
 @pytest.fixture
@@ -54,6 +57,23 @@ def test_missing_file_is_bad_input(photopeak, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("run", "scint-denoise", "nothing.dcm", "-o", "out"), 3),
+        (("run", "scint-dream", "nothing.dcm", "-o", "out"), 4),
+        (("run", "scint-denoise"), 2),
+        (("info", "scint-dream"), 4),
+    ],
+)
+def test_error_is_one_json_object_for_programs_and_a_sentence_for_people(photopeak, words, expected):
+    code, out, err = photopeak(*words, "--json")
+    found = json.loads(out)
+    assert found.keys() == {"error", "exit_code"}
+    assert code == found["exit_code"] == expected
+    assert found["error"].split()[0] in err
+
+
 def test_unknown_model_is_a_model_error(photopeak, flood, tmp_path):
     code, _, err = photopeak("run", "scint-dream", flood, "-o", tmp_path)
     assert code == 4
@@ -95,8 +115,10 @@ def test_one_bad_series_of_two_is_exit_code_7(photopeak, flood, dicom_factory, t
     (ct, *_) = dicom_factory("ct")
     code, out, err = photopeak("run", "scint-denoise", flood, ct, "-o", tmp_path / "out", "--json")
     assert code == 7
-    outcomes = json.loads(out)["outcomes"]
-    assert sum("error" in outcome for outcome in outcomes) == 1
+    found = json.loads(out)
+    assert sum("error" in outcome for outcome in found["outcomes"]) == 1
+    assert found["exit_code"] == 7
+    assert found["error"] in err
     assert "1 of 2 series failed" in err
     assert (tmp_path / "out" / "flood_scint-denoise.npy").exists()
 
@@ -107,6 +129,99 @@ def test_output_folder_that_is_a_file_is_an_error(photopeak, flood, tmp_path):
     assert code == 3
     assert "out" in err
     assert (tmp_path / "out").read_text() == "I am a file"
+
+
+@pytest.fixture
+def floods(flood, tmp_path):
+    """Return the paths of three arrays."""
+    paths = [tmp_path / f"flood-{i}.npy" for i in range(3)]
+    for path in paths:
+        path.write_bytes(flood.read_bytes())
+    return paths
+
+
+@pytest.fixture
+def alive(monkeypatch):
+    """Return a list that gets, at the start of each run, the number of earlier outputs that are still in memory."""
+    run, known, found = Session.run, [], []
+
+    def watched(self, frames, progress=None):
+        gc.collect()
+        found.append(sum(pixels() is not None for pixels in known))
+        result = run(self, frames, progress)
+        known.extend((weakref.ref(frames.pixels), weakref.ref(result.frames.pixels)))
+        return result
+
+    monkeypatch.setattr(Session, "run", watched)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [((), [0, 0, 0]), (("--json",), [0, 0, 0]), (("--report",), [0, 2, 4])]
+)
+def test_only_a_report_keeps_pixels(photopeak, floods, tmp_path, alive, options, expected):
+    code, _, err = photopeak("run", "scint-denoise", *floods, "-o", tmp_path / "out", *options)
+    assert (code, err) == (0, "")
+    assert alive == expected
+
+
+@pytest.fixture
+def third_breaks(monkeypatch):
+    """Make the third run end in an error that nobody expects, or in the one given to the returned function."""
+    run, errors, calls = Session.run, [ZeroDivisionError("division by zero")], []
+
+    def broken(self, frames, progress=None):
+        calls.append(frames.source)
+        if len(calls) == 3:
+            raise errors[-1]
+        return run(self, frames, progress)
+
+    monkeypatch.setattr(Session, "run", broken)
+    return errors.append
+
+
+def test_series_are_told_of_as_they_end(photopeak, floods, tmp_path, third_breaks):
+    code, out, err = photopeak("run", "scint-denoise", *floods, "-o", tmp_path / "out")
+    assert code == 1
+    assert "flood-0.npy: scint-denoise" in out
+    assert "flood-1.npy: scint-denoise" in out
+    assert "unexpected ZeroDivisionError" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "word"),
+    [(ZeroDivisionError("division by zero"), 1, "ZeroDivisionError"), (KeyboardInterrupt(), 130, "interrupted")],
+)
+def test_json_tells_of_the_series_before_an_unexpected_end(
+    photopeak, floods, tmp_path, third_breaks, error, expected, word
+):
+    third_breaks(error)
+    code, out, err = photopeak("run", "scint-denoise", *floods, "-o", tmp_path / "out", "--json")
+    found = json.loads(out)
+    assert [outcome["source"] for outcome in found["outcomes"]] == ["flood-0.npy", "flood-1.npy"]
+    assert code == found["exit_code"] == expected
+    assert word in found["error"]
+    assert found["error"] in err
+
+
+def test_interrupt_is_a_sentence_too(photopeak, floods, tmp_path, third_breaks):
+    third_breaks(KeyboardInterrupt())
+    code, _, err = photopeak("run", "scint-denoise", *floods, "-o", tmp_path / "out")
+    assert code == 130
+    assert err.startswith("photopeak: interrupted")
+
+
+def test_failed_series_are_told_of(photopeak, flood, dicom_factory, tmp_path):
+    (ct, *_) = dicom_factory("ct")
+    _, out, _ = photopeak("run", "scint-denoise", flood, ct, "-o", tmp_path / "out")
+    assert "takes CNTS" in " ".join(out.split())
+
+
+def test_help_says_what_brackets_would_hide(photopeak):
+    _, out, _ = photopeak("run", "--help")
+    words = " ".join(out.replace("│", " ").split())
+    assert "admitted, in dB." in words
+    assert "keeps all series in memory" in words
 
 
 @pytest.mark.parametrize("command", ["run", "models", "info", "validate", "doctor", "demo", "train", "bench"])
