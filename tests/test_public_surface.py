@@ -8,16 +8,24 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 
 import photopeak
 
 PUBLIC = [
     "Bundle",
+    "DeviceError",
     "Frames",
+    "InputError",
     "MatrixSize",
+    "ModelError",
+    "PartialError",
+    "PhotopeakError",
     "Result",
     "Session",
+    "Units",
+    "UsageError",
     "__version__",
     "load",
     "process",
@@ -80,6 +88,20 @@ def test_public_names_are_these():
 def test_public_names_resolve_and_are_documented(name):
     value = getattr(photopeak, name)
     assert isinstance(value, str) or inspect.getdoc(value)
+
+
+def test_errors_are_those_that_are_raised(tmp_path):
+    with pytest.raises(photopeak.InputError, match=r"none\.dcm") as caught:
+        photopeak.read(tmp_path / "none.dcm")
+    assert isinstance(caught.value, photopeak.PhotopeakError)
+    with pytest.raises(photopeak.ModelError, match="scint-dream"):
+        photopeak.load("scint-dream")
+    assert loaded_after("import photopeak; photopeak.PhotopeakError").isdisjoint(HEAVY)
+
+
+def test_units_build_frames():
+    frames = photopeak.Frames.from_array(np.ones((4, 4)), units=photopeak.Units.COUNTS)
+    assert frames.units is photopeak.Units.COUNTS
 
 
 def test_unknown_name_is_an_attribute_error():
