@@ -100,7 +100,7 @@ def _bundle(scale: int, conserve: str, identity: dict[str, str]) -> Bundle:
         task=task,  # type: ignore[arg-type]
         licence="Apache-2.0",
         modalities=("NM",),
-        input=Input(name="counts", units=Units.COUNTS),
+        input=Input(name="counts", units=Units.BECQUEREL_PER_ML if conserve == "mean" else Units.COUNTS),
         output=Output(name="image", scale=scale, conserve=conserve),  # type: ignore[arg-type]
         training=Training(
             recipe="none",
@@ -111,7 +111,7 @@ def _bundle(scale: int, conserve: str, identity: dict[str, str]) -> Bundle:
             counts_per_pixel=(1, 9),
             data=("none",),
         ),
-        domain=Domain(features=(), mean=(), precision=(), limits=(3, 5)),
+        domain=Domain(features=("mean",), mean=(0.0,), precision=((1.0,),), limits=(3, 5)),
     )
     return Bundle(Path(), manifest, identity.get("digest", "ab" * 32), {})
 
