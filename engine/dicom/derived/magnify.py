@@ -17,7 +17,7 @@ _IN_PIXELS = """
     CenterOfCircularShutter RadiusOfCircularShutter VerticesOfThePolygonalShutter
     CollimatorShape CollimatorLeftVerticalEdge CollimatorRightVerticalEdge CollimatorUpperHorizontalEdge
     CollimatorLowerHorizontalEdge CenterOfCircularCollimator RadiusOfCircularCollimator VerticesOfThePolygonalCollimator
-    FrameDisplayShutterSequence
+    FrameDisplayShutterSequence CollimatorShapeSequence
 """
 
 
@@ -46,8 +46,12 @@ def magnify(ds: Dataset, scale: int) -> None:
         for keyword in _SPACINGS:
             if holder.get(keyword):
                 setattr(holder, keyword, decimals([float(value) / scale for value in holder[keyword].value]))
-    for keyword in _IN_PIXELS.split():
-        ds.pop(keyword, None)
+    for holder in (ds, *_groups(ds)):
+        for keyword in _IN_PIXELS.split():
+            holder.pop(keyword, None)
+    for calibration in (inner for group in _groups(ds) for inner in items(group, "ProjectionPixelCalibrationSequence")):
+        if spacing := calibration.get("ObjectPixelSpacingInCenterOfBeam"):
+            calibration.ObjectPixelSpacingInCenterOfBeam = [float(value) / scale for value in spacing]
     for mask in items(ds, "MaskSubtractionSequence"):
         if mask.get("MaskSubPixelShift"):
             mask.MaskSubPixelShift = [scale * float(shift) for shift in mask.MaskSubPixelShift]
@@ -96,8 +100,13 @@ def _plane(
         yield position, orientation.ImageOrientationPatient, measures.PixelSpacing
 
 
+def _groups(ds: Dataset) -> Iterator[Dataset]:
+    """Yield the functional groups, shared ones first."""
+    for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        yield from items(ds, groups)
+
+
 def _measures(ds: Dataset) -> Iterator[Dataset]:
     """Yield the pixel measures of the functional groups."""
-    for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        for group in items(ds, groups):
-            yield from items(group, "PixelMeasuresSequence")
+    for group in _groups(ds):
+        yield from items(group, "PixelMeasuresSequence")

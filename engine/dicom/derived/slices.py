@@ -79,7 +79,9 @@ def _drop_lookup_table(ds: Dataset) -> bool:
 def _encode_peaks(ds: Dataset, part: Part) -> Scale:
     """Store each frame with the slope that uses 15 bits, in the units of the header."""
     if part.conserve == "sum" and part.derivation.scale > 1:
-        ds.remove_private_tags()  # factors from counts per old pixel to SUV
+        # What leads from counts of an old pixel to SUV or concentration.
+        ds.remove_private_tags()
+        ds.pop("RealWorldValueMappingSequence", None)
     pixels = _in_header_units(part)
     slopes = peak_slopes(pixels)
     scale = Scale(slopes, np.zeros_like(slopes))

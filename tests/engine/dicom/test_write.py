@@ -395,6 +395,20 @@ def test_xray_spacing_at_the_detector_is_halved_and_edges_in_pixels_are_left_out
     assert same.ShutterLeftVerticalEdge == 3
 
 
+def test_shutters_and_collimators_of_frames_are_left_out_when_magnified():
+    ds, shared, group, shutter, calibration = (Dataset() for _ in range(5))
+    shutter.ShutterShape, shutter.ShutterLeftVerticalEdge = "RECTANGULAR", 3
+    shutter.CollimatorShape, shutter.CollimatorLeftVerticalEdge = "RECTANGULAR", 3
+    calibration.ObjectPixelSpacingInCenterOfBeam = [0.3, 0.2]
+    shared.FrameDisplayShutterSequence, group.CollimatorShapeSequence = [shutter], [shutter]
+    group.ProjectionPixelCalibrationSequence = [calibration]
+    ds.SharedFunctionalGroupsSequence, ds.PerFrameFunctionalGroupsSequence = [shared], [group]
+    magnify(ds, 2)
+    assert "FrameDisplayShutterSequence" not in shared
+    assert "CollimatorShapeSequence" not in group
+    assert calibration.ObjectPixelSpacingInCenterOfBeam == [0.15, 0.1]
+
+
 def test_every_listed_keyword_is_in_the_dictionary():
     listed = header_module._NO_LONGER_TRUE + magnify_module._IN_PIXELS
     assert [keyword for keyword in listed.split() if pydicom.datadict.tag_for_keyword(keyword) is None] == []
@@ -554,6 +568,7 @@ def test_what_no_longer_holds_is_left_out(derive):
     icon = Dataset()
     icon.Rows = 1
     tags = {
+        "HistogramSequence": [icon],
         "SmallestImagePixelValue": 0,
         "LargestImagePixelValue": 99,
         "IconImageSequence": [icon],
@@ -754,12 +769,15 @@ def test_philips_factors_go_when_the_counts_of_a_pixel_are_split(dicom_factory, 
     paths = dicom_factory("pet", frames=1, tags={"Units": "CNTS"})
     source = pydicom.dcmread(paths[0])
     source.private_block(0x7053, "Philips PET Private Group", create=True).add_new(0x00, "DS", "0.0005")
+    source.RealWorldValueMappingSequence = [unit_mapping(Units.SUV_BODY_WEIGHT, 0.0005, signed=False)]
     source.save_as(paths[0])
     frames = photopeak.read(paths)
     kept = {}
     for scale, conserve in ((1, "sum"), (2, "sum"), (2, "mean")):
         (path,) = photopeak.write(make_result(frames, scale, conserve), tmp_path / "out")
-        kept[scale, conserve] = 0x70530010 in pydicom.dcmread(path)
+        ds = pydicom.dcmread(path)
+        kept[scale, conserve] = 0x70530010 in ds
+        assert ("RealWorldValueMappingSequence" in ds) == kept[scale, conserve]
     assert kept == {(1, "sum"): True, (2, "sum"): False, (2, "mean"): True}
 
 
