@@ -46,6 +46,11 @@ def pixel_spacing(ds: Dataset) -> tuple[float, float] | None:
     return None
 
 
+def rounded(spacing: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Return a spacing to 0.1 um: slices of one series may write it with different numbers of digits."""
+    return spacing and (round(spacing[0], 4), round(spacing[1], 4))
+
+
 def position(ds: Dataset) -> Vector | None:
     """Return Image Position (0020,0032) [mm]."""
     found = numbers(ds, "ImagePositionPatient", 3)

@@ -14,7 +14,7 @@ from ..frame_operations import to_float
 from ..frames import FrameInfo, Frames, Units
 from .attributes import is_lossy, items, number, text
 from .enhanced import enhanced_frames, is_enhanced
-from .geometry import pixel_spacing, position
+from .geometry import pixel_spacing, position, rounded
 from .guard import check_memory
 from .parse import ImageFile
 from .pixels import stored_values
@@ -53,7 +53,7 @@ def read_stack(images: Sequence[ImageFile], *, suv: bool = False) -> Frames:
     source = _name(images)
     check_memory(memory + largest, f"{source}: {total} frame(s) of {matrix}", images[0].limits)
     described = [_describe(image, index) for index, image in enumerate(images)]
-    if len({(units, spacing) for _, units, spacing in described}) > 1:
+    if len({(units, rounded(spacing)) for _, units, spacing in described}) > 1:
         raise InputError(f"{source}: its images differ in units or pixel spacing; read them one by one.")
     _, units, spacing = described[0]
     infos = [info for info, _, _ in described]

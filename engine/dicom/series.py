@@ -8,7 +8,7 @@ import numpy as np
 
 from .attributes import number, text
 from .enhanced import is_enhanced
-from .geometry import normal, orientation, pixel_spacing, position
+from .geometry import normal, orientation, pixel_spacing, position, rounded
 from .parse import ImageFile
 from .quiet import input_errors
 
@@ -54,11 +54,10 @@ def _key(image: ImageFile) -> tuple[Any, ...]:
         return (text(ds, "SOPInstanceUID"),)
     cosines = orientation(ds)
     lies = text(ds, "PatientOrientation") if cosines is None else tuple(np.round(cosines.ravel(), 3).tolist())
-    spacing = pixel_spacing(ds)
     return (
         *(text(ds, keyword) for keyword in ("SeriesInstanceUID", "SOPClassUID", "Modality", "Units", "RescaleType")),
         image.layout.matrix,
-        tuple(round(mm, 4) for mm in spacing) if spacing else None,
+        rounded(pixel_spacing(ds)),
         lies,
         position(ds) is None,
     )

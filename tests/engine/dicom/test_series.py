@@ -72,6 +72,13 @@ def test_frames_of_one_place_may_differ_by_micrometres(dicom_factory):
     assert frames.notes == ()
 
 
+def test_spacings_may_differ_by_their_last_digit(dicom_factory):
+    paths = dicom_factory("ct", frames=3)
+    for i, path in enumerate(paths):
+        rewrite(path, PixelSpacing=["0.976562" if i else "0.9765625"] * 2)
+    assert read(paths).pixel_spacing_mm == (0.9765625, 0.9765625)
+
+
 def test_without_geometry_instance_numbers_decide(dicom_factory):
     paths = dicom_factory("pet", frames=5)
     for i, path in enumerate(paths):
