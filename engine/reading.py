@@ -11,6 +11,7 @@ from .arrays import read_nifti, read_npy, shape_of
 from .dicom.attributes import text
 from .dicom.guard import DEFAULT_LIMITS, Limits, NotAnImage
 from .dicom.parse import ImageFile, parse
+from .dicom.quiet import input_errors
 from .dicom.read import read_stack
 from .dicom.series import group
 from .errors import InputError
@@ -261,9 +262,11 @@ def _load_array(reader: Callable[[Path, Limits], Frames], path: Path, limits: Li
 
 def _dicom_series(stack: Sequence[ImageFile]) -> Series:
     header = stack[0].header
+    with input_errors(stack[0].path):
+        modality, description = text(header, "Modality") or "OT", text(header, "SeriesDescription")
     return Series(
-        text(header, "Modality") or "OT",
-        text(header, "SeriesDescription"),
+        modality,
+        description,
         stack[0].layout.matrix,
         sum(image.layout.frames for image in stack),
         tuple(image.path for image in stack),

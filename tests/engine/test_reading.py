@@ -205,3 +205,11 @@ def test_malformed_files_are_read_or_refused(shared_data, tmp_path):
 def test_bundled_files_of_pydicom_are_read_or_refused():
     found = outcomes(Path(pydicom.data.get_testdata_file("CT_small.dcm", download=False)).parent)
     assert found.count("read") >= 15
+
+
+def test_overlong_descriptions_raise_no_warning(dicom_factory):
+    path = dicom_factory("static", tags={"SeriesDescription": "d" * 60})[0]
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"<\0" + b"d" * 60, b"F\0" + b"d" * 70))
+    assert scan(path).series[0].description == "d" * 70
+    assert read(path).modality == "NM"
