@@ -25,7 +25,11 @@ def _bundle(name: str, scale: int, units: Units, title: str) -> Bundle:
         modalities=("NM", "PT", "CT"),
         input=Input(name="counts", units=units),
         output=Output.model_validate(
-            {"name": "image", "scale": scale, "conserve": "sum" if units is Units.COUNTS else "mean"}
+            {
+                "name": "image",
+                "scale": scale,
+                "conserve": {Units.COUNTS: "sum", Units.BECQUEREL_PER_ML: "mean"}.get(units, "none"),
+            }
         ),
         training=Training(
             recipe=name,
