@@ -1,8 +1,9 @@
 """The three steps of every provider: check, prepare, run."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,9 @@ from ..graph import CheckedGraph
 Precision = Literal["fp32", "fp16", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 Tensor = NDArray[np.float32]
+Bound = TypeVar("Bound")
 # Shapes whose buffers a lane keeps: a stack gives two, its full batches and the rest.
-BINDINGS_KEPT = 4
+_BINDINGS_KEPT = 4
 Offer = tuple[Literal["cpu", "cuda"], Precision]
 
 
@@ -111,6 +113,36 @@ class Provider(Protocol):
             If the library does not take the graph.
         """
         ...
+
+
+class Bindings(Generic[Bound]):
+    """What a lane has bound to the tensors it saw last, one for each shape.
+
+    Parameters
+    ----------
+    bind : callable
+        Takes a tensor and returns what runs on it, such as an inference request and its output buffer.
+    """
+
+    def __init__(self, bind: Callable[[Tensor], Bound]) -> None:
+        self._bind = bind
+        self._known: dict[tuple[int, ...], tuple[Tensor, Bound]] = {}
+
+    def of(self, tensor: Tensor) -> Bound:
+        """Return what is bound to this very array; a new binding is kept only once it was made without error."""
+        known = self._known.get(tensor.shape)
+        if known is None or known[0] is not tensor:
+            known = tensor, self._bind(tensor)
+            if len(self._known) >= _BINDINGS_KEPT:
+                self._known.clear()
+            self._known[tensor.shape] = known
+        return known[1]
+
+
+def empty_output(tensor: Tensor, scale: int) -> Tensor:
+    """Return memory for the output of a graph with this scale."""
+    n, channels, rows, columns = tensor.shape
+    return np.empty((n, channels, scale * rows, scale * columns), np.float32)
 
 
 def not_offered(provider: Provider, target: Target) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DeviceError, ModelError
 from ..graph import CheckedGraph
-from .base import BINDINGS_KEPT, Offer, Target, Tensor, not_offered
+from .base import Bindings, Offer, Target, Tensor, empty_output, not_offered
 
 _SILENT = 4  # fatal: what matters comes back as an exception
 _NVIDIA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -108,35 +108,27 @@ class _Graph:
 
 
 class _Lane:
-    """I/O bindings with host output buffers, one for each of the shapes seen last."""
+    """I/O bindings with host output buffers."""
 
     def __init__(self, graph: _Graph) -> None:
         self._graph = graph
-        self._bound: dict[tuple[int, ...], tuple[Tensor, Any, Tensor]] = {}
+        self._bindings = Bindings(self._bind)
 
     def run(self, tensor: Tensor) -> Tensor:
-        bound = self._bound.get(tensor.shape)
-        if bound is None or bound[0] is not tensor:
-            bound = self._bind(tensor)
-        _, binding, output = bound
+        binding, output = self._bindings.of(tensor)
         self._graph.session.run_with_iobinding(binding)
         return output
 
-    def _bind(self, tensor: Tensor) -> tuple[Tensor, Any, Tensor]:
-        """Return a binding for this tensor; it is kept only once everything went well."""
+    def _bind(self, tensor: Tensor) -> tuple[Any, Tensor]:
         import onnxruntime
 
         graph = self._graph
-        n, channels, rows, columns = tensor.shape
-        output = np.empty((n, channels, graph.scale * rows, graph.scale * columns), np.float32)
         binding = graph.session.io_binding()
+        output = empty_output(tensor, graph.scale)
         # Host memory on both sides also for CUDA: ONNX Runtime then copies inside the run.
         binding.bind_ortvalue_input(graph.input, onnxruntime.OrtValue.ortvalue_from_numpy(tensor))
         binding.bind_output(graph.output, "cpu", 0, np.float32, output.shape, output.ctypes.data)
-        if len(self._bound) >= BINDINGS_KEPT:
-            self._bound.clear()
-        self._bound[tensor.shape] = tensor, binding, output
-        return self._bound[tensor.shape]
+        return binding, output
 
 
 def _session_options(target: Target) -> Any:

@@ -6,11 +6,9 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
 from ..errors import DeviceError, ModelError
 from ..graph import CheckedGraph
-from .base import BINDINGS_KEPT, Offer, Precision, Target, Tensor, not_offered
+from .base import Bindings, Offer, Precision, Target, Tensor, empty_output, not_offered
 
 _TYPES: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _CAPABILITIES: dict[Precision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
@@ -91,35 +89,26 @@ class _Graph:
 
 
 class _Lane:
-    """Inference requests that read and write our memory, one for each of the shapes seen last."""
+    """Inference requests that read and write our memory."""
 
     def __init__(self, graph: _Graph) -> None:
         self._graph = graph
-        self._bound: dict[tuple[int, ...], tuple[Tensor, Any, Tensor]] = {}
+        self._bindings = Bindings(self._bind)
 
     def run(self, tensor: Tensor) -> Tensor:
-        bound = self._bound.get(tensor.shape)
-        if bound is None or bound[0] is not tensor:
-            bound = self._bind(tensor)
-        _, request, output = bound
+        request, output = self._bindings.of(tensor)
         request.start_async()
         request.wait()
         return output
 
-    def _bind(self, tensor: Tensor) -> tuple[Tensor, Any, Tensor]:
-        """Return a request for this tensor; it is kept only once everything went well."""
+    def _bind(self, tensor: Tensor) -> tuple[Any, Tensor]:
         import openvino
 
-        n, channels, rows, columns = tensor.shape
-        scale = self._graph.scale
         request = self._graph.compiled(tensor.shape).create_infer_request()
-        output = np.empty((n, channels, scale * rows, scale * columns), np.float32)
+        output = empty_output(tensor, self._graph.scale)
         request.set_input_tensor(openvino.Tensor(tensor, shared_memory=True))
         request.set_output_tensor(openvino.Tensor(output, shared_memory=True))
-        if len(self._bound) >= BINDINGS_KEPT:
-            self._bound.clear()
-        self._bound[tensor.shape] = tensor, request, output
-        return self._bound[tensor.shape]
+        return request, output
 
 
 @cache
