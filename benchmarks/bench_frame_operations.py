@@ -167,6 +167,46 @@ def conserve(case):
     return {"photopeak": lambda: fo.conserve(frames, 1e5, out=out, threads=case.threads), "NumPy": numpy_conserve}
 
 
+def chain_in(case):
+    """From stored integers to what a network takes: rescaled, normalised, padded."""
+    stored = case.counts
+    floats, padded = np.empty(stored.shape, np.float32), fo.pad_reflect(case.pixels, 48)
+    extra = [(0, 0), *((0, -length % 48) for length in stored.shape[1:])]
+
+    def photopeak():
+        fo.to_float(stored, SLOPE, INTERCEPT, out=floats, threads=case.threads)
+        low, high = fo.robust_scale(floats, threads=case.threads)
+        fo.normalise(floats, low, high, out=floats, threads=case.threads)
+        return fo.pad_reflect(floats, 48, out=padded, threads=case.threads)
+
+    def numpy():
+        values = (stored * SLOPE + INTERCEPT).astype(np.float32)
+        low, high = np.quantile(values, [0.005, 0.995], axis=(1, 2), keepdims=True)
+        return np.pad(((values - low) / (high - low)).astype(np.float32), extra, mode="reflect")
+
+    return {"photopeak": photopeak, "NumPy": numpy}
+
+
+def chain_out(case):
+    """From what a network gives to stored integers: cropped, its sum restored, rounded."""
+    raw, (_, rows, columns) = fo.pad_reflect(case.pixels, 48), case.counts.shape
+    total = float(case.counts.sum())
+    floats, stored = np.empty(case.counts.shape, np.float32), np.empty(case.counts.shape, np.uint16)
+
+    def photopeak():
+        fo.crop(raw, rows, columns, out=floats, threads=case.threads)
+        fo.conserve(floats, total, out=floats, threads=case.threads)
+        return fo.to_stored(floats, SLOPE, out=stored, threads=case.threads)
+
+    def numpy():
+        values = np.maximum(raw[:, :rows, :columns], 0)
+        values *= np.float32(total / values.sum(dtype=np.float64))
+        sums = np.rint(np.cumsum(values, dtype=np.float64) / SLOPE)
+        return np.diff(sums, prepend=0).astype(np.uint16).reshape(values.shape)
+
+    return {"photopeak": photopeak, "NumPy": numpy}
+
+
 def close(ours, theirs):
     """Return whether two results agree; of rounding, only what it promises."""
     if ours.dtype == np.uint16:
@@ -184,6 +224,8 @@ OPERATIONS: tuple[Callable[[Case], dict[str, Callable[[], object]]], ...] = (
     split_and_blend,
     statistics,
     conserve,
+    chain_in,
+    chain_out,
 )
 
 
