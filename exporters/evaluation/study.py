@@ -80,15 +80,12 @@ class Report:
         One entry per case, level and method.
     speed_ms : dict of str to float
         Time per input frame by matrix, ONNX Runtime, two threads [ms].
-    seconds : float
-        Time of the measurement, without baselines that were kept from before [s].
     """
 
     scores: tuple[Score, ...]
     recoveries: tuple[Recovery, ...]
     real: tuple[RealScore, ...]
     speed_ms: dict[str, float]
-    seconds: float
 
 
 def measure(
@@ -114,7 +111,6 @@ def measure(
     Report
         Every single figure.
     """
-    start = time.monotonic()
     run = Runner(model)
     methods = ((OURS, _ours(run)), *REPORTED[recipe.task])
     kept = _Kept(work / f"baselines-{recipe.task}.jsonl")
@@ -124,7 +120,7 @@ def measure(
     real = tuple(
         RealScore(level, name, value) for level, name, value in real_scores(recipe, methods, data, kept.figure)
     )
-    return Report(scores, recoveries, real, _speed(run), time.monotonic() - start)
+    return Report(scores, recoveries, real, _speed(run))
 
 
 class _Kept:
