@@ -79,7 +79,7 @@ def make_manifest(recipe: Recipe, pool: Pool, history: History) -> Manifest:
         training=Training(
             recipe=recipe.name,
             date=history.date,
-            seconds=round(history.seconds, 1),
+            seconds=round(history.seconds, 3),
             steps=history.steps,
             matrices=tuple(sorted({_matrix(image, recipe.scale) for image in pool.expected})),
             counts_per_pixel=(float(means.min().round(4)), float(means.max().round(2))),
