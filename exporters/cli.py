@@ -1,10 +1,14 @@
 """``photopeak train``."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..engine.errors import UsageError
+
+_TO_TRAIN, _TO_MEASURE = ("torch", "onnxscript"), ("scipy", "skimage", "bm3d")
 DataOption = Annotated[
     Path | None, typer.Option(help="Folder with voxel phantoms and real acquisitions; without it all is simulated.")
 ]
@@ -32,10 +36,22 @@ def train(
 
     Example: photopeak train scint-denoise --data ../shared/data --minutes 90 -o my-models/scint-denoise
     """
-    from .produce import Job, evaluate, produce
     from .recipes.catalogue import find
 
-    job = Job(find(recipe), output, data, work, seed=seed, threads=threads, start_from=start_from, note=note)
+    chosen = find(recipe)
+    # A training of hours must not end at a package that only the measurement needs.
+    _require(_TO_MEASURE if evaluate_only else _TO_TRAIN + _TO_MEASURE)
+    from .produce import Job, evaluate, produce
+
+    job = Job(chosen, output, data, work, seed=seed, threads=threads, start_from=start_from, note=note)
     if not evaluate_only:
         produce(job, steps, minutes)
     evaluate(job)
+    typer.echo(f"wrote {output}; photopeak validate {output} checks it.")
+
+
+def _require(modules: tuple[str, ...]) -> None:
+    """Refuse to begin where a package is missing."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"training needs {', '.join(missing)}, not installed here: pip install 'photopeak[train]'.")

@@ -10,7 +10,10 @@ import torch
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
+from ..engine.errors import ModelError
 from .inference import Runner
+
+TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,30 @@ def compare(net: torch.nn.Module, model: bytes, inputs: Sequence[NDArray[np.floa
             absolute = float(np.abs(output - expected).max())
             found.append(Difference(engine, counts.shape, absolute, absolute / float(np.abs(expected).max())))
     return found
+
+
+def check(net: torch.nn.Module, model: bytes, multiple: int) -> None:
+    """Refuse a graph that does not compute what its network computes.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        The trained network, in evaluation mode.
+    model : bytes
+        Its exported graph.
+    multiple : int
+        What the sides of the input must be multiples of.
+
+    Raises
+    ------
+    ModelError
+        If an engine differs by more than ``TOLERANCE`` of the largest output, or the output is not finite.
+    """
+    rng = np.random.default_rng(0)
+    inputs = [rng.poisson(level, (2, 1, 4 * multiple, 6 * multiple)).astype(np.float32) for level in (0.2, 5.0, 200.0)]
+    for difference in compare(net, model, inputs):
+        if not difference.relative <= TOLERANCE:
+            raise ModelError(
+                f"the exported graph differs from its network by {difference.relative:.2g} of the largest output in "
+                f"{difference.engine}, train again or check the versions of torch and onnxscript."
+            )

@@ -3,6 +3,8 @@
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+from zlib import crc32
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -13,13 +15,16 @@ from .bundling import History, make_manifest, save
 from .recipes.catalogue import Recipe, find
 from .recipes.dataset import Pool, build_pool, load_or_build_pool
 
+if TYPE_CHECKING:
+    from .recipes.training import Trained
+
 SIMULATED = "simulated gamma-camera images, photopeak.exporters.phantoms (Apache-2.0)"
 SHARED = (
-    "voxel phantoms of SPECT objects, github.com/BenAuer2021 (MIT)",
-    "thorax phantom of STIR (Apache-2.0)",
-    "BrainWeb labels, subject 04 (BrainWeb terms; Cocosco et al. 1997)",
-    "gamma camera quality control, nmqc (Apache-2.0)",
-    "nuclear medicine quality control, linaqa (BSD-style)",
+    ("benauer_phantoms", "voxel phantoms of SPECT objects, github.com/BenAuer2021 (MIT)"),
+    ("stir/thorax3d", "thorax phantom of STIR (Apache-2.0)"),
+    ("brainweb_kul", "BrainWeb labels of 20 normal brains, subject 04 (BrainWeb terms; Aubert-Broche et al. 2006)"),
+    ("nmqc", "gamma camera quality control, nmqc (Apache-2.0)"),
+    ("linaqa/nm", "nuclear medicine quality control, linaqa (BSD-style)"),
 )
 UNFINISHED_CARD = "# {name}\n\nLicence Apache-2.0. Not measured yet: run `photopeak train {name} --evaluate-only`.\n"
 
@@ -73,20 +78,22 @@ def produce(job: Job, steps: int | None = None, minutes: float | None = None) ->
     Raises
     ------
     UsageError
-        If PyTorch is not installed or the data folder does not exist.
+        If the data folder does not exist.
+    ModelError
+        If the exported graph does not compute what the network computes.
     """
-    try:
-        import torch
+    import torch
 
-        from .onnx import to_onnx
-        from .recipes.training import Limits, Start, fit, load_trained
-    except ImportError as error:
-        raise UsageError(f"training needs {error.name}, which is missing: pip install 'photopeak[train]'.") from error
+    from . import parity
+    from .onnx import to_onnx
+    from .recipes.training import Limits, Start, fit, load_trained
+
     torch.set_num_threads(job.threads)
     limits = Limits(steps or job.recipe.steps, minutes)
     parent = load_trained(_parent(job.recipe), job.start_from) if job.start_from else None
     pool = _pool(job)
-    begin = Start(job.work / f"{job.recipe.name}.pt", job.seed, parent.net if parent else None)
+    sources = (SIMULATED, *shared_sources(job.data), *(_inherited(job.recipe, parent) if parent else ()))
+    begin = Start(job.work / f"{job.recipe.name}.pt", job.seed, parent.net if parent else None, sources)
     with _bar() as bar:
         task = bar.add_task(f"training {job.recipe.name}", total=limits.steps)
 
@@ -94,12 +101,14 @@ def produce(job: Job, steps: int | None = None, minutes: float | None = None) ->
             bar.update(task, completed=step, description=f"training {job.recipe.name}, loss {loss:.4f}")
 
         trained = fit(job.recipe, pool, limits, begin, report)
-    start = (f"weights of {job.recipe.parent} after {parent.steps} steps to start from (Apache-2.0)",) if parent else ()
-    sources = (SIMULATED, *(SHARED if job.data else ()), *start)
-    history = History(datetime.datetime.now(datetime.UTC).date().isoformat(), trained.seconds, trained.steps, sources)
+    model = to_onnx(trained.net, job.recipe.multiple)
+    parity.check(trained.net, model, job.recipe.multiple)
+    history = History(
+        datetime.datetime.now(datetime.UTC).date().isoformat(), trained.seconds, trained.steps, trained.sources
+    )
     manifest = make_manifest(job.recipe, pool, history)
     card = UNFINISHED_CARD.format(name=job.recipe.name)
-    save(job.output, manifest, job.recipe, model=to_onnx(trained.net, job.recipe.multiple), card=card)
+    save(job.output, manifest, job.recipe, model=model, card=card)
 
 
 def evaluate(job: Job) -> None:
@@ -109,11 +118,21 @@ def evaluate(job: Job) -> None:
     ----------
     job : Job
         Whose output folder holds the bundle.
+
+    Raises
+    ------
+    UsageError
+        If the bundle is that of another recipe or the data folder does not exist.
     """
     from .card import render
     from .evaluation.study import measure
 
+    _check_data(job.data)
     bundle = open_bundle(job.output)
+    if bundle.manifest.training.recipe != job.recipe.name:
+        raise UsageError(
+            f"{job.output} holds {bundle.manifest.training.recipe}, not {job.recipe.name}, name the other."
+        )
     job.work.mkdir(parents=True, exist_ok=True)
     with _bar() as bar:
         task = bar.add_task("measuring", total=None)
@@ -122,6 +141,45 @@ def evaluate(job: Job) -> None:
         )
     card = render(bundle, report, job.note)
     write_bundle(job.output, bundle.manifest, model=bundle.model, golden=bundle.golden, card=card)
+
+
+def shared_sources(data: Path | None) -> tuple[str, ...]:
+    """Name the shared collections that a folder really holds, each with its licence.
+
+    Parameters
+    ----------
+    data : Path or None
+        Folder with the shared collections.
+
+    Returns
+    -------
+    tuple of str
+        Empty where there is no folder.
+
+    Examples
+    --------
+    >>> shared_sources(None)
+    ()
+    """
+    return tuple(source for folder, source in SHARED if data and (data / folder).is_dir())
+
+
+def _inherited(recipe: Recipe, parent: "Trained") -> tuple[str, ...]:
+    """Name the weights that a training starts from, and what those were trained on."""
+    hours = parent.seconds / 3600
+    return (*parent.sources, f"weights of {recipe.parent} after {parent.steps} steps in {hours:.1f} h (Apache-2.0)")
+
+
+def _check_data(data: Path | None) -> None:
+    """Refuse a folder that is not there: nothing may be left out unsaid."""
+    if data and not data.is_dir():
+        raise UsageError(f"{data} is no folder, give the folder with the shared collections or leave --data out.")
+
+
+def _pool_path(job: Job) -> Path:
+    """Return where the studies are kept; those made with other collections have another name."""
+    present = "|".join(shared_sources(job.data))
+    return job.work / (f"pool-{crc32(present.encode()):08x}.npz" if present else "pool.npz")
 
 
 def _parent(recipe: Recipe) -> Recipe:
@@ -133,13 +191,12 @@ def _parent(recipe: Recipe) -> Recipe:
 
 def _pool(job: Job) -> Pool:
     """Simulate the training studies, or read those of an earlier run."""
-    if job.data and not job.data.is_dir():
-        raise UsageError(f"{job.data} is no folder, give the folder with the shared collections or leave --data out.")
+    _check_data(job.data)
     job.work.mkdir(parents=True, exist_ok=True)
     with _bar() as bar:
         task = bar.add_task("simulating", total=None)
         return load_or_build_pool(
-            job.work / "pool.npz",
+            _pool_path(job),
             lambda: build_pool(
                 job.data, advance=lambda name: bar.update(task, advance=1, description=f"simulating {name}")
             ),

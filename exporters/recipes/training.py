@@ -1,9 +1,13 @@
 """The training loop: Adam, cosine schedule, averaged weights, checkpoints."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
+from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,11 +53,14 @@ class Start:
         Seed of weights and batches.
     parent : CountNet or None
         Network of scale 2 whose levels a fresh network of scale 1 takes over.
+    sources : tuple of str
+        What the studies come from; the checkpoint adds what earlier runs were trained on.
     """
 
     checkpoint: Path
     seed: int = 0
     parent: CountNet | None = None
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,13 +76,16 @@ class Trained:
     seconds : float
         Wall time over all runs [s].
     losses : list of float
-        Mean loss of each hundred steps.
+        Mean loss of each hundred steps, or of what a resumed run did of them.
+    sources : tuple of str
+        What the studies of all runs come from.
     """
 
     net: CountNet
     steps: int
     seconds: float
     losses: list[float]
+    sources: tuple[str, ...]
 
 
 @dataclass
@@ -88,6 +98,7 @@ class _State:
     step: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
+    sources: tuple[str, ...] = ()
 
     @classmethod
     def fresh(cls, recipe: Recipe, begin: Start) -> "_State":
@@ -97,9 +108,12 @@ class _State:
         if begin.parent is not None:
             net.start_from(begin.parent)
         optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=1e-4)
-        state = cls(net, {name: value.clone() for name, value in net.state_dict().items()}, optimiser)
+        state = cls(
+            net, {name: value.clone() for name, value in net.state_dict().items()}, optimiser, sources=begin.sources
+        )
         if begin.checkpoint.exists():
-            state.load(begin.checkpoint)
+            with _checkpoint(recipe, begin.checkpoint) as stored:
+                state.load(stored)
         return state
 
     def set_rate(self, rate: float) -> None:
@@ -118,16 +132,17 @@ class _State:
     def save(self, path: Path) -> None:
         """Write a checkpoint under a temporary name, then rename."""
         tensors = {"net": self.net.state_dict(), "average": self.average, "optimiser": self.optimiser.state_dict()}
+        history = {"step": self.step, "seconds": self.seconds, "losses": self.losses, "sources": list(self.sources)}
         with atomic_write(path) as file:
-            torch.save(tensors | {"step": self.step, "seconds": self.seconds, "losses": self.losses}, file)
+            torch.save(tensors | history, file)
 
-    def load(self, path: Path) -> None:
-        """Read a checkpoint in place."""
-        stored = torch.load(path, weights_only=True)
+    def load(self, stored: dict[str, Any]) -> None:
+        """Take over what a checkpoint holds."""
         self.net.load_state_dict(stored["net"])
         self.average.update(stored["average"])
         self.optimiser.load_state_dict(stored["optimiser"])
         self.step, self.seconds, self.losses = int(stored["step"]), float(stored["seconds"]), list(stored["losses"])
+        self.sources = tuple(dict.fromkeys((*stored.get("sources", ()), *self.sources)))
 
 
 def make_net(recipe: Recipe) -> CountNet:
@@ -158,16 +173,17 @@ def fit(recipe: Recipe, pool: Pool, limits: Limits, begin: Start, report: Callab
     """
     state = _State.fresh(recipe, begin)
     start = saved = time.monotonic()
-    before, first, running = state.seconds, state.step, 0.0
+    before, first = state.seconds, state.step
+    recent: list[float] = []
     stream = batches(pool, recipe, begin.seed, first)
     while (done := _progress(state.step, first, time.monotonic() - start, limits)) < 1:
         state.set_rate(recipe.learning_rate * _schedule(done, state.step / min(WARM_UP, max(limits.steps // 20, 1))))
-        running += _step(state.net, next(stream), state.optimiser)
+        recent.append(_step(state.net, next(stream), state.optimiser))
         state.advance()
         if state.step % 100 == 0:
-            state.losses.append(running / 100)
-            report(state.step, running / 100)
-            running = 0.0
+            state.losses.append(fmean(recent))
+            report(state.step, state.losses[-1])
+            recent.clear()
         if time.monotonic() - saved > SAVE_EVERY_S:
             saved = time.monotonic()
             state.seconds = before + saved - start
@@ -195,23 +211,28 @@ def load_trained(recipe: Recipe, checkpoint: Path) -> Trained:
     Raises
     ------
     UsageError
-        If the file is missing or holds another network.
+        If the file is missing, damaged or holds another network.
     """
     if not checkpoint.is_file():
         raise UsageError(f"there is no checkpoint {checkpoint}, train {recipe.name} first.")
-    stored, net = torch.load(checkpoint, weights_only=True), make_net(recipe)
-    try:
+    net = make_net(recipe)
+    with _checkpoint(recipe, checkpoint) as stored:
         net.load_state_dict(stored["average"])
-    except (RuntimeError, KeyError) as error:
-        raise UsageError(f"{checkpoint} is no checkpoint of {recipe.name}, remove it or name another.") from error
-    return Trained(net.eval(), int(stored["step"]), float(stored["seconds"]), list(stored["losses"]))
+        return Trained(
+            net.eval(),
+            int(stored["step"]),
+            float(stored["seconds"]),
+            list(stored["losses"]),
+            tuple(stored.get("sources", ())),
+        )
 
 
 def loss(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
     """Return the mean squared error in units of the expected Poisson variance.
 
-    Weights are computed from the noisy input only, so the minimiser stays the conditional mean of the counts and neither
-    totals nor lesions are biased. Half of the weight is local, half per image (the latter is what PSNR sees).
+    Weights are computed from the noisy input only, so the minimiser stays the conditional mean of the counts: unbiased over
+    the images of training, while a single faint lesion is drawn towards what is usual there. Half of the weight is local,
+    half per image (the latter is what PSNR sees).
     """
     scale = output.shape[-1] // counts.shape[-1]
     local = functional.avg_pool2d(counts, 5, 1, 2, count_include_pad=False) / (scale * scale)
@@ -220,6 +241,15 @@ def loss(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
     if scale > 1:
         weight = functional.interpolate(weight, scale_factor=float(scale), mode="nearest")
     return ((output - target).square() * weight).mean()
+
+
+@contextmanager
+def _checkpoint(recipe: Recipe, path: Path) -> Iterator[dict[str, Any]]:
+    """Read a checkpoint; whatever does not fit while it is used makes one sentence."""
+    try:
+        yield torch.load(path, weights_only=True)
+    except (RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
+        raise UsageError(f"{path} is no checkpoint of {recipe.name}, remove it or name another.") from error
 
 
 def _step(net: CountNet, batch: Batch, optimiser: torch.optim.Optimizer) -> float:

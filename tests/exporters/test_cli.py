@@ -1,8 +1,10 @@
+import shutil
 import subprocess
 import sys
 
 import pytest
 
+from photopeak.engine import zoo
 from photopeak.engine.errors import UsageError
 from photopeak.exporters.cli import train
 
@@ -24,6 +26,23 @@ def test_without_torch_one_sentence_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=r"training needs torch.*pip install 'photopeak\[train\]'"):
         train("scint-denoise", tmp_path / "out", work=tmp_path / "work")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_only_the_measurement_needs_is_missed_before_the_training(tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason="training needs torch: pip install 'photopeak[train]'")
+    monkeypatch.setitem(sys.modules, "bm3d", None)
+    with pytest.raises(UsageError, match="training needs bm3d, not installed here: pip install"):
+        train("scint-denoise", tmp_path / "out", work=tmp_path / "work")
+    assert not (tmp_path / "work").exists()
+
+
+def test_measuring_refuses_a_missing_data_folder_and_the_bundle_of_another_recipe(tmp_path):
+    pytest.importorskip("bm3d", reason="measuring needs bm3d: pip install 'photopeak[train]'")
+    folder = shutil.copytree(zoo.locate("scint-denoise"), tmp_path / "copy")
+    with pytest.raises(UsageError, match="nowhere is no folder"):
+        train("scint-denoise", folder, data=tmp_path / "nowhere", work=tmp_path / "work", evaluate_only=True)
+    with pytest.raises(UsageError, match=r"copy holds scint-denoise, not scint-sr-x2"):
+        train("scint-sr-x2", folder, work=tmp_path / "work", evaluate_only=True)
 
 
 def test_a_missing_data_folder_is_named(tmp_path):

@@ -6,8 +6,9 @@ pytest.importorskip("onnxscript", reason="exporting needs onnxscript: pip instal
 
 import onnx
 
+from photopeak.engine.errors import ModelError
 from photopeak.exporters.onnx import operators, to_onnx
-from photopeak.exporters.parity import compare
+from photopeak.exporters.parity import check, compare
 from photopeak.exporters.recipes.catalogue import RECIPES
 from photopeak.exporters.recipes.training import make_net
 
@@ -50,3 +51,14 @@ def test_batch_and_sides_are_dynamic(exported):
     dims = [dim.dim_param for dim in graph.input[0].type.tensor_type.shape.dim]
     assert (graph.input[0].name, graph.output[0].name) == ("counts", "image")
     assert dims == ["n", "", "h", "w"]
+
+
+def test_a_graph_of_other_weights_is_refused(exported):
+    recipe, net, model = exported
+    check(net, model, recipe.multiple)
+    other = make_net(recipe).eval()
+    with pytest.raises(ModelError, match=r"differs from its network by .* in onnxruntime"):
+        check(other, model, recipe.multiple)
+    torch.nn.init.constant_(other.head.weight, float("nan"))
+    with pytest.raises(ModelError, match="differs from its network by nan"):
+        check(other, model, recipe.multiple)

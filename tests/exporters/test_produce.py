@@ -1,6 +1,7 @@
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install 'photopeak[train]'")
@@ -9,9 +10,10 @@ pytest.importorskip("onnxscript", reason="exporting needs onnxscript: pip instal
 from photopeak.engine.bundle import open_bundle
 from photopeak.engine.graph import check_graph
 from photopeak.exporters import bundling
-from photopeak.exporters.produce import Job, produce
+from photopeak.exporters import produce as produce_module
+from photopeak.exporters.produce import Job, _pool, produce, shared_sources
 from photopeak.exporters.recipes.catalogue import RECIPES
-from photopeak.exporters.recipes.dataset import build_pool, load_or_build_pool
+from photopeak.exporters.recipes.dataset import Pool, build_pool, load_or_build_pool
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
@@ -27,3 +29,24 @@ def test_a_recipe_becomes_a_bundle_that_the_engine_admits(recipe, tmp_path, monk
     assert bundle.manifest.output.scale == recipe.scale
     assert bundle.golden.output.shape == bundle.golden.truth.shape
     assert "Not measured yet" in bundle.card
+
+
+def test_sources_are_those_that_the_folder_holds(tmp_path):
+    (tmp_path / "nmqc").mkdir()
+    assert shared_sources(tmp_path) == ("gamma camera quality control, nmqc (Apache-2.0)",)
+    assert shared_sources(None) == ()
+
+
+def test_studies_made_without_data_do_not_pass_for_those_made_with_it(tmp_path, monkeypatch):
+    made = []
+
+    def build(data, advance):
+        made.append(data)
+        return Pool([np.ones((8, 8), np.float32)], [])
+
+    monkeypatch.setattr(produce_module, "build_pool", build)
+    (tmp_path / "data" / "nmqc").mkdir(parents=True)
+    without = Job(RECIPES[0], tmp_path / "bundle", None, tmp_path)
+    for job in (without, replace(without, data=tmp_path / "data"), without):
+        _pool(job)
+    assert made == [None, tmp_path / "data"]

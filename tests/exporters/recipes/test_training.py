@@ -1,9 +1,12 @@
+from itertools import islice
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install 'photopeak[train]'")
 
 from photopeak.engine.errors import UsageError
+from photopeak.exporters.recipes import training
 from photopeak.exporters.recipes.catalogue import find
 from photopeak.exporters.recipes.dataset import batches
 from photopeak.exporters.recipes.training import (
@@ -47,16 +50,39 @@ def test_a_hundred_steps_learn(name, small, pool, tmp_path):
     assert error_on(unseen, trained.net) < 0.9 * before
 
 
-def test_a_resumed_training_sees_the_batches_that_follow(small, pool, tmp_path):
-    recipe = small("scint-denoise")
+def interrupt_after(steps, monkeypatch):
+    """Let the next training save after every step and be interrupted after so many."""
+
+    def some(pool, recipe, seed, first):
+        yield from islice(batches(pool, recipe, seed, first), steps)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "SAVE_EVERY_S", -1.0)
+    monkeypatch.setattr(training, "batches", some)
+
+
+def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(small, pool, tmp_path, monkeypatch):
+    recipe, part = small("scint-denoise"), tmp_path / "part.pt"
     whole = fit(recipe, pool, Limits(6), Start(tmp_path / "whole.pt", 3), quiet)
-    part = tmp_path / "part.pt"
-    # Stopped by time after the first steps, then resumed with the same schedule.
-    fit(recipe, pool, Limits(6, minutes=1e-9), Start(part, 3), quiet)
+    with monkeypatch.context() as patch:
+        interrupt_after(4, patch)
+        with pytest.raises(KeyboardInterrupt):
+            fit(recipe, pool, Limits(6), Start(part, 3), quiet)
+    assert load_trained(recipe, part).steps == 4
     resumed = fit(recipe, pool, Limits(6), Start(part, 3), quiet)
     assert resumed.steps == whole.steps == 6
     for a, b in zip(whole.net.parameters(), resumed.net.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_the_loss_after_an_interruption_is_that_of_the_steps_taken(small, pool, tmp_path, monkeypatch):
+    path, losses = tmp_path / "c.pt", iter(range(1000))
+    monkeypatch.setattr(training, "_step", lambda net, batch, optimiser: float(next(losses)))
+    with monkeypatch.context() as patch:
+        interrupt_after(60, patch)
+        with pytest.raises(KeyboardInterrupt):
+            fit(small("scint-denoise"), pool, Limits(100), Start(path), quiet)
+    assert fit(small("scint-denoise"), pool, Limits(100), Start(path), quiet).losses == [pytest.approx(79.5)]
 
 
 def test_the_same_seed_gives_the_same_network(small, pool, tmp_path):
@@ -106,6 +132,13 @@ def test_weights_survive_the_checkpoint(small, pool, tmp_path):
         assert torch.equal(a, b)
 
 
+def test_a_checkpoint_remembers_what_every_run_was_trained_on(small, pool, tmp_path):
+    recipe, path = small("scint-denoise"), tmp_path / "c.pt"
+    for step, sources in ((1, ("a", "b")), (2, ("c", "a"))):
+        trained = fit(recipe, pool, Limits(step), Start(path, sources=sources), quiet)
+    assert trained.sources == load_trained(recipe, path).sources == ("a", "b", "c")
+
+
 def test_checkpoints_of_other_networks_are_refused(small, pool, tmp_path):
     path = tmp_path / "c.pt"
     with pytest.raises(UsageError, match="there is no checkpoint"):
@@ -113,3 +146,14 @@ def test_checkpoints_of_other_networks_are_refused(small, pool, tmp_path):
     fit(small("scint-denoise"), pool, Limits(1), Start(path), quiet)
     with pytest.raises(UsageError, match="is no checkpoint of scint-denoise"):
         load_trained(find("scint-denoise"), path)
+    with pytest.raises(UsageError, match="is no checkpoint of scint-sr-x2"):
+        fit(small("scint-sr-x2"), pool, Limits(1), Start(path), quiet)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut off"])
+def test_damaged_checkpoints_are_refused(content, small, pool, tmp_path):
+    path = tmp_path / "c.pt"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="is no checkpoint of scint-denoise, remove it"):
+        fit(small("scint-denoise"), pool, Limits(1), Start(path), quiet)
+    assert path.read_bytes() == content
