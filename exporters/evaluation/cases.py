@@ -79,7 +79,7 @@ def lesions(number: int = LESIONS, side: int = SIDE) -> list[Lesion]:
     Returns
     -------
     list of Lesion
-        Lesions of 4 to 9 mm radius with 2 to 6 times the uptake of the bone around.
+        Lesions of 4 to 9 mm radius, 20 to 60 times as dense as soft tissue and added to the bone (mostly 5 to 20 times).
     """
     return [_lesion(index, side) for index in range(number)]
 

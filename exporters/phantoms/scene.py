@@ -59,7 +59,7 @@ class Scene:
     sources : Ellipsoids
         Emission; overlapping parts add up.
     body : Ellipsoids
-        Attenuating outline; the union counts, not the sum.
+        Attenuating outline; each ray is attenuated from where it enters the first ellipsoid to where it leaves the last.
     background : float
         Emission density of the body itself [counts per mm^3].
     attenuation_per_mm : float

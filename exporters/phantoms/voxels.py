@@ -45,7 +45,8 @@ def project_voxels(
     phantom : VoxelPhantom
         The object.
     camera : Camera
-        Matrix, resolution and scatter; the phantom's centre appears at the centre of the matrix.
+        Matrix, resolution and scatter; the phantom's centre appears at the centre of the matrix, and the gap ends at
+        the first plane that emits.
     degrees : float
         Angle about the long axis; 0 looks at the first plane.
     attenuation_per_mm : float
