@@ -1,11 +1,14 @@
 """Wording of the report: what was done, to what, by what, and what to make of the numbers."""
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from platform import python_version
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from ..frames import Frames, Units
@@ -152,18 +155,25 @@ def plain_warnings(results: Sequence[Result]) -> list[str]:
 
 def reading(found: Residual) -> str:
     """Return what the residual says, in plain words."""
+    # Three standard errors, of the standard deviation and of the correlation alike.
+    chance = 3 / math.sqrt(2 * found.values.size)
     if found.std < 0.3:
         return "Next to nothing changed in the counts of each input pixel."
-    if found.neighbour > 0.2:
+    limit, usual = max(0.2, chance), abs(found.std - 1) <= max(0.1, chance)
+    # Smoothing that leaves noise alternates too, so that a negative correlation says something only without it.
+    if found.neighbour > limit or (usual and found.neighbour < -limit):
         return (
             f"Neighbouring residuals correlate ({number(found.neighbour, 2)}), which those of Poisson noise do not: either "
             "the input had been filtered or resampled, or structure was changed. Look for a pattern in the residual map."
         )
-    if found.std > 1.1:
+    if found.std > 1 and not usual:
         return "More changed than Poisson noise explains: look in the residual map for places where structure changed."
-    if found.std < 0.9:
+    if not usual:
         return "Less was removed than all Poisson noise: some is left, or the input had been filtered."
-    return "The change is of the size and shape of Poisson noise alone."
+    return (
+        "Overall the change has the size of Poisson noise, and neighbours hardly correlate. A single small lesion hardly "
+        "moves these numbers: look for it in the residual map."
+    )
 
 
 def provenance(result: Result) -> list[tuple[str, str]]:
@@ -186,15 +196,14 @@ def summary(result: Result) -> dict[str, str]:
     """Return the line of a result in the overview."""
     level, text, _ = _DOMAIN[result.domain.verdict]
     kept = result.conservation
-    before = float(kept.before.sum()) or 1.0
     known = kept.kind != "none"
     return {
         "model": result.bundle.manifest.name,
         "matrix": _matrix(result.frames),
         "level": level,
         "verdict": text,
-        "bias": percent(float(kept.after.sum()) / before - 1) if known else "\u2013",
-        "model_bias": percent(float(kept.model.sum()) / before - 1) if known else "\u2013",
+        "bias": _total_bias(kept.after, kept.before) if known else "\u2013",
+        "model_bias": _total_bias(kept.model, kept.before) if known else "\u2013",
         "ms": number(sum(result.timings_ms.values()), 1),
     }
 
@@ -202,6 +211,12 @@ def summary(result: Result) -> dict[str, str]:
 def versions() -> str:
     """Return the software versions that shaped the numbers of the report."""
     return ", ".join([f"Photopeak {version('photopeak')}", f"Python {python_version()}", f"NumPy {np.__version__}"])
+
+
+def _total_bias(value: NDArray[np.float64], before: NDArray[np.float64]) -> str:
+    """Return the relative change of the total, which is nothing where there was nothing."""
+    total = float(before.sum())
+    return percent(float(value.sum()) / total - 1 if total else 0.0)
 
 
 def _kept(results: Sequence[Result]) -> list[Chip]:
@@ -226,5 +241,7 @@ def _anonymous(sentence: str, source: Frames) -> str:
         return sentence
     names = {name for i in source.instances for name in (str(i.path), i.path.name)} | {source.source}
     for name in sorted(names - {""}, key=len, reverse=True):
-        sentence = sentence.replace(name, "the input")
+        # A file called "1" must not take the digits out of the numbers of a sentence.
+        pattern = re.escape(name) if len(name) > 4 else rf"(?<!\w){re.escape(name)}(?=:)"
+        sentence = re.sub(pattern, "the input", sentence)
     return sentence

@@ -23,7 +23,7 @@ class Residual:
     mean, std : float
         Of the values; 0 and 1 when exactly the Poisson noise was removed [1].
     tail : float
-        Fraction of values beyond three standard deviations; 0.0027 for a normal distribution [1].
+        Fraction of values beyond three standard deviations; 0.0027 for a normal distribution, about 0.004 for Poisson noise at 5 to 10 counts [1].
     neighbour : float
         Correlation of horizontally or vertically adjacent values; 0 for white noise, positive when structure went [1].
     """

@@ -16,7 +16,10 @@ class Viewer {
   /** Load a frame and show it. */
   async show(index) {
     const frame = this.data.frames[index];
+    this.wanted = index;
     const [before, after] = await Promise.all([plane(frame.before), plane(frame.after)]);
+    // A frame that takes long to unpack must not replace one that was asked for later.
+    if (this.wanted !== index) return;
     this.frame = index;
     this.images = { before, after, matched: rebin(after, this.data.scale, this.data.ratio > 1) };
     this.setLine(this.line ?? (this.along === "row" ? frame.row : frame.column));
@@ -281,7 +284,9 @@ class Viewer {
     const frame = this.data.frames[this.frame];
     const { figures } = this.data;
     draw(this.find("values"), figures.values, frame.values);
-    if (frame.residual) draw(this.find("residual"), figures.residual, [frame.residual]);
+    const residual = this.find("residual");
+    if (residual) residual.hidden = !frame.residual;
+    if (frame.residual) draw(residual, figures.residual, [frame.residual]);
     for (const part of this.section.querySelectorAll("[data-frame]")) part.hidden = Number(part.dataset.frame) !== this.frame;
     this.drawProfile();
   }

@@ -115,7 +115,7 @@ def test_residual_of_exactly_removed_poisson_noise_is_standard(level):
     assert found.mean == pytest.approx(0, abs=0.015)
     assert found.std == pytest.approx(1, abs=0.015)
     assert found.neighbour == pytest.approx(0, abs=0.015)
-    assert reading(found) == "The change is of the size and shape of Poisson noise alone."
+    assert "has the size of Poisson noise" in reading(found)
 
 
 def test_residual_of_a_mean_filter_has_its_closed_form():
@@ -124,7 +124,7 @@ def test_residual_of_a_mean_filter_has_its_closed_form():
     smooth = np.mean([np.roll(noisy, (a, b), (0, 1)) for a in (-1, 0, 1) for b in (-1, 0, 1)], 0)
     found = residual(noisy, smooth)
     assert found.std == pytest.approx(np.sqrt(72 / 81), abs=0.01)
-    assert "noise alone" in reading(found)
+    assert "has the size of Poisson noise" in reading(found)
 
 
 def test_residual_of_a_weak_filter_says_that_noise_is_left():
@@ -144,6 +144,30 @@ def test_residual_shows_that_structure_was_removed():
     assert found.std > 1.5
     assert found.neighbour > 0.5
     assert "correlate" in reading(found)
+
+
+def test_residual_that_alternates_is_not_called_noise():
+    checks = 100 + np.where(np.add.outer(np.arange(100), np.arange(100)) % 2, 10.0, -10.0)
+    found = residual(checks, np.full((100, 100), 100.0))
+    assert (found.std, found.neighbour) == pytest.approx((1, -1))
+    assert "correlate (\u22121.00)" in reading(found)
+
+
+def test_residual_of_noise_in_few_pixels_is_not_called_more_or_less():
+    # The standard deviation of 121 values varies by 6 %, and so does the correlation.
+    rng = np.random.default_rng(0)
+    expected = np.full((11, 11), 50.0)
+    said = [reading(residual(rng.poisson(expected).astype(float), expected)) for _ in range(200)]
+    assert sum("has the size of Poisson noise" in words for words in said) > 190
+
+
+def test_removed_lesion_is_not_called_noise_alone():
+    # 25 pixels of a lesion of 4 standard deviations hardly show in the figures of 40000: the words must not say more.
+    true = np.full((200, 200), 100.0)
+    true[80:85, 80:85] += 40
+    found = residual(np.random.default_rng(3).poisson(true).astype(float), np.full((200, 200), 100.0))
+    assert found.std == pytest.approx(1, abs=0.02)
+    assert "small lesion" in reading(found)
 
 
 def test_residual_needs_counts():
@@ -287,6 +311,14 @@ def test_warning_of_one_model_names_it_beside_others(make_result, phantom, tmp_p
     assert re.findall("<li>(.*?)</li>", page) == ["Both say so.", "scint-sr-x2: Matrix too large."]
 
 
+def test_file_named_like_a_number_leaves_numbers_alone(make_result, phantom, tmp_path):
+    source = _with_header(phantom)
+    source = replace(source, instances=(Instance(Path("1"), source.instances[0].header),), source="1")
+    result = make_result(source, source.pixels, warnings=("1: Counts down to -12 in frame 1 were taken as 0.",))
+    page = write_report([result], tmp_path / "report.html").read_text("utf-8")
+    assert "<li>the input: Counts down to -12 in frame 1 were taken as 0.</li>" in page
+
+
 def test_lost_counts_are_called_out(make_result, phantom, tmp_path):
     page = write_report([make_result(phantom, phantom.pixels * 0.9)], tmp_path / "report.html").read_text("utf-8")
     assert '<span class="chip poor">Counts off by up to 10.00 %</span>' in page
@@ -356,6 +388,7 @@ def test_empty_image_has_a_report(make_result, tmp_path):
     blank = Frames.from_array(np.zeros((16, 16)), units=Units.COUNTS, modality="NM")
     page = write_report([make_result(blank, np.zeros((1, 32, 32), np.float32))], tmp_path / "report.html").read_text()
     assert "too few for this check" in page
+    assert "100.000" not in page
 
 
 def test_nothing_to_report_is_an_error(tmp_path):

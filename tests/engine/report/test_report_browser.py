@@ -285,5 +285,34 @@ def test_stack_has_a_slider_over_its_slices(browser, make_result, tmp_path):
     WebDriverWait(page.browser, 5).until(lambda _: page.part("frame-label").text == "5 of 7")
 
 
+def test_last_frame_asked_for_is_the_one_that_stays(browser, make_result, tmp_path):
+    stack = np.random.default_rng(9).random((7, 256, 256), np.float32)
+    source = _pet(stack)
+    page = _open(browser, write_report([make_result(source, stack)], tmp_path / "report.html"))
+    # Frame 4 is unpacked already, frame 7 is not.
+    page.run(
+        """
+        for (const value of ['6', '3']) {
+          arguments[0].value = value;
+          arguments[0].dispatchEvent(new Event('input'));
+        }
+        """,
+        page.part("frame"),
+    )
+    page.browser.execute_async_script("Promise.all(planes.values()).then(() => setTimeout(arguments[0], 100))")
+    assert page.part("frame-label").text == "4 of 7"
+
+
+def test_frame_with_few_counts_does_not_show_the_residual_of_another(browser, make_result, phantom, tmp_path):
+    pixels = np.stack([phantom.pixels[0], np.zeros_like(phantom.pixels[0])])
+    source = phantom.with_pixels(pixels, phantom.pixel_spacing_mm)
+    page = _open(browser, write_report([make_result(source, pixels)], tmp_path / "report.html"))
+    assert page.part("residual").is_displayed()
+    page.choose("frame", "1")
+    WebDriverWait(page.browser, 5).until(lambda _: not page.part("residual").is_displayed())
+    page.choose("frame", "0")
+    WebDriverWait(page.browser, 5).until(lambda _: page.part("residual").is_displayed())
+
+
 def _pet(stack):
     return Frames.from_array(stack, units=Units.BECQUEREL_PER_ML, modality="PT", pixel_spacing_mm=(2.0, 2.0))
