@@ -52,6 +52,8 @@ clean: ## remove .venv and everything built
 $(VENV)/.ready-python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo 'Photopeak needs Python 3.11 or newer; name one with make PYTHON=python3.12 ...' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, os, sysconfig, venv; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || \
+	    { echo 'Photopeak needs Python with venv and its headers; on Debian: apt-get install python3-venv python3-dev' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(INSTALL) --upgrade pip
 	@touch $@
