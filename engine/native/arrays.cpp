@@ -1,17 +1,26 @@
 #include "arrays.hpp"
 
 namespace photopeak {
+namespace {
+
+// C-contiguous, and each element where its type may lie.
+bool is_plain(const py::array& array) {
+  constexpr int wanted = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  return (array.flags() & wanted) == wanted;
+}
+
+}  // namespace
 
 std::string describe(const py::array& array) {
   std::string text = py::str(static_cast<const py::object&>(array.dtype())).cast<std::string>() + " of shape (";
   for (py::ssize_t i = 0; i < array.ndim(); ++i) text += (i ? ", " : "") + std::to_string(array.shape(i));
-  return text + (array.ndim() == 1 ? ",)" : ")") + (array.flags() & py::array::c_style ? "" : ", not C-contiguous");
+  return text + (array.ndim() == 1 ? ",)" : ")") + (is_plain(array) ? "" : ", not C-contiguous and aligned");
 }
 
 Shape shape_of(const py::array& array, const char* name) {
-  if (array.ndim() != 3 || array.size() == 0 || !(array.flags() & py::array::c_style))
+  if (array.ndim() != 3 || array.size() == 0 || !is_plain(array))
     throw InputError(std::string(name) + " is " + describe(array) +
-                     "; give a non-empty C-contiguous (n, rows, columns) array.");
+                     "; give a non-empty C-contiguous aligned (n, rows, columns) array.");
   const Shape shape{array.shape(0), array.shape(1), array.shape(2)};
   if (shape.pixels() > INT32_MAX)
     throw InputError(std::string(name) + " has " + std::to_string(shape.pixels()) +
@@ -67,7 +76,7 @@ py::array output(const std::optional<py::array>& out, const py::dtype& dtype, co
   if (!out) return py::array(dtype, shape);
   const bool same_shape =
       out->ndim() == static_cast<py::ssize_t>(shape.size()) && std::equal(shape.begin(), shape.end(), out->shape());
-  if (!same_shape || !out->dtype().equal(dtype) || !(out->flags() & py::array::c_style) || !out->writeable()) {
+  if (!same_shape || !out->dtype().equal(dtype) || !is_plain(*out) || !out->writeable()) {
     std::string wanted;
     for (const auto length : shape) wanted += (wanted.empty() ? "" : ", ") + std::to_string(length);
     throw InputError("out is " + describe(*out) + (out->writeable() ? "" : ", read-only") + "; give a writable " +

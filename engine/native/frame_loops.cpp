@@ -199,10 +199,6 @@ void blend_row(const float* __restrict tile, const float* __restrict weights, fl
   for (std::int64_t i = 0; i < n; ++i) out[i] = blended(out[i], row_weight, weights[i], tile[i]);
 }
 
-void scale(const float* in, std::int64_t n, float factor, float* out) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = scaled(in[i], factor);
-}
-
 // Sums are kept in sixteen lanes, whatever the machine has: the order of additions is then the same everywhere.
 constexpr std::int64_t kSumLanes = 16;
 
@@ -224,16 +220,28 @@ inline __attribute__((always_inline)) void add_terms(std::int64_t n, double* sum
   for (std::int64_t k = 0; k < kSumLanes; ++k) sum[k] = lanes[k];
 }
 
+constexpr std::int64_t kNearPixels = 2048;  // what a second loop finds in the nearest cache
+
 Sums sums(const float* __restrict in, std::int64_t n) {
-  constexpr std::int64_t piece = 2048;  // both sums find it in the nearest cache
   double all[kSumLanes] = {}, positive[kSumLanes] = {};
-  for (std::int64_t start = 0; start < n; start += piece) {
+  for (std::int64_t start = 0; start < n; start += kNearPixels) {
     const float* __restrict x = in + start;
-    const std::int64_t count = n - start < piece ? n - start : piece;
+    const std::int64_t count = n - start < kNearPixels ? n - start : kNearPixels;
     add_terms(count, all, [x](std::int64_t i) { return x[i]; });
     add_terms(count, positive, [x](std::int64_t i) { return not_negative(x[i]); });
   }
   return {total(all), total(positive)};
+}
+
+double scale(const float* in, std::int64_t n, float factor, float* out) {
+  double all[kSumLanes] = {};
+  for (std::int64_t start = 0; start < n; start += kNearPixels) {
+    const std::int64_t count = n - start < kNearPixels ? n - start : kNearPixels;
+    for (std::int64_t i = start; i < start + count; ++i) out[i] = scaled(in[i], factor);
+    const float* __restrict x = out + start;
+    add_terms(count, all, [x](std::int64_t i) { return x[i]; });
+  }
+  return total(all);
 }
 
 struct Lanes {
@@ -250,8 +258,8 @@ using Bits __attribute__((may_alias)) = std::int32_t;
 
 // Counts and extremes of a row, which is also copied with 0 for what is not finite. Works on the bits of the floats.
 void count_values(const float* __restrict row, std::int64_t n, float* __restrict kept, Moments& m) {
-  std::int32_t least = order_of(__builtin_bit_cast(std::int32_t, m.minimum));
-  std::int32_t most = order_of(__builtin_bit_cast(std::int32_t, m.maximum));
+  std::int32_t least = order_of(load<std::int32_t>(&m.minimum));
+  std::int32_t most = order_of(load<std::int32_t>(&m.maximum));
   std::int32_t non_finite = 0, nonzero = 0, fractions = 0;
   const Bits* const in = reinterpret_cast<const Bits*>(row);
   Bits* const out = reinterpret_cast<Bits*>(kept);
@@ -267,8 +275,9 @@ void count_values(const float* __restrict row, std::int64_t n, float* __restrict
   }
   for (std::int64_t i = 0; i < n; ++i) nonzero += kept[i] != 0.0f;
   for (std::int64_t i = 0; i < n; ++i) fractions += has_fraction(kept[i]);
-  m.minimum = __builtin_bit_cast(float, order_of(least));
-  m.maximum = __builtin_bit_cast(float, order_of(most));
+  least = order_of(least), most = order_of(most);
+  m.minimum = load<float>(&least);
+  m.maximum = load<float>(&most);
   m.non_finite += non_finite;
   m.nonzero += nonzero;
   m.fractions += fractions;

@@ -58,7 +58,7 @@ struct Loops {
                           std::uint32_t* out);
   Extent (*extent)(const std::uint32_t* in, std::int64_t n);
   Sums (*sums)(const float* in, std::int64_t n);
-  void (*scale)(const float* in, std::int64_t n, float factor, float* out);
+  double (*scale)(const float* in, std::int64_t n, float factor, float* out);  // returns the sum of what it wrote
 };
 
 extern const Loops loops_baseline;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -18,14 +19,23 @@ constexpr std::int64_t kChunk = 1 << 15;  // pixels in a piece of work
 // Pixels that pay for one more thread: waking it may take longer than the work on a small frame.
 constexpr std::int64_t kPixelsForThread = 1 << 18;
 
-// Calls body(0) ... body(count - 1), which must not throw and together visit so many pixels.
+// Calls body(0) ... body(count - 1), which together visit so many pixels.
 template <class Body>
 void parallel_for(std::int64_t count, std::int64_t pixels, int threads, Body&& body) {
 #ifdef _OPENMP
   const int team = static_cast<int>(std::min<std::int64_t>({threads, count, 1 + pixels / kPixelsForThread}));
   if (team > 1) {
+    std::exception_ptr failure;  // scratch may not fit into memory; leaving the parallel region would end the process
 #pragma omp parallel for num_threads(team) schedule(dynamic)
-    for (std::int64_t i = 0; i < count; ++i) body(i);
+    for (std::int64_t i = 0; i < count; ++i) {
+      try {
+        body(i);
+      } catch (...) {
+#pragma omp critical(photopeak_failure)
+        failure = std::current_exception();
+      }
+    }
+    if (failure) std::rethrow_exception(failure);
     return;
   }
 #endif
@@ -161,8 +171,7 @@ class CpuOperations final : public FrameOperations {
     }
     const std::vector<float> factors = factors_of(sums.data(), target, shape.frames);
     for_chunks(shape, threads, [&](std::int64_t frame, std::int64_t at, std::int64_t n, std::int64_t chunk) {
-      simd.scale(frames + at, n, factors[frame], out + at);
-      parts[chunk] = simd.sums(out + at, n);
+      parts[chunk].all = simd.scale(frames + at, n, factors[frame], out + at);
     });
     for (std::int64_t i = 0; i < shape.frames; ++i) {
       totals.before[i] = sums[i].all;
