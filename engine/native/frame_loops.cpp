@@ -238,7 +238,7 @@ double scale(const float* in, std::int64_t n, float factor, float* out) {
   for (std::int64_t start = 0; start < n; start += kNearPixels) {
     const std::int64_t count = n - start < kNearPixels ? n - start : kNearPixels;
     for (std::int64_t i = start; i < start + count; ++i) out[i] = scaled(in[i], factor);
-    const float* __restrict x = out + start;
+    const float* const x = out + start;  // no __restrict: it was written just above
     add_terms(count, all, [x](std::int64_t i) { return x[i]; });
   }
   return total(all);

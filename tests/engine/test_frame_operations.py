@@ -338,6 +338,35 @@ def test_operations_refuse_an_output_that_overlaps(counts):
             call()
 
 
+def test_operations_refuse_arrays_that_are_not_aligned():
+    odd = np.zeros(2 * 4 * 4 * 4 + 1, np.uint8)[1:].view(np.float32).reshape(2, 4, 4)
+    with pytest.raises(InputError, match="aligned"):
+        fo.statistics(odd)
+    with pytest.raises(InputError, match="aligned"):
+        fo.to_float(odd.view(np.int32))
+    with pytest.raises(InputError, match="aligned"):
+        fo.normalise(np.zeros((2, 4, 4), np.float32), 0.0, 1.0, out=odd)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+def test_threads_that_get_no_memory_raise_in_place_of_ending_the_process():
+    code = """
+import resource, numpy as np
+from pathlib import Path
+from photopeak.engine import frame_operations as fo
+fo.robust_scale(np.ones((4, 600, 600), np.float32), threads=2)
+frames = np.ones((2, 4096, 4096), np.float32)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (16 << 20),) * 2)
+try:
+    fo.robust_scale(frames, threads=2)
+except MemoryError:
+    print("refused")
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, "refused\n"), run.stderr
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, ">u2", bool])
 def test_conversions_refuse_other_stored_types(dtype):
     with pytest.raises(InputError, match="Stored values cannot be"):
