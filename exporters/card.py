@@ -61,6 +61,10 @@ the sum of the image restored by the engine; the other methods as they are.
 
 {gain}
 
+The same by kind of object, mean gain over the best classical method of each count level [dB]:
+
+{kinds_gain}
+
 ### SSIM
 
 {ssim}
@@ -149,9 +153,10 @@ def render(bundle: Bundle, report: Report, note: str = "") -> str:
         low=training.counts_per_pixel[0],
         high=training.counts_per_pixel[1],
         cases=len(cases),
-        kinds=", ".join(sorted({case.rsplit("-", 1)[0] for case in cases})),
+        kinds=", ".join(sorted(set(map(_kind, cases)))),
         psnr=_table(report.scores, "psnr", 2),
         gain=_gain(report.scores, manifest.task),
+        kinds_gain=_gain_by_kind(report.scores),
         ssim=_table(report.scores, "ssim", 3),
         bias=_bias(report.scores),
         lesions=len({recovery.case for recovery in report.recoveries}),
@@ -197,6 +202,22 @@ def _gain_over(what: str, rivals: tuple[str, ...], scores: tuple[Score, ...]) ->
         )
     title = f"Gain over the best {what} of each count level, paired by case [dB]:\n\n"
     return title + _markdown(("counts", f"best {what}", "gain", "cases won"), lines)
+
+
+def _gain_by_kind(scores: tuple[Score, ...]) -> str:
+    """Tabulate the gain for each kind of object: a mean over all may hide where a model loses."""
+    found = gains(scores, tuple(name for name in _methods(scores) if name != OURS))
+    kinds = np.array([_kind(case) for case in dict.fromkeys(score.case for score in scores)])
+    rows = [
+        (f"{kind} ({(kinds == kind).sum()})", *(f"{gain[kinds == kind].mean():+.2f}" for _, gain in found.values()))
+        for kind in dict.fromkeys(kinds.tolist())
+    ]
+    return _markdown(("kind (cases)", *(_FRACTIONS[level] for level in found)), rows)
+
+
+def _kind(case: str) -> str:
+    """Name the kind of object of a case."""
+    return case.rsplit("-", 1)[0]
 
 
 def _bias(scores: tuple[Score, ...]) -> str:

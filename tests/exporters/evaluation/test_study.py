@@ -64,6 +64,18 @@ def test_the_card_says_what_was_measured(name, tmp_path):
     assert "The scan was not present" in text
     assert "{" not in text
     assert f"{bundle.manifest.training.steps} steps" in text
+    assert "| a (1) | " in text
+    assert "| b (1) | " in text
+
+
+def test_the_card_shows_a_kind_of_object_where_the_model_loses():
+    scores = [
+        study.Score(case, 1.0, method, psnr, 0.9, 0.0)
+        for case, gain in (("body-0", 3.0), ("body-1", 1.0), ("bars-0", -2.5))
+        for method, psnr in ((study.OURS, 30.0 + gain), ("nearest", 29.0), ("bicubic", 30.0))
+    ]
+    rows = card._gain_by_kind(tuple(scores)).splitlines()
+    assert rows == ["| kind (cases) | 1 |", "| --- | --- |", "| body (2) | +2.00 |", "| bars (1) | -2.50 |"]
 
 
 def test_the_real_scan_is_measured_against_its_complement(shared_data):
