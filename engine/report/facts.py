@@ -108,7 +108,7 @@ def facts_of_input(source: Frames) -> list[tuple[str, str]]:
     header = source.instances[0].header if source.instances else Dataset()
     spacing = source.pixel_spacing_mm
     durations = [info.duration_s for info in source.info if np.isfinite(info.duration_s)]
-    counts = number(float(source.pixels.sum(dtype=np.float64))) if source.units is Units.COUNTS else ""
+    counts = _counts(source.pixels) if source.units is Units.COUNTS else ""
     facts = [
         ("File", "" if source.instances else source.source),
         ("Series", str(header.get("SeriesDescription", "")).strip()),
@@ -211,6 +211,12 @@ def summary(result: Result) -> dict[str, str]:
 def versions() -> str:
     """Return the software versions that shaped the numbers of the report."""
     return ", ".join([f"Photopeak {version('photopeak')}", f"Python {python_version()}", f"NumPy {np.__version__}"])
+
+
+def _counts(pixels: NDArray[np.float32]) -> str:
+    """Return the total, and what it becomes when negative pixels are taken as 0, which models do."""
+    total, negative = float(pixels.sum(dtype=np.float64)), float(pixels[pixels < 0].sum(dtype=np.float64))
+    return number(total) + (f"; {number(total - negative)} with negative pixels taken as 0" if negative else "")
 
 
 def _total_bias(value: NDArray[np.float64], before: NDArray[np.float64]) -> str:

@@ -128,6 +128,9 @@ def _count_rows(result: Result) -> list[dict[str, str]]:
     """Return the table of what was kept, one line for each frame."""
     kept, ratio = result.conservation, area_ratio(result)
     before, after = result.source.pixels, result.frames.pixels
+    if kept.kind == "sum":
+        # What was kept is the sum without negative pixels.
+        before = np.maximum(before, 0)
     return [
         {
             "label": facts.frame_label(result.source, i),

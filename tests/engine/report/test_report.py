@@ -319,6 +319,18 @@ def test_file_named_like_a_number_leaves_numbers_alone(make_result, phantom, tmp
     assert "<li>the input: Counts down to -12 in frame 1 were taken as 0.</li>" in page
 
 
+def test_negative_counts_do_not_hide_between_two_totals(make_result, tmp_path):
+    pixels = np.full((1, 32, 32), 10, np.float32)
+    pixels[0, :8] = -4
+    source = Frames.from_array(pixels, units=Units.COUNTS, modality="NM")
+    result = make_result(source, np.maximum(pixels, 0))
+    kept = replace(result.conservation, before=result.conservation.after)
+    page = write_report([replace(result, conservation=kept)], tmp_path / "report.html").read_text("utf-8")
+    assert "6\u202f656; 7\u202f680 with negative pixels taken as 0" in page
+    row = re.search(r"<tr><td>1</td>.*?</tr>", page).group()
+    assert re.findall(r">([\d.]+)</td>", row).count("7.50") == 2
+
+
 def test_lost_counts_are_called_out(make_result, phantom, tmp_path):
     page = write_report([make_result(phantom, phantom.pixels * 0.9)], tmp_path / "report.html").read_text("utf-8")
     assert '<span class="chip poor">Counts off by up to 10.00 %</span>' in page
