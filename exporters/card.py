@@ -95,7 +95,7 @@ the reference. One patient, hence no interval. PSNR [dB], against the 99.9th per
 
 ## Speed
 
-ONNX Runtime, float32, 2 threads, one frame, fastest of 15 runs: {speed}.
+ONNX Runtime, float32, 2 threads, one frame, fastest of 15 runs (other work on the machine makes it slower): {speed}.
 
 ## Limits
 
