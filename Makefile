@@ -1,6 +1,6 @@
 # Each target makes what it needs in .venv, whatever virtual environment is active.
 #   PYTHON=python3.12     the interpreter that .venv is made with
-#   EXTRAS=train          another extra to install first (torch is in `train` only)
+#   EXTRAS=evaluate       another extra to install first (it brings torch, which `make test` alone never does)
 #   ARGS='-k dicom -x'    more arguments for pytest or for photopeak bench
 
 PYTHON ?= python3

@@ -54,4 +54,4 @@ def _require(modules: tuple[str, ...]) -> None:
     """Refuse to begin where a package is missing."""
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
-        raise UsageError(f"training needs {', '.join(missing)}, not installed here: pip install 'photopeak[train]'.")
+        raise UsageError(f"training needs {', '.join(missing)}, not installed here: pip install 'photopeak[evaluate]'.")

@@ -37,7 +37,7 @@ def test_what_only_the_measurement_needs_is_missed_before_the_training(tmp_path,
 
 
 def test_measuring_refuses_a_missing_data_folder_and_the_bundle_of_another_recipe(tmp_path):
-    pytest.importorskip("bm3d", reason="measuring needs bm3d: pip install 'photopeak[train]'")
+    pytest.importorskip("bm3d", reason="measuring needs bm3d: pip install 'photopeak[evaluate]'")
     folder = shutil.copytree(zoo.locate("scint-denoise"), tmp_path / "copy")
     with pytest.raises(UsageError, match="nowhere is no folder"):
         train("scint-denoise", folder, data=tmp_path / "nowhere", work=tmp_path / "work", evaluate_only=True)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("bm3d", reason="measuring needs bm3d: pip install 'photopeak[train]'")
+pytest.importorskip("bm3d", reason="measuring needs bm3d: pip install 'photopeak[evaluate]'")
 
 from photopeak.exporters.evaluation.baselines import (
     DENOISERS,

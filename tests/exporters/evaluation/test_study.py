@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-pytest.importorskip("bm3d", reason="measuring needs bm3d: pip install 'photopeak[train]'")
+pytest.importorskip("bm3d", reason="measuring needs bm3d: pip install 'photopeak[evaluate]'")
 
 from photopeak.engine import zoo
 from photopeak.exporters import card

@@ -66,7 +66,7 @@ def test_unknown_recipes_are_refused():
 
 
 def test_training_and_held_out_real_data_do_not_overlap():
-    pytest.importorskip("bm3d", reason="measuring needs bm3d: pip install 'photopeak[train]'")
+    pytest.importorskip("bm3d", reason="measuring needs bm3d: pip install 'photopeak[evaluate]'")
     from photopeak.exporters.evaluation import real
     from photopeak.exporters.recipes import dataset
 
