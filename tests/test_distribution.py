@@ -112,10 +112,13 @@ def test_constraints_hold_for_every_platform():
     ]
 
 
-def test_torch_is_needed_by_the_train_extra_only():
+def test_torch_is_needed_to_train_and_measure_only():
     extras = PYPROJECT["project"]["optional-dependencies"]
     assert not [r for r in PYPROJECT["project"]["dependencies"] if "torch" in r]
-    assert [name for name, listed in extras.items() if any("torch" in r or "train" in r for r in listed)] == ["train"]
+    assert [name for name, listed in extras.items() if any("torch" in r or "train" in r for r in listed)] == [
+        "train",
+        "evaluate",
+    ]
 
 
 @pytest.mark.slow
