@@ -23,7 +23,7 @@ def test_without_torch_one_sentence_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     for name in ("onnx", "recipes.training", "architectures.count_net"):
         monkeypatch.delitem(sys.modules, f"photopeak.exporters.{name}", raising=False)
-    with pytest.raises(UsageError, match=r"training needs torch.*pip install 'photopeak\[train\]'"):
+    with pytest.raises(UsageError, match=r"training needs torch.*pip install 'photopeak\[evaluate\]'"):
         train("scint-denoise", tmp_path / "out", work=tmp_path / "work")
     assert not (tmp_path / "out").exists()
 
