@@ -1,6 +1,5 @@
 """Writing files so that a crash leaves the old file or the new one, never a part."""
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-__all__ = ["atomic_write", "sha256_of"]
+__all__ = ["atomic_write"]
 
 
 @contextmanager
@@ -45,12 +44,6 @@ def atomic_write(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _rename_new(temporary: Path, path: Path) -> None:

@@ -1,10 +1,9 @@
-import hashlib
 import os
 import stat
 
 import pytest
 
-from photopeak.engine.files import atomic_write, sha256_of
+from photopeak.engine.files import atomic_write
 
 
 def test_file_appears_whole_and_with_its_folder(tmp_path):
@@ -53,8 +52,3 @@ def test_mode_follows_the_umask(tmp_path):
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "file.bin").stat().st_mode) == 0o640
-
-
-def test_digest_is_that_of_hashlib(tmp_path):
-    (tmp_path / "a").write_bytes(bytes(range(256)) * 5000)
-    assert sha256_of(tmp_path / "a") == hashlib.sha256(bytes(range(256)) * 5000).hexdigest()

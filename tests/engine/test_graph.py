@@ -196,7 +196,7 @@ def test_hostile_graph_is_refused(bundle_factory, name):
 
 
 def test_text_that_is_not_utf8_is_refused(bundle_factory):
-    model = graph([node("XXXX", ["counts"], ["image"])]).SerializeToString().replace(b"XXXX", b"\xff\xfe\xff\xfe")
+    model = graph([node("FOUR", ["counts"], ["image"])]).SerializeToString().replace(b"FOUR", b"\xff\xfe\xff\xfe")
     refused(bundle_factory, model, "export")
 
 
