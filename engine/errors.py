@@ -1,6 +1,6 @@
 """Errors of the runtime; the tree is drawn in :mod:`photopeak.kernels.errors`."""
 
-from ..kernels.errors import DeviceError, PhotopeakError
+from ..kernels.errors import DeviceError, InputError, ModelError, PhotopeakError, UsageError
 
 __all__ = [
     "DeviceError",
@@ -11,24 +11,6 @@ __all__ = [
     "PhotopeakError",
     "UsageError",
 ]
-
-
-class UsageError(PhotopeakError):
-    """An argument or option that makes no sense."""
-
-    exit_code = 2
-
-
-class InputError(PhotopeakError, ValueError):
-    """An image that cannot be read or processed."""
-
-    exit_code = 3
-
-
-class ModelError(PhotopeakError):
-    """A bundle or graph that cannot be used."""
-
-    exit_code = 4
 
 
 class NetworkError(PhotopeakError):

@@ -1,0 +1,199 @@
+"""Numba's compiler with a cache that belongs to the user and knows what a kernel is made of.
+
+Numba's own cache lies beside the source, where an installed package cannot write, and does not see that a function which
+a kernel calls has changed in another file. This one lies in the user's cache folder (or in ``PHOTOPEAK_CACHE_DIR``) and
+stamps each entry with the source of everything that was compiled into it. The files hold machine code, so that a folder
+that others could write to is not used.
+"""
+
+import hashlib
+import os
+import stat
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import FunctionType
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numba
+import numpy as np
+from numba.core import sigutils
+from numba.core.caching import Cache, CompileResultCacheImpl, FunctionCache, NullCache, UserWideCacheLocator
+from numba.core.dispatcher import Dispatcher
+from platformdirs import user_cache_path
+
+__all__ = ["Warmed", "cache_folder", "compiled", "inlined", "warm_up"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# The modules whose kernels warm_up() compiles.
+_MODULES: tuple[str, ...] = ("iqa.intensity",)
+_jit: Any = numba.njit(nogil=True, error_model="numpy")
+_KERNELS: dict[str, tuple[Any, tuple[str, ...]]] = {}
+
+
+class Warmed(NamedTuple):
+    """One signature of one kernel, ready for use.
+
+    Parameters
+    ----------
+    kernel, signature : str
+        The function and the argument types.
+    compiled : bool
+        False if the cache had it already.
+    """
+
+    kernel: str
+    signature: str
+    compiled: bool
+
+
+def compiled(*signatures: str) -> Callable[[Function], Function]:
+    """Return a decorator that compiles a function when it is first called, or takes it from the cache.
+
+    Parameters
+    ----------
+    *signatures : str
+        What the function will be called with, such as ``"(float64[:, ::1], int64)"``; :func:`warm_up` compiles these.
+        A call with other types compiles too, on the spot: callers hand over exactly these types.
+
+    Returns
+    -------
+    callable
+        The compiled function releases the interpreter's lock, so that threads run it side by side, and divides as IEEE
+        arithmetic does. No arithmetic is reordered: the same input gives the same bits on every machine.
+    """
+
+    def decorate(function: Function) -> Function:
+        dispatcher: Any = _jit(function)
+        dispatcher._cache = _LazyCache(function)
+        _KERNELS[f"{function.__module__.removeprefix(__package__ + '.')}.{function.__name__}"] = dispatcher, signatures
+        return cast(Function, dispatcher)
+
+    return decorate
+
+
+def inlined(function: Function) -> Function:
+    """Compile `function` into the kernels that call it; it has no entry of its own in the cache."""
+    return cast(Function, _jit(function))
+
+
+def warm_up() -> Iterator[Warmed]:
+    """Compile every kernel for every signature that Photopeak calls it with, and keep the results for later processes.
+
+    Yields
+    ------
+    Warmed
+        What was made ready, one signature after the other.
+    """
+    for module in _MODULES:
+        import_module(f".{module}", __package__)
+    for name, (dispatcher, signatures) in sorted(_KERNELS.items()):
+        for signature in signatures:
+            # The tuple of types is what a call looks for; a string would be another key.
+            types, _ = sigutils.normalize_signature(signature)  # type: ignore[no-untyped-call]
+            misses = sum(dispatcher.stats.cache_misses.values())
+            dispatcher.compile(types)
+            yield Warmed(name, signature, sum(dispatcher.stats.cache_misses.values()) > misses)
+
+
+def cache_folder() -> Path:
+    """Return the folder that compiled kernels are kept in; it need not exist."""
+    chosen = os.environ.get("PHOTOPEAK_CACHE_DIR")
+    return (Path(chosen) if chosen else user_cache_path("photopeak", appauthor=False)) / "kernels"
+
+
+class _LazyCache(FunctionCache):
+    """The cache of one function, opened at the first use: importing a kernel touches no folder."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+        self._opened: Any = None
+
+    def _open(self) -> Any:
+        if self._opened is None:
+            problem = _unusable(cache_folder())
+            self._opened = NullCache() if problem else _StampedCache(self._function)  # type: ignore[no-untyped-call]
+        return self._opened
+
+    @property
+    def cache_path(self) -> str:
+        return str(cache_folder())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        return self._open().load_overload(sig, target_context)
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        self._open().save_overload(sig, data)
+
+
+class _Locator(UserWideCacheLocator):
+    """Where the cache of a function lies, and what makes it stale."""
+
+    def __init__(self, function: Any, file: str) -> None:
+        super().__init__(function, file)  # type: ignore[no-untyped-call]
+        self._function = function
+        self._cache_path = str(cache_folder() / function.__module__)
+
+    def get_source_stamp(self) -> str:
+        return _stamp(self._function)
+
+
+class _Implementation(CompileResultCacheImpl):
+    _locator_classes = [_Locator]  # noqa: RUF012 - as the base class has it
+
+
+class _StampedCache(Cache):
+    _impl_class = _Implementation  # type: ignore[assignment]
+
+
+def _stamp(function: Any) -> str:
+    """Return a digest of the source files, and of the constants, of everything that is compiled into `function`."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for part in sorted(_parts(function, set())):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _parts(function: FunctionType, seen: set[int]) -> Iterator[bytes]:
+    if id(function) in seen:
+        return
+    seen.add(id(function))
+    yield _digest_of(function.__code__.co_filename)
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        if isinstance(value, Dispatcher):
+            yield from _parts(value.py_func, seen)
+        elif isinstance(value, np.ndarray):
+            yield hashlib.sha256(value.tobytes()).digest()
+        elif isinstance(value, int | float | tuple | str):
+            yield repr(value).encode()
+
+
+@cache
+def _digest_of(file: str) -> bytes:
+    return hashlib.sha256(Path(file).read_bytes()).digest()
+
+
+@cache
+def _unusable(folder: Path) -> str:
+    """Return why compiled code cannot be kept in `folder`, once also as a warning; empty if it can."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+        if os.name == "posix" and (status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+            problem = "others may write to it"
+        else:
+            problem = "" if os.access(folder, os.W_OK) else "it is read-only"
+    except OSError as error:
+        problem = str(error.strerror)
+    if problem:
+        warnings.warn(
+            f"Compiled kernels cannot be kept in {folder} ({problem}), so that each process compiles them again; "
+            "set PHOTOPEAK_CACHE_DIR to a folder of your own.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return problem

@@ -1,0 +1,131 @@
+"""From frames to one outcome per frame: what all no-reference metrics do around their kernel."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..parallel import over
+from .intensity import Intensity, Window, check_frames, grey, window_of
+from .score import Reason, Scores
+
+__all__ = ["Definition", "Outcome", "Plane", "measure"]
+
+
+class Plane(NamedTuple):
+    """One frame as a metric's kernel takes it.
+
+    Parameters
+    ----------
+    grey : ndarray, shape (rows, columns), float64
+        Grey values 0 to 255, not rounded.
+    mask : ndarray, shape (rows, columns), bool, or None
+        The pixels that count.
+    """
+
+    grey: NDArray[np.float64]
+    mask: NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a metric finds in one frame: a value, or the reason why there is none."""
+
+    value: float = np.nan
+    reason: Reason | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What travels with every score of a metric."""
+
+    metric: str
+    model: str
+    rule: str
+
+
+def measure(
+    frames: NDArray[Any],
+    kernel: Callable[[Plane], Outcome],
+    definition: Definition,
+    *,
+    window: Window = "auto",
+    mask: NDArray[Any] | None = None,
+    threads: int = 1,
+) -> Scores:
+    """Return the scores of an image or stack.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (rows, columns) or (n, rows, columns)
+        Integers or floats.
+    kernel : callable
+        Scores one plane; it never sees values that are not finite, nor a constant frame.
+    definition : Definition
+        Names of metric, model and rule.
+    window : str or tuple of float
+        See :func:`~photopeak.kernels.iqa.intensity.window_of`.
+    mask : ndarray, shape (rows, columns) or (n, rows, columns), optional
+        True (or not 0) where pixels count.
+    threads : int
+        Most frames to work on side by side.
+
+    Raises
+    ------
+    InputError
+        If the arrays are not images, or the mask has another shape.
+    UsageError
+        If the window makes no sense, or there is no thread.
+    """
+    stack = check_frames(frames)
+    masks = _masks(mask, stack.shape)
+
+    def one(index: int) -> tuple[Outcome, tuple[str, float, float, float]]:
+        return _outcome(stack[index], masks[index], kernel, window)
+
+    found = over(one, range(len(stack)), threads)
+    outcomes = [outcome for outcome, _ in found]
+    names, low, high, clipped = zip(*(seen for _, seen in found), strict=True)
+    values = np.array([outcome.value for outcome in outcomes])
+    keys = dict.fromkeys(key for outcome in outcomes for key in outcome.details)
+    return Scores(
+        **vars(definition),
+        values=values if np.ndim(frames) == 3 else values[0],
+        reasons=tuple(outcome.reason for outcome in outcomes),
+        intensity=Intensity(names[0], low, high, clipped),
+        details={key: [outcome.details.get(key) for outcome in outcomes] for key in keys},
+    )
+
+
+def _outcome(
+    frame: NDArray[Any], mask: NDArray[np.bool_] | None, kernel: Callable[[Plane], Outcome], window: Window
+) -> tuple[Outcome, tuple[str, float, float, float]]:
+    """Return what the kernel finds in a frame, or why it was not asked, and the window used."""
+    if frame.dtype.kind == "f" and not np.isfinite(frame).all():
+        return Outcome(reason="not-finite"), ("none", np.nan, np.nan, np.nan)
+    name, low, high = window_of(frame, window)
+    plane, clipped = grey(frame, low, high)
+    seen = plane if mask is None else plane[mask]
+    if seen.size == 0:
+        outcome = Outcome(reason="mask-too-small")
+    elif seen.min() == seen.max():
+        outcome = Outcome(reason="constant")
+    else:
+        outcome = kernel(Plane(plane, mask))
+    return outcome, (name, low, high, clipped)
+
+
+def _masks(mask: NDArray[Any] | None, shape: tuple[int, ...]) -> list[NDArray[np.bool_] | None]:
+    """Return one mask per frame."""
+    if mask is None:
+        return [None] * shape[0]
+    wanted = np.asarray(mask) != 0
+    if wanted.shape not in (shape, shape[1:]):
+        raise InputError(
+            f"a mask of shape {wanted.shape} does not fit frames of shape {shape}; give one of their shape."
+        )
+    return list(np.ascontiguousarray(np.broadcast_to(wanted, shape)))

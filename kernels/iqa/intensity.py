@@ -1,0 +1,152 @@
+"""How pixel values become the grey values 0 to 255 that no-reference metrics are defined for.
+
+Counts are not grey values: what a metric says about a scan depends on the window through which it looks. The window is
+therefore a choice that travels with every score, and before and after are compared through the same one.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compilation import compiled
+from ..errors import InputError, UsageError
+
+__all__ = ["Intensity", "Window", "check_frames", "grey", "window_of"]
+
+Window = Literal["auto", "identity", "counts", "full-range"] | tuple[float, float]
+
+_BRIGHTEST = 0.999
+_TYPES = ("uint8", "uint16", "int16", "float32", "float64")
+_GREY = tuple(f"({kind}[:, ::1], float64, float64, float64[:, ::1])" for kind in _TYPES)
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """The windows that the frames of a stack were seen through.
+
+    Parameters
+    ----------
+    name : str
+        ``identity``, ``counts``, ``full-range`` or ``window`` (given as numbers).
+    low, high : tuple of float, length n
+        Pixel values that became grey 0 and grey 255, for each frame.
+    clipped : tuple of float, length n
+        Fraction of the pixels that lay outside, and were set to 0 or 255.
+    """
+
+    name: str
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    clipped: tuple[float, ...]
+
+
+def window_of(frame: NDArray[Any], window: Window = "auto") -> tuple[str, float, float]:
+    """Return the name, low and high end of the window for a frame.
+
+    Parameters
+    ----------
+    frame : ndarray, shape (rows, columns)
+        Pixels.
+    window : str or tuple of float
+        * ``identity``: values are grey values already, 0 to 255;
+        * ``counts``: from 0 to the value that 99.9 % of the pixels do not exceed (to the maximum if that is 0), so that
+          a few hot pixels do not decide; what is negative becomes 0;
+        * ``full-range``: from the least to the greatest value that the integer type holds;
+        * ``auto``: ``identity`` for uint8, ``counts`` for everything else;
+        * two numbers: from the first to the second, in the units of the pixels.
+
+    Raises
+    ------
+    UsageError
+        If the window is none of these.
+    """
+    if not isinstance(window, str):
+        low, high = (float(end) for end in window)
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            raise UsageError(f"the window {low} to {high} is empty; give its low end first.")
+        return "window", low, high
+    name = ("identity" if frame.dtype == np.uint8 else "counts") if window == "auto" else window
+    if name == "identity":
+        return name, 0.0, 255.0
+    if name == "counts":
+        return name, 0.0, _brightest(frame)
+    if name == "full-range":
+        if frame.dtype.kind not in "ui":
+            raise UsageError(f"the window full-range needs integers, not {frame.dtype}; give it as two numbers.")
+        limits = np.iinfo(frame.dtype)
+        return name, float(limits.min), float(limits.max)
+    raise UsageError(f"there is no window {window!r}; use auto, identity, counts, full-range or two numbers.")
+
+
+def grey(frame: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.float64], float]:
+    """Return a frame as grey values 0 to 255, and the fraction of its pixels that the window clipped.
+
+    Parameters
+    ----------
+    frame : ndarray, shape (rows, columns)
+        Pixels.
+    low, high : float
+        The window, in the units of the pixels.
+
+    Returns
+    -------
+    plane : ndarray, shape (rows, columns), float64
+        Grey values, not rounded.
+    clipped : float
+        Fraction of the pixels outside of the window.
+
+    Examples
+    --------
+    >>> grey(np.array([[0, 50, 200]], np.uint16), 0, 100)
+    (array([[  0. , 127.5, 255. ]]), 0.3333333333333333)
+    """
+    if frame.dtype.name not in _TYPES:
+        frame = frame.astype(np.float64)
+    plane = np.empty(frame.shape)
+    outside = _grey(np.require(frame, requirements=("C", "W", "A")), float(low), float(high), plane)
+    return plane, outside / frame.size
+
+
+def _brightest(frame: NDArray[Any]) -> float:
+    """Return the value that all but a thousandth of the pixels do not exceed; 1 where nothing is above 0."""
+    if frame.dtype.kind in "iu" and frame.dtype.itemsize <= 2:
+        counted = np.bincount(np.maximum(frame, 0).ravel())
+        value = float(np.searchsorted(np.cumsum(counted), _BRIGHTEST * frame.size))
+    else:
+        value = float(np.partition(frame, k := int(_BRIGHTEST * (frame.size - 1)), axis=None)[k])
+    if not value > 0:
+        value = float(frame.max())
+    return value if value > 0 else 1.0
+
+
+@compiled(*_GREY)
+def _grey(frame: NDArray[Any], low: float, high: float, plane: NDArray[np.float64]) -> int:
+    """Fill `plane` and return how many pixels lie outside of the window."""
+    gain = 255.0 / (high - low)
+    outside = 0
+    for row in range(frame.shape[0]):
+        for column in range(frame.shape[1]):
+            value = float(frame[row, column])
+            outside += value < low or value > high
+            # 0 to 255 is taken as it is: scaling by exactly 1 from 0 changes no bit.
+            plane[row, column] = min(max((value - low) * gain, 0.0), 255.0)
+    return outside
+
+
+def check_frames(frames: NDArray[Any]) -> NDArray[Any]:
+    """Return an image or stack as a stack of numbers.
+
+    Raises
+    ------
+    InputError
+        If it is not two- or three-dimensional, is empty or does not hold real numbers.
+    """
+    array = np.asarray(frames)
+    if array.ndim not in (2, 3) or array.size == 0:
+        shape = " x ".join(map(str, array.shape)) or "scalar"
+        raise InputError(f"an array of shape {shape} is no image; give (rows, columns) or (n, rows, columns).")
+    if array.dtype.kind not in "uif":
+        raise InputError(f"pixels of type {array.dtype} cannot be measured; give integers or floats.")
+    return array.reshape(-1, *array.shape[-2:])

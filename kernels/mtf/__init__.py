@@ -1,0 +1,1 @@
+"""Modulation transfer function from an edge, a disk, a line or a point."""

@@ -1,0 +1,1 @@
+"""Noise power spectrum, noise equivalent quanta, and contrast against variability."""
