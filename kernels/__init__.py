@@ -29,7 +29,7 @@ _HOMES = {
     "noise_power_spectrum": "noise.spectrum",
 }
 
-__all__ = [*_HOMES]
+__all__ = [*_HOMES]  # noqa: PLE0604 - the keys are strings
 
 
 def __getattr__(name: str) -> object:
