@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import BaseTag, Tag
@@ -23,6 +24,10 @@ from photopeak.engine.bundle import Bundle, Domain, Input, Manifest, Output, Tra
 from photopeak.engine.frames import Frames, Units
 from photopeak.engine.plan import Plan
 from photopeak.engine.result import Conservation, DomainVerdict, Result
+
+# No deadline: the first call of a kernel may have to compile it, and CI shares its cores.
+settings.register_profile("photopeak", deadline=None)
+settings.load_profile("photopeak")
 
 SHARED_DATA = Path(os.environ.get("PHOTOPEAK_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

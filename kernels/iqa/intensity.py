@@ -4,6 +4,7 @@ Counts are not grey values: what a metric says about a scan depends on the windo
 therefore a choice that travels with every score, and before and after are compared through the same one.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -102,20 +103,19 @@ def grey(frame: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.float
     >>> grey(np.array([[0, 50, 200]], np.uint16), 0, 100)
     (array([[  0. , 127.5, 255. ]]), 0.3333333333333333)
     """
-    if frame.dtype.name not in _TYPES:
-        frame = frame.astype(np.float64)
+    kind = frame.dtype.name if frame.dtype.name in _TYPES else "float64"
     plane = np.empty(frame.shape)
-    outside = _grey(np.require(frame, requirements=("C", "W", "A")), float(low), float(high), plane)
+    outside = _grey(np.require(frame, kind, ("C", "W", "A")), float(low), float(high), plane)
     return plane, outside / frame.size
 
 
 def _brightest(frame: NDArray[Any]) -> float:
     """Return the value that all but a thousandth of the pixels do not exceed; 1 where nothing is above 0."""
+    rank = math.ceil(_BRIGHTEST * frame.size)
     if frame.dtype.kind in "iu" and frame.dtype.itemsize <= 2:
-        counted = np.bincount(np.maximum(frame, 0).ravel())
-        value = float(np.searchsorted(np.cumsum(counted), _BRIGHTEST * frame.size))
+        value = float(np.searchsorted(np.cumsum(np.bincount(np.maximum(frame, 0).ravel())), rank))
     else:
-        value = float(np.partition(frame, k := int(_BRIGHTEST * (frame.size - 1)), axis=None)[k])
+        value = float(np.partition(frame, rank - 1, axis=None)[rank - 1])
     if not value > 0:
         value = float(frame.max())
     return value if value > 0 else 1.0

@@ -1,0 +1,89 @@
+"""What surrounds every no-reference kernel."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from photopeak.kernels.errors import InputError
+from photopeak.kernels.iqa.frames import Definition, Outcome, measure
+
+DEFINITION = Definition("brightness", "none", "plain")
+
+
+def brightness(plane):
+    seen = plane.grey if plane.mask is None else plane.grey[plane.mask]
+    return Outcome(float(seen.mean()), details={"pixels": seen.size})
+
+
+@pytest.fixture
+def stack():
+    return np.random.default_rng(7).poisson(20, (4, 12, 9)).astype(np.uint16)
+
+
+def test_stack_gives_one_score_per_frame(stack):
+    scores = measure(stack, brightness, DEFINITION, window=(0, 40))
+    np.testing.assert_allclose(scores, np.clip(stack * (255 / 40), 0, 255).mean(axis=(1, 2)), rtol=1e-14)
+    assert len(scores) == 4
+    assert scores.reasons == (None,) * 4
+    assert scores.details["pixels"] == [108] * 4
+    assert (scores.metric, scores.model, scores.rule) == ("brightness", "none", "plain")
+
+
+def test_image_gives_one_number(stack):
+    scores = measure(stack[0], brightness, DEFINITION)
+    assert float(scores) == measure(stack[:1], brightness, DEFINITION).values[0]
+    assert scores.values.shape == ()
+
+
+def test_window_is_recorded_for_each_frame(stack):
+    seen = measure(stack, brightness, DEFINITION).intensity
+    assert seen.name == "counts"
+    assert seen.low == (0,) * 4
+    assert len(set(seen.high)) > 1
+    assert seen.clipped == tuple(np.mean(frame > high) for frame, high in zip(stack, seen.high, strict=True))
+
+
+@given(st.integers(1, 6))
+def test_threads_change_nothing(threads):
+    stack = np.random.default_rng(7).poisson(20, (4, 12, 9)).astype(np.float32)
+    np.testing.assert_array_equal(
+        measure(stack, brightness, DEFINITION, threads=threads), measure(stack, brightness, DEFINITION)
+    )
+
+
+def test_frame_that_cannot_be_scored_says_why_and_spares_the_others(stack):
+    frames = stack.astype(np.float64)
+    frames[1] = 3
+    frames[2, 4, 4] = np.nan
+    scores = measure(frames, brightness, DEFINITION)
+    assert scores.reasons == (None, "constant", "not-finite", None)
+    assert np.isnan(scores.values).tolist() == [False, True, True, False]
+
+
+def test_one_mask_serves_all_frames_or_each_has_its_own(stack):
+    mask = np.zeros(stack.shape[1:], bool)
+    mask[2:8, 3:6] = True
+    shared = measure(stack, brightness, DEFINITION, mask=mask)
+    own = measure(stack, brightness, DEFINITION, mask=np.broadcast_to(mask.astype(np.uint8), stack.shape))
+    np.testing.assert_array_equal(shared, own)
+    assert shared.details["pixels"] == [18] * 4
+
+
+def test_empty_mask_and_constant_inside_of_the_mask_are_told(stack):
+    masks = np.zeros(stack.shape, bool)
+    masks[1:, 0, 0] = True
+    masks[2:, :4] = True
+    assert measure(stack, brightness, DEFINITION, mask=masks).reasons == ("mask-too-small", "constant", None, None)
+
+
+def test_mask_of_another_shape_is_refused(stack):
+    with pytest.raises(InputError, match=r"mask of shape \(3, 3\) does not fit frames of shape \(4, 12, 9\)"):
+        measure(stack, brightness, DEFINITION, mask=np.ones((3, 3)))
+
+
+def test_scores_are_numbers_and_arrays_to_others(stack):
+    scores = measure(stack, brightness, DEFINITION)
+    assert np.asarray(scores, np.float32).dtype == np.float32
+    with pytest.raises(TypeError):
+        float(scores)

@@ -1,0 +1,120 @@
+"""The cache of compiled kernels: what it keeps, what makes it stale, and which folders it refuses."""
+
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+MODULE = """
+from photopeak.kernels.compilation import compiled
+from {helper} import OFFSET, twice
+
+@compiled("(float64[:, ::1], int64)")
+def total(image, factor):
+    result = OFFSET
+    for row in range(image.shape[0]):
+        for column in range(image.shape[1]):
+            result += twice(image[row, column]) * factor
+    return result
+"""
+HELPER = """
+from photopeak.kernels.compilation import inlined
+OFFSET = {offset}
+
+@inlined
+def twice(value):
+    return {expression}
+"""
+CALL = """
+import numpy as np
+from photopeak.kernels.compilation import cache_folder, warm_up
+from sums import total
+if {warm}:
+    print([(name, made) for name, _, made in warm_up() if name == "sums.total"])
+print(total(np.ones((2, 3)), 1), sum(total.stats.cache_hits.values()), sum(total.stats.cache_misses.values()))
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Return ``run(expression, offset) -> output`` of a fresh process that calls a kernel made of two files."""
+    monkeypatch.setenv("PHOTOPEAK_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "sums.py").write_text(MODULE.format(helper="parts"))
+
+    def call(expression="2.0 * value", offset="0.0", warm=False, options=("-W", "error")):
+        (tmp_path / "parts.py").write_text(HELPER.format(expression=expression, offset=offset))
+        done = subprocess.run(
+            [sys.executable, *options, "-c", dedent(CALL).format(warm=warm)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip(), done.stderr
+
+    return call
+
+
+def test_second_process_takes_the_kernel_from_the_cache(run):
+    assert run()[0] == "12.0 0 1"
+    assert run()[0] == "12.0 1 0"
+
+
+def test_warm_up_makes_what_the_first_call_needs(run):
+    first = run(warm=True)[0].splitlines()
+    assert first == ["[('sums.total', True)]", "12.0 0 1"]
+    assert run()[0] == "12.0 1 0"
+    assert run(warm=True)[0].splitlines()[0] == "[('sums.total', False)]"
+
+
+def test_change_in_a_called_function_makes_the_kernel_stale(run):
+    run()
+    assert run(expression="3.0 * value")[0] == "18.0 0 1"
+
+
+def test_changed_constant_from_another_file_makes_the_kernel_stale(run):
+    run()
+    assert run(offset="5.0")[0] == "17.0 0 1"
+
+
+def test_nothing_is_written_before_the_first_call(tmp_path, monkeypatch):
+    monkeypatch.setenv("PHOTOPEAK_CACHE_DIR", str(tmp_path / "cache"))
+    subprocess.run([sys.executable, "-c", "import photopeak.kernels.iqa.intensity"], check=True)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_folder_that_others_can_write_to_is_not_used(run, tmp_path):
+    folder = tmp_path / "cache" / "kernels"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    output, warning = run(options=())
+    assert output.startswith("12.0")
+    assert "others may write to it" in warning
+    assert "PHOTOPEAK_CACHE_DIR" in warning
+    assert list(folder.iterdir()) == []
+
+
+def test_cache_folder_is_for_its_owner_alone(run, tmp_path):
+    run()
+    assert (tmp_path / "cache" / "kernels").stat().st_mode & 0o777 == 0o700
+
+
+def test_importing_kernels_loads_neither_numpy_nor_numba():
+    code = "import sys, photopeak.kernels; print(sorted({'numpy', 'numba', 'scipy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_module_with_kernels_is_warmed_up():
+    from photopeak.kernels import compilation
+
+    root = Path(compilation.__file__).parent
+    users = {
+        ".".join(path.relative_to(root).with_suffix("").parts)
+        for path in root.rglob("*.py")
+        if "@compiled(" in path.read_text() and path.stem != "compilation"
+    }
+    assert users == set(compilation._MODULES)
