@@ -1,6 +1,6 @@
 """One self-contained HTML file that shows what a model did to an image.
 
-``page`` gathers, ``facts`` words it, ``statistics`` and ``images`` compute, ``charts`` describes the figures for plotly,
+``document`` is what all reports share; ``page`` gathers, ``facts`` words it, ``statistics`` and ``images`` compute, ``charts`` describes the figures for plotly,
 and ``assets`` holds the template, the style sheet and the viewer that runs in the reader's browser.
 """
 

@@ -1,38 +1,23 @@
 """Putting the report together and writing it."""
 
-import base64
 import hashlib
-import json
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
-from plotly.colors import diverging, sequential
-
 from ..errors import UsageError
-from ..files import atomic_write
 from ..result import Result
-from . import charts, facts
+from . import facts
+from .document import write_document
 from .images import Window, display_window, picture
 from .sections import aspect, first_shown, section, shown_inverse
 from .shown import Planes, area_ratio
 
 __all__ = ["write_report"]
 
-SCRIPTS = ("decode.js", "charts.js", "viewer.js", "main.js")
+SCRIPTS = ("viewer.js", "before-after.js")
 LEAST_PICTURE_ROWS, MOST_PICTURE_ROWS = 320, 640
-COLOUR_MAPS = {
-    "inverse grey": ["#ffffff", "#000000"],
-    "grey": ["#000000", "#ffffff"],
-    "viridis": list(sequential.Viridis),
-    "inferno": list(sequential.Inferno),
-}
-DIVERGING = list(reversed(diverging.RdBu))
 
 
 def write_report(results: Sequence[Result], path: Path, title: str = "Before and after") -> Path:
@@ -71,41 +56,20 @@ def write_report(results: Sequence[Result], path: Path, title: str = "Before and
     """
     if not results:
         raise UsageError(f"{path}: there is nothing to report; give at least one result.")
-    html = _render(results, title)
-    with atomic_write(path) as file:
-        file.write(html.encode())
-    return path
-
-
-def _render(results: Sequence[Result], title: str) -> str:
     planes = Planes()
     sections = [section(result, f"r{i + 1}", planes) for i, result in enumerate(results)]
-    plotly, plotly_source = charts.compressed_library()
-    script = "\n".join(_asset(name) for name in SCRIPTS)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    settings = {
-        "maps": COLOUR_MAPS,
-        "diverging": DIVERGING,
-        "results": [part["data"] for part in sections],
-    }
-    html: str = _template().render(
+    return write_document(
+        path,
+        "report.html.j2",
+        SCRIPTS,
         title=title,
-        created=datetime.now(UTC),
-        policy=_policy(f"'sha256-{digest}'", plotly_source),
-        style=Markup(_asset("report.css")),
-        script=Markup(script),
-        settings=Markup(_json(settings)),
-        plotly=plotly,
-        planes=planes.packed,
+        planes=planes,
+        results=[part["data"] for part in sections],
         chips=facts.chips(results),
         inputs=_inputs(results),
         sections=sections,
-        colour_maps=list(COLOUR_MAPS),
-        diverging=", ".join(DIVERGING),
-        versions=facts.versions(),
         warnings=facts.plain_warnings(results),
     )
-    return html
 
 
 def _inputs(results: Sequence[Result]) -> list[dict[str, Any]]:
@@ -147,33 +111,3 @@ def _pictures(group: Sequence[Result], index: int, window: Window) -> list[dict[
     size = (height, max(1, round(height * aspect(source))))
     inverse = shown_inverse(source)
     return [{"label": label, "uri": picture(image, w, size, inverse=inverse)} for label, image, w in pictures]
-
-
-def _policy(*scripts: str) -> str:
-    """Return a Content-Security-Policy that admits exactly these scripts and no connection at all."""
-    # plotly.js styles its elements inline, and saves a chart as a picture by way of a blob.
-    rules = (
-        "default-src 'none'",
-        f"script-src {' '.join(scripts)}",
-        "style-src 'unsafe-inline'",
-        "img-src data: blob:",
-    )
-    return "; ".join((*rules, "base-uri 'none'", "form-action 'none'"))
-
-
-def _json(value: Any) -> str:
-    """Return JSON that cannot end the script element it stands in."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": facts.number, "measured": facts.measured}
-    return environment.from_string(_asset("report.html.j2"))
-
-
-@lru_cache(maxsize=8)
-def _asset(name: str) -> str:
-    return (Path(__file__).parent / "assets" / name).read_text("utf-8")

@@ -45,3 +45,9 @@ function profile(image, along, line, width, gain) {
   }
   return Array.from(sums, (sum) => Number(((sum * gain) / width).toPrecision(5)));
 }
+
+/** Return a number with three significant digits. */
+function short(value) {
+  const text = Math.abs(value) >= 1000 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
+  return text.replace("-", "\u2212");
+}

@@ -291,9 +291,3 @@ class Viewer {
     this.drawProfile();
   }
 }
-
-/** Return a number with three significant digits. */
-function short(value) {
-  const text = Math.abs(value) >= 1000 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
-  return text.replace("-", "\u2212");
-}

@@ -39,16 +39,18 @@ async function loadPlotly() {
   document.head.append(script);
 }
 
-async function start() {
+/** Give every result its viewer, then the charts, and say when the page is complete. */
+async function start(Kind) {
+  if (!window.DecompressionStream) {
+    document.getElementById("too-old").hidden = false;
+    return;
+  }
   const settings = JSON.parse(document.getElementById("settings").textContent);
   const sections = [...document.querySelectorAll("section.result")];
-  const viewers = sections.map((section, i) => new Viewer(section, settings.results[i], settings));
+  const viewers = sections.map((section, i) => new Kind(section, settings.results[i], settings));
   themed(viewers);
   await Promise.all(viewers.map((viewer) => viewer.show(viewer.data.start)));
   await loadPlotly();
   viewers.forEach((viewer) => viewer.charts());
   document.documentElement.dataset.ready = "yes";
 }
-
-if (window.DecompressionStream) start();
-else document.getElementById("too-old").hidden = false;
