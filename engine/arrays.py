@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy_format
+from numpy.typing import NDArray
 
 from .dicom.guard import DEFAULT_LIMITS, FRAME_OVERHEAD, Limits, check_memory, open_regular
 from .dicom.quiet import input_errors
 from .errors import InputError
 from .frames import Frames
 
-__all__ = ["read_nifti", "read_npy", "shape_of"]
+__all__ = ["npy_pixels", "read_nifti", "read_npy", "shape_of"]
 
 # Extensions lie between header and data; longer ones are no text, and packed they may hide gigabytes [byte].
 _LAST_START = 16 << 20
@@ -45,9 +46,22 @@ def read_npy(path: Path, limits: Limits = DEFAULT_LIMITS) -> Frames:
     InputError
         If it is no such array or larger than the limit.
     """
+    with input_errors(path):
+        return Frames.from_array(npy_pixels(path, limits), source=path.name)
+
+
+def npy_pixels(path: Path, limits: Limits = DEFAULT_LIMITS) -> NDArray[Any]:
+    """Return the array of a ``.npy`` file in the type that it stores.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_npy`.
+    """
     _npy_shape(path, limits)
     with input_errors(path):
-        return Frames.from_array(np.load(path, allow_pickle=False), source=path.name)
+        array: NDArray[Any] = np.load(path, allow_pickle=False)
+        return array
 
 
 def read_nifti(path: Path, limits: Limits = DEFAULT_LIMITS) -> Frames:

@@ -1,6 +1,5 @@
 """The main job: files in, processed files out."""
 
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +7,8 @@ from time import perf_counter
 from typing import Any
 
 from .bundle import Bundle
-from .errors import InputError, PartialError, PhotopeakError
+from .errors import InputError, PhotopeakError
+from .failures import Failure, failure_of, raise_failures
 from .reading import Series, no_image, scan
 from .result import Result
 from .session import Progress, Session, load
@@ -33,22 +33,6 @@ class Processed:
 
     result: Result
     paths: tuple[Path, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One series that could not be processed.
-
-    Parameters
-    ----------
-    source : str
-        Its short name.
-    error : PhotopeakError
-        Why.
-    """
-
-    source: str
-    error: PhotopeakError
 
 
 def stream(
@@ -81,14 +65,14 @@ def stream(
     if not found.series and not found.damaged:
         raise no_image(inputs, found)
     for error in found.damaged:
-        yield _failure(str(error).partition(":")[0], error)
+        yield failure_of(str(error).partition(":")[0], error)
     for series in found.series:
         try:
             yield _one(series, Path(out), session, progress)
         except PhotopeakError as error:
-            yield _failure(series.paths[0].name, error)
+            yield failure_of(series.paths[0].name, error)
         except MemoryError as error:
-            yield _failure(series.paths[0].name, _too_large(series, error))
+            yield failure_of(series.paths[0].name, _too_large(series, error))
 
 
 def process(inputs: Inputs, out: str | Path, *, model: str | Path | Bundle, **options: Any) -> tuple[Path, ...]:
@@ -132,42 +116,9 @@ def process(inputs: Inputs, out: str | Path, *, model: str | Path | Bundle, **op
     return tuple(path for outcome in outcomes if not isinstance(outcome, Failure) for path in outcome)
 
 
-def raise_failures(outcomes: Sequence[object]) -> None:
-    """Raise the error of the only series, or a PartialError that counts and quotes.
-
-    Parameters
-    ----------
-    outcomes : sequence
-        One item for each series; what is no Failure counts as done.
-
-    Raises
-    ------
-    InputError
-        If all of several series failed; the error of its own if there was only one.
-    PartialError
-        If some failed.
-    """
-    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-    if not failures:
-        return
-    if len(outcomes) == 1:
-        raise failures[0].error
-    kind = InputError if len(failures) == len(outcomes) else PartialError
-    raise kind(f"{len(failures)} of {len(outcomes)} series failed, first: {failures[0].error}")
-
-
 def _without_pixels(outcome: Processed | Failure) -> tuple[Path, ...] | Failure:
     """Return what there is to remember of a series."""
     return outcome if isinstance(outcome, Failure) else outcome.paths
-
-
-def _failure(source: str, error: PhotopeakError) -> Failure:
-    """Return the failure, without the pixels that the local variables in its tracebacks hold."""
-    cause: BaseException | None = error
-    while cause:
-        traceback.clear_frames(cause.__traceback__)
-        cause = cause.__cause__ or cause.__context__
-    return Failure(source, error)
 
 
 def _too_large(series: Series, error: MemoryError) -> InputError:
