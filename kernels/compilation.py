@@ -29,7 +29,12 @@ __all__ = ["Warmed", "cache_folder", "compiled", "inlined", "warm_up"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # The modules whose kernels warm_up() compiles.
-_MODULES: tuple[str, ...] = ("iqa.intensity",)
+_MODULES: tuple[str, ...] = (
+    "iqa.differences",
+    "iqa.intensity",
+    "iqa.piqe",
+    "iqa.similarity",
+)
 _jit: Any = numba.njit(nogil=True, error_model="numpy")
 _KERNELS: dict[str, tuple[Any, tuple[str, ...]]] = {}
 

@@ -12,7 +12,7 @@ from ..parallel import over
 from .intensity import Intensity, Window, check_frames, grey, window_of
 from .score import Reason, Scores
 
-__all__ = ["Definition", "Outcome", "Plane", "measure"]
+__all__ = ["Definition", "Outcome", "Plane", "check_masks", "measure"]
 
 
 class Plane(NamedTuple):
@@ -82,7 +82,7 @@ def measure(
         If the window makes no sense, or there is no thread.
     """
     stack = check_frames(frames)
-    masks = _masks(mask, stack.shape)
+    masks = check_masks(mask, stack.shape)
 
     def one(index: int) -> tuple[Outcome, tuple[str, float, float, float]]:
         return _outcome(stack[index], masks[index], kernel, window)
@@ -119,8 +119,14 @@ def _outcome(
     return outcome, (name, low, high, clipped)
 
 
-def _masks(mask: NDArray[Any] | None, shape: tuple[int, ...]) -> list[NDArray[np.bool_] | None]:
-    """Return one mask per frame."""
+def check_masks(mask: NDArray[Any] | None, shape: tuple[int, ...]) -> list[NDArray[np.bool_] | None]:
+    """Return one mask per frame, or None for each.
+
+    Raises
+    ------
+    InputError
+        If the mask has neither the shape of the stack nor that of a frame.
+    """
     if mask is None:
         return [None] * shape[0]
     wanted = np.asarray(mask) != 0

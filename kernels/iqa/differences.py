@@ -1,0 +1,176 @@
+"""Pixel-wise distance from a reference: peak signal-to-noise ratio and normalised root-mean-square error."""
+
+from math import inf, log10, sqrt
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compilation import compiled
+from ..errors import UsageError
+from .comparison import Comparison, Pair, compare
+from .frames import Outcome
+
+__all__ = ["Normalization", "nrmse", "psnr"]
+
+Normalization = Literal["euclidean", "mean", "range"]
+
+# Sums run in so many lanes, always in the same order, whatever the vector instructions of the machine.
+_LANES = 64
+
+
+def psnr(
+    frames: NDArray[Any],
+    reference: NDArray[Any],
+    *,
+    data_range: float | None = None,
+    mask: NDArray[Any] | None = None,
+    maps: bool = False,
+    threads: int = 1,
+) -> Comparison:
+    """Return the peak signal-to-noise ratio [dB] of each frame: 10 log10(range^2 / mean squared error).
+
+    Parameters
+    ----------
+    frames, reference : ndarray, shape (rows, columns) or (n, rows, columns)
+        Integers or floats; one image may be the reference of a whole stack.
+    data_range : float, optional
+        Greatest minus least value that pixels could have; by default 255 if the reference holds uint8, otherwise the
+        greatest minus the least value that counts in the reference of each frame.
+    mask : ndarray, shape (rows, columns) or (n, rows, columns), optional
+        True (or not 0) where pixels count.
+    maps : bool
+        Whether to return squared errors, in the shape of the frame.
+    threads : int
+        Most frames to work on side by side.
+
+    Returns
+    -------
+    Comparison
+        Infinite where a frame equals its reference. NaN for the reason ``constant`` where the data range was not given
+        and the reference has none.
+
+    Raises
+    ------
+    InputError
+        If the arrays are not images, or their shapes do not fit.
+    UsageError
+        If the data range is not a positive number.
+
+    Examples
+    --------
+    >>> reference = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    >>> round(float(psnr(reference + 1, reference)), 4)
+    48.1308
+    """
+
+    def kernel(pair: Pair) -> Outcome:
+        if not pair.data_range > 0:
+            return Outcome(reason="constant")
+        mean = _moments(pair).error
+        value = 10 * log10(pair.data_range**2 / mean) if mean > 0 else inf
+        return Outcome(value, details={"map": np.square(pair.frame - pair.reference)} if maps else {})
+
+    return compare(
+        frames, reference, kernel, ("psnr", ""), data_range=data_range, mask=mask, maps=maps, threads=threads
+    )
+
+
+def nrmse(
+    frames: NDArray[Any],
+    reference: NDArray[Any],
+    *,
+    normalization: Normalization = "euclidean",
+    data_range: float | None = None,
+    mask: NDArray[Any] | None = None,
+    maps: bool = False,
+    threads: int = 1,
+) -> Comparison:
+    """Return the root-mean-square error of each frame, as a part of what the reference holds.
+
+    Parameters
+    ----------
+    frames, reference : ndarray, shape (rows, columns) or (n, rows, columns)
+        Integers or floats; one image may be the reference of a whole stack.
+    normalization : str
+        What the error is divided by: the root of the mean square of the reference (``euclidean``), the magnitude of its
+        mean (``mean``), or the data range (``range``).
+    data_range : float, optional
+        Only with ``range``: greatest minus least value that pixels could have; by default 255 if the reference holds
+        uint8, otherwise the greatest minus the least value that counts in the reference of each frame.
+    mask : ndarray, shape (rows, columns) or (n, rows, columns), optional
+        True (or not 0) where pixels count.
+    maps : bool
+        Whether to return errors (frame minus reference) divided by the same number, in the shape of the frame.
+    threads : int
+        Most frames to work on side by side.
+
+    Returns
+    -------
+    Comparison
+        Its ``rule`` is the normalization. NaN where that would divide by 0, for the reason ``constant`` (the reference
+        holds one value) or ``singular`` (it has a mean of 0).
+
+    Raises
+    ------
+    InputError
+        If the arrays are not images, or their shapes do not fit.
+    UsageError
+        If the data range is not a positive number, or the normalization does not exist or does not take one.
+
+    Examples
+    --------
+    >>> reference = np.full((8, 8), 50.0)
+    >>> float(nrmse(reference + 1, reference, normalization="mean"))
+    0.02
+    """
+    if normalization not in ("euclidean", "mean", "range"):
+        raise UsageError(f"there is no normalization {normalization!r}; use euclidean, mean or range.")
+    if data_range is not None and normalization != "range":
+        raise UsageError(f"the normalization {normalization} takes no data_range; leave it out or use range.")
+
+    def kernel(pair: Pair) -> Outcome:
+        error, square, mean = _moments(pair)
+        divisor = {"euclidean": sqrt(square), "mean": abs(mean), "range": pair.data_range}[normalization]
+        if not divisor > 0:
+            varies = np.ptp(pair.reference if pair.mask is None else pair.reference[pair.mask]) > 0
+            return Outcome(reason="singular" if varies else "constant")
+        return Outcome(sqrt(error) / divisor, details={"map": (pair.frame - pair.reference) / divisor} if maps else {})
+
+    named = "nrmse", normalization
+    return compare(frames, reference, kernel, named, data_range=data_range, mask=mask, maps=maps, threads=threads)
+
+
+class _Moments(NamedTuple):
+    """Means over the pixels that count: squared error, square and value of the reference."""
+
+    error: float
+    square: float
+    mean: float
+
+
+def _moments(pair: Pair) -> _Moments:
+    if pair.mask is None:
+        frame, reference = pair.frame.ravel(), pair.reference.ravel()
+    else:
+        frame, reference = pair.frame[pair.mask], pair.reference[pair.mask]
+    return _Moments(*(total / frame.size for total in _sums(frame, reference)))
+
+
+@compiled("(float64[::1], float64[::1])")
+def _sums(frame: NDArray[np.float64], reference: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the sums of the squared error, and of the squares and values of the reference."""
+    lanes = np.zeros(3 * _LANES)
+    for start in range(0, frame.size, _LANES):
+        for k in range(min(_LANES, frame.size - start)):
+            value = reference[start + k]
+            error = frame[start + k] - value
+            lanes[k] += error * error
+            lanes[_LANES + k] += value * value
+            lanes[2 * _LANES + k] += value
+    error = square = plain = 0.0
+    for k in range(_LANES):
+        error += lanes[k]
+        square += lanes[_LANES + k]
+        plain += lanes[2 * _LANES + k]
+    return error, square, plain

@@ -1,0 +1,271 @@
+"""PIQE: how much of what draws the eye is damaged, block by block, without a reference or a model."""
+
+from math import exp, sqrt
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compilation import compiled, inlined
+from ..errors import UsageError
+from .frames import Definition, Outcome, Plane, measure
+from .intensity import Window
+from .score import Scores
+
+__all__ = ["Convention", "piqe"]
+
+Convention = Literal["canonical", "published"]
+
+_BLOCK = 16
+_ACTIVE = 0.1  # least variance of a block that draws the eye
+_FLAT = 0.1**2  # variance under which a piece of a block's border is damaged
+_PIECE = 6
+_RADIUS = 3
+_SIGMA = 7 / 6
+_TAPS = [exp(-(t**2) / (2 * _SIGMA**2)) for t in range(_RADIUS + 1)]
+_W0, _W1, _W2, _W3 = (tap / (_TAPS[0] + 2 * sum(_TAPS[1:])) for tap in _TAPS)
+# Columns are worked on in tiles that stay in the first-level cache. The distance between the rows of a tile is a
+# constant: only then does the compiler see that rows do not overlap, and work on several pixels at once.
+_TILE = 8 * _BLOCK
+_STRIDE = _TILE + 8
+
+
+def piqe(
+    frames: NDArray[Any],
+    *,
+    window: Window = "auto",
+    mask: NDArray[Any] | None = None,
+    convention: Convention = "canonical",
+    maps: bool = False,
+    threads: int = 1,
+) -> Scores:
+    """Return the perception-based image quality score of each frame: 0 is best, 100 is worst.
+
+    The image is cut into blocks of 16 x 16 pixels. Those with enough contrast are active; an active block is distorted
+    if a piece of its border is flat, and noisy if its middle varies as its surround does. The score is the mean
+    distortion of the active blocks. Where few blocks are active, as in a bone scan, it tends to 100 whatever the image
+    is like: look at ``activity_fraction`` beside it. Without any active block it is 100.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (rows, columns) or (n, rows, columns)
+        Integers or floats.
+    window : str or tuple of float
+        How pixels become grey values; see :func:`~photopeak.kernels.iqa.intensity.window_of`.
+    mask : ndarray, shape (rows, columns) or (n, rows, columns), optional
+        True (or not 0) where pixels count: the blocks that lie wholly inside, and the maximum there.
+    convention : str
+        Publications differ in two points that come before the first step:
+
+        * ``canonical``: grey values are scaled until their maximum is 255, and the image is mirrored at its end until
+          16 divides its size; so do the ports to Python;
+        * ``published``: grey values are taken as they are, and the last row and column are repeated; so does
+          MATLAB.
+
+        Both round grey values to integers.
+    maps : bool
+        Whether to return where blocks are active, distorted and noisy.
+    threads : int
+        Most frames to work on side by side.
+
+    Returns
+    -------
+    Scores
+        Its ``details`` hold ``activity_fraction`` (part of the blocks that are active, for each frame) and, with
+        `maps`, ``activity_map``, ``distortion_map`` and ``noise_map``: arrays of bool in the shape of the frame.
+        A frame under 16 pixels in one direction has no score, for the reason ``too-small``.
+
+    Raises
+    ------
+    InputError
+        If the arrays are not images, or the mask has another shape.
+    UsageError
+        If an option makes no sense.
+
+    References
+    ----------
+    * N. Venkatanath, D. Praneeth, M. Chandrasekhar, S. S. Channappayya, S. S. Medasani: Blind image quality evaluation
+      using perception based features, National Conference on Communications, 2015. As in MATLAB, the
+      middle of a block is columns 8 and 9, and its surround is all but columns 8 and 10.
+
+    Examples
+    --------
+    >>> stripes = np.add.outer(np.arange(64), np.arange(64)) % 7 * 40
+    >>> scores = piqe(stripes.astype(np.uint8))
+    >>> round(float(scores), 4), scores.details["activity_fraction"]
+    (43.5323, [1.0])
+    """
+    if convention not in ("canonical", "published"):
+        raise UsageError(f"there is no convention {convention!r}; use canonical or published.")
+
+    def kernel(plane: Plane) -> Outcome:
+        return _outcome(plane, convention == "canonical", maps)
+
+    definition = Definition("piqe", "", convention)
+    return measure(frames, kernel, definition, window=window, mask=mask, threads=threads)
+
+
+def _outcome(plane: Plane, canonical: bool, maps: bool) -> Outcome:
+    """Return the score of one plane."""
+    rows, columns = plane.grey.shape
+    if min(rows, columns) < _BLOCK:
+        return Outcome(reason="too-small")
+    counted = _counted(plane.mask, plane.grey.shape)
+    if not counted.any():
+        return Outcome(reason="mask-too-small")
+    seen = plane.grey if plane.mask is None else plane.grey[plane.mask]
+    padded = np.empty((_BLOCK * counted.shape[0] + 2 * _RADIUS, _BLOCK * counted.shape[1] + 2 * _RADIUS))
+    _quantise(plane.grey, float(seen.max()) if canonical else 255.0, canonical, padded)
+    found = np.zeros((3, *counted.shape), np.bool_)
+    distortion = _judge(padded, counted, found)
+    active = int(found[0].sum())
+    details: dict[str, Any] = {"activity_fraction": active / int(counted.sum())}
+    if maps:
+        names = ("activity_map", "distortion_map", "noise_map")
+        pixels = found.repeat(_BLOCK, axis=1).repeat(_BLOCK, axis=2)[:, :rows, :columns]
+        details |= {name: np.ascontiguousarray(pixel) for name, pixel in zip(names, pixels, strict=True)}
+    return Outcome(100 * (distortion + 1) / (active + 1), details=details)
+
+
+def _counted(mask: NDArray[np.bool_] | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which blocks lie wholly inside of the mask."""
+    blocks = tuple(-(-size // _BLOCK) for size in shape)
+    if mask is None:
+        return np.ones(blocks, np.bool_)
+    whole = np.ones([_BLOCK * size for size in blocks], np.bool_)
+    whole[: shape[0], : shape[1]] = mask
+    return np.ascontiguousarray(whole.reshape(blocks[0], _BLOCK, blocks[1], _BLOCK).all(axis=(1, 3)))
+
+
+@compiled("(float64[:, ::1], float64, bool, float64[:, ::1])")
+def _quantise(grey: NDArray[np.float64], peak: float, mirrored: bool, padded: NDArray[np.float64]) -> None:
+    """Fill `padded` with integers 0 to 255: the image, what completes its last blocks, and a border of repetition."""
+    rows, columns = grey.shape
+    for i in range(padded.shape[0]):
+        source = grey[_source(i, rows, padded.shape[0], mirrored)]
+        target = padded[i]
+        for j in range(columns):
+            target[j + _RADIUS] = np.floor(255.0 * (source[j] / peak) + 0.5)
+        for j in range(_RADIUS):
+            target[j] = target[_RADIUS]
+        for j in range(columns + _RADIUS, target.size):
+            target[j] = target[_RADIUS + _source(j, columns, target.size, mirrored)]
+
+
+@inlined
+def _source(index: int, size: int, padded: int, mirrored: bool) -> int:
+    """Return which row (or column) of the image lands in one of the padded plane."""
+    at = min(max(index - _RADIUS, 0), padded - 2 * _RADIUS - 1)
+    if at < size:
+        return at
+    return 2 * size - 1 - at if mirrored else size - 1
+
+
+@compiled("(float64[:, ::1], bool[:, ::1], bool[:, :, ::1])")
+def _judge(padded: NDArray[np.float64], counted: NDArray[np.bool_], found: NDArray[np.bool_]) -> float:
+    """Return the summed distortion, and fill `found` with which blocks are active, distorted and noisy."""
+    tile = np.empty((_BLOCK + 2 * _RADIUS) * _STRIDE)
+    filtered = np.empty(2 * _STRIDE)
+    contrast = np.empty(_BLOCK * _STRIDE)
+    sums = np.empty(2 * _STRIDE)
+    total = 0.0
+    for i in range(counted.shape[0]):
+        for first in range(0, counted.shape[1], _TILE // _BLOCK):
+            last = min(first + _TILE // _BLOCK, counted.shape[1])
+            width = (last - first) * _BLOCK
+            for k in range(_BLOCK + 2 * _RADIUS):
+                source = padded[i * _BLOCK + k, first * _BLOCK :]
+                target = tile[k * _STRIDE :]
+                for j in range(width + 2 * _RADIUS):
+                    target[j] = source[j]
+            sums[:] = 0.0
+            for k in range(_BLOCK):
+                _normalise(tile[k * _STRIDE :], width, filtered, contrast[k * _STRIDE :], sums)
+            for block in range(first, last):
+                if counted[i, block]:
+                    total += _block(contrast, sums, (block - first) * _BLOCK, found[:, i, block])
+    return total
+
+
+@inlined
+def _normalise(
+    rows: NDArray[np.float64],
+    width: int,
+    filtered: NDArray[np.float64],
+    contrast: NDArray[np.float64],
+    sums: NDArray[np.float64],
+) -> None:
+    """Fill the first row of `contrast` with what a pixel is above its surround, and add it and its square to `sums`."""
+    for j in range(width + 2 * _RADIUS):
+        a, b, c = rows[j], rows[j + _STRIDE], rows[j + 2 * _STRIDE]
+        d = rows[j + 3 * _STRIDE]
+        e, f, g = rows[j + 4 * _STRIDE], rows[j + 5 * _STRIDE], rows[j + 6 * _STRIDE]
+        filtered[j] = _W0 * d + _W1 * (c + e) + _W2 * (b + f) + _W3 * (a + g)
+        filtered[_STRIDE + j] = _W0 * (d * d) + _W1 * (c * c + e * e) + _W2 * (b * b + f * f) + _W3 * (a * a + g * g)
+    for j in range(width):
+        mean = (
+            _W0 * filtered[j + 3]
+            + _W1 * (filtered[j + 2] + filtered[j + 4])
+            + _W2 * (filtered[j + 1] + filtered[j + 5])
+            + _W3 * (filtered[j] + filtered[j + 6])
+        )
+        at = _STRIDE + j
+        square = (
+            _W0 * filtered[at + 3]
+            + _W1 * (filtered[at + 2] + filtered[at + 4])
+            + _W2 * (filtered[at + 1] + filtered[at + 5])
+            + _W3 * (filtered[at] + filtered[at + 6])
+        )
+        value = (rows[_RADIUS * _STRIDE + j + _RADIUS] - mean) / (sqrt(abs(square - mean * mean)) + 1.0)
+        contrast[j] = value
+        sums[j] += value
+        sums[_STRIDE + j] += value * value
+
+
+@inlined
+def _block(contrast: NDArray[np.float64], sums: NDArray[np.float64], start: int, found: NDArray[np.bool_]) -> float:
+    """Return the distortion of the block that starts at column `start`, and say in `found` what it consists of."""
+    plain = squares = 0.0
+    for j in range(start, start + _BLOCK):
+        plain += sums[j]
+        squares += sums[_STRIDE + j]
+    variance = _variance(plain, squares, _BLOCK * _BLOCK)
+    if not variance > _ACTIVE:
+        return 0.0
+    found[0] = True
+    found[1] = (
+        _flat(contrast, start, 1)
+        or _flat(contrast, start + (_BLOCK - 1) * _STRIDE, 1)
+        or _flat(contrast, start, _STRIDE)
+        or _flat(contrast, start + _BLOCK - 1, _STRIDE)
+    )
+    c, d, e = start + 7, start + 8, start + 9
+    middle = _variance(sums[c] + sums[d], sums[_STRIDE + c] + sums[_STRIDE + d], 2 * _BLOCK)
+    around = _variance(
+        plain - sums[c] - sums[e], squares - sums[_STRIDE + c] - sums[_STRIDE + e], (_BLOCK - 2) * _BLOCK
+    )
+    deviation = sqrt(variance)
+    ratio = sqrt(middle / around) if middle > 0 else 0.0
+    found[2] = deviation > 2 * abs(deviation - ratio) / max(deviation, ratio)
+    distortion: float = found[1] * (1.0 - variance) + found[2] * variance
+    return distortion
+
+
+@inlined
+def _flat(contrast: NDArray[np.float64], start: int, step: int) -> bool:
+    """Tell whether any six neighbours along one side of a block hardly vary."""
+    for first in range(_BLOCK - _PIECE + 1):
+        plain = squares = 0.0
+        for k in range(_PIECE):
+            value = contrast[start + (first + k) * step]
+            plain += value
+            squares += value * value
+        if _variance(plain, squares, _PIECE) < _FLAT:
+            return True
+    return False
+
+
+@inlined
+def _variance(plain: float, squares: float, n: int) -> float:
+    """Return the unbiased variance from a sum and a sum of squares."""
+    return max(squares - plain * plain / n, 0.0) / (n - 1)

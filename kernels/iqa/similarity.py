@@ -1,0 +1,159 @@
+"""The sums that structural similarity is the mean of, under a Gaussian window of 11 x 11 pixels and sigma 1.5."""
+
+from math import exp
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compilation import compiled, inlined
+
+__all__ = ["REACH", "halved", "summed_similarity"]
+
+Floats = NDArray[np.float64]
+
+REACH = 5
+_SIGMA = 1.5
+_TAPS = [exp(-(t**2) / (2 * _SIGMA**2)) for t in range(REACH + 1)]
+_W0, _W1, _W2, _W3, _W4, _W5 = (tap / (_TAPS[0] + 2 * sum(_TAPS[1:])) for tap in _TAPS)
+# Tiles stay in the first-level cache. The distance between their rows is a constant: only then does the compiler see
+# that rows do not overlap, and work on several pixels at once.
+_TILE = 96
+_STRIP = 12
+_STRIDE = _TILE + 16
+
+
+@compiled("(float64[:, ::1],)")
+def halved(plane: Floats) -> Floats:
+    """Return the means of 2 x 2 pixels."""
+    rows, columns = plane.shape
+    half = np.empty(((rows + 1) // 2, (columns + 1) // 2))
+    for i in range(half.shape[0]):
+        one, other = plane[2 * i], plane[min(2 * i + 1, rows - 1)]
+        for j in range(columns // 2):
+            half[i, j] = 0.25 * (one[2 * j] + one[2 * j + 1] + other[2 * j] + other[2 * j + 1])
+        if columns % 2:
+            half[i, columns // 2] = 0.5 * (one[columns - 1] + other[columns - 1])
+    return half
+
+
+@compiled("(float64[:, ::1], float64[:, ::1], float64, float64, float64[:, ::1], int64, float64[:, :, ::1])")
+def summed_similarity(
+    frame: Floats, reference: Floats, c1: float, c2: float, weights: Floats, margin: int, maps: Floats
+) -> tuple[float, float]:
+    """Return the summed similarity, and that of contrast and structure, of all pixels but those of the margin.
+
+    It fills the maps and takes the weights where they are not empty. Sum and difference of the two images take the
+    place of the images: two means and two mean squares then hold all five moments.
+    """
+    rows, columns = frame.shape
+    tile = np.empty(2 * (_STRIP + 2 * REACH) * _STRIDE)
+    filtered = np.empty(4 * _STRIDE)
+    both = np.zeros(_TILE)
+    structure = np.zeros(_TILE)
+    results = np.empty(2 * _STRIDE)
+    for top in range(margin, rows - margin, _STRIP):
+        height = min(_STRIP, rows - margin - top)
+        for left in range(margin, columns - margin, _TILE):
+            width = min(_TILE, columns - margin - left)
+            _load(frame, reference, top - REACH, left - REACH, height, width, tile)
+            for k in range(height):
+                _filter(tile, k, width, 2 * c1, 2 * c2, filtered, results)
+                if weights.size:
+                    weight = weights[top + k, left:]
+                    for j in range(width):
+                        both[j] += weight[j] * results[j]
+                        structure[j] += weight[j] * results[_STRIDE + j]
+                else:
+                    for j in range(width):
+                        both[j] += results[j]
+                        structure[j] += results[_STRIDE + j]
+                if maps.size:
+                    maps[0, top + k, left : left + width] = results[:width]
+                    maps[1, top + k, left : left + width] = results[_STRIDE : _STRIDE + width]
+    return _total(both), _total(structure)
+
+
+@inlined
+def _total(lanes: Floats) -> float:
+    total = 0.0
+    for k in range(lanes.size):
+        total += float(lanes[k])
+    return total
+
+
+@inlined
+def _load(frame: Floats, reference: Floats, top: int, left: int, height: int, width: int, tile: Floats) -> None:
+    """Fill `tile` with sums and differences of the images, mirrored at their border."""
+    rows, columns = frame.shape
+    inside = left >= 0 and left + width + 2 * REACH <= columns
+    other = (_STRIP + 2 * REACH) * _STRIDE
+    for k in range(height + 2 * REACH):
+        row = _mirrored(top + k, rows)
+        target = tile[k * _STRIDE :]
+        if inside:
+            a, b = frame[row, left:], reference[row, left:]
+            for j in range(width + 2 * REACH):
+                target[j] = a[j] + b[j]
+                target[other + j] = a[j] - b[j]
+        else:
+            for j in range(width + 2 * REACH):
+                column = _mirrored(left + j, columns)
+                target[j] = frame[row, column] + reference[row, column]
+                target[other + j] = frame[row, column] - reference[row, column]
+
+
+@inlined
+def _mirrored(index: int, size: int) -> int:
+    if index < 0:
+        return -1 - index
+    return 2 * size - 1 - index if index >= size else index
+
+
+@inlined
+def _filter(tile: Floats, k: int, width: int, c1: float, c2: float, filtered: Floats, results: Floats) -> None:
+    """Fill `results` with the similarity of one row, and with that of contrast and structure."""
+    rows = tile[k * _STRIDE :]
+    for j in range(width + 2 * REACH):
+        filtered[j], filtered[_STRIDE + j] = _down(rows, j)
+        filtered[2 * _STRIDE + j], filtered[3 * _STRIDE + j] = _down(rows, j + (_STRIP + 2 * REACH) * _STRIDE)
+    for j in range(width):
+        plus, minus = _along(filtered, j) ** 2, _along(filtered, 2 * _STRIDE + j) ** 2
+        # Four times the covariance is what the sum varies more than the difference.
+        varies = _along(filtered, _STRIDE + j) - plus
+        differs = _along(filtered, 3 * _STRIDE + j) - minus
+        structure = (varies - differs + c2) / (varies + differs + c2)
+        results[j] = (plus - minus + c1) / (plus + minus + c1) * structure
+        results[_STRIDE + j] = structure
+
+
+@inlined
+def _down(tile: Floats, at: int) -> tuple[float, float]:
+    """Return the mean and the mean square under the window, down a column."""
+    a, b, c = tile[at], tile[at + _STRIDE], tile[at + 2 * _STRIDE]
+    d, e, f = tile[at + 3 * _STRIDE], tile[at + 4 * _STRIDE], tile[at + 5 * _STRIDE]
+    g, h, i = tile[at + 6 * _STRIDE], tile[at + 7 * _STRIDE], tile[at + 8 * _STRIDE]
+    j, k = tile[at + 9 * _STRIDE], tile[at + 10 * _STRIDE]
+    mean = _W0 * f + _W1 * (e + g) + _W2 * (d + h) + _W3 * (c + i) + _W4 * (b + j) + _W5 * (a + k)
+    square = (
+        _W0 * (f * f)
+        + _W1 * (e * e + g * g)
+        + _W2 * (d * d + h * h)
+        + _W3 * (c * c + i * i)
+        + _W4 * (b * b + j * j)
+        + _W5 * (a * a + k * k)
+    )
+    return mean, square
+
+
+@inlined
+def _along(row: Floats, at: int) -> float:
+    """Return the mean under the window, along a row."""
+    mean: float = (
+        _W0 * row[at + 5]
+        + _W1 * (row[at + 4] + row[at + 6])
+        + _W2 * (row[at + 3] + row[at + 7])
+        + _W3 * (row[at + 2] + row[at + 8])
+        + _W4 * (row[at + 1] + row[at + 9])
+        + _W5 * (row[at] + row[at + 10])
+    )
+    return mean
