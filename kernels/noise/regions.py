@@ -1,0 +1,116 @@
+"""Regions of an image: where they lie, what is subtracted from them, and how much they tell together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, UsageError
+
+__all__ = ["Detrend", "Recipe", "Region", "Taper", "batches", "independent", "place", "recipe_of"]
+
+Floats = NDArray[np.float64]
+Region = tuple[tuple[int, int], tuple[int, int]]
+Detrend = Literal["constant", "plane", "quadratic"]
+Taper = Literal["none", "hann"]
+
+_DEGREES = {"constant": 0, "plane": 1, "quadratic": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What is done to every region of a size; polynomials are products of orthonormal ones along each direction."""
+
+    size: tuple[int, int]
+    degree: int
+    basis: tuple[Floats, Floats]
+    taper: tuple[Floats, Floats]
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """The degree of each product of polynomials."""
+        return np.add.outer(*(np.arange(basis.shape[1]) for basis in self.basis))
+
+    @property
+    def kept(self) -> Floats:
+        """The fraction of white noise that is left at each frequency, frequency 0 in the middle."""
+        down, along = (
+            abs(np.fft.fftshift(np.fft.fft(basis * taper[:, np.newaxis], axis=0), axes=0)) ** 2 / (taper**2).sum()
+            for basis, taper in zip(self.basis, self.taper, strict=True)
+        )
+        return np.asarray(1 - np.einsum("ui,ij,vj->uv", down, self.order <= self.degree, along))
+
+
+def recipe_of(size: tuple[int, int], detrend: str, window: str) -> Recipe:
+    """Return what to do to regions of a size."""
+    if detrend not in _DEGREES:
+        raise UsageError(f"there is no detrending {detrend!r}; use {', '.join(_DEGREES)}.")
+    if window not in ("none", "hann"):
+        raise UsageError(f"there is no window {window!r}; use none or hann.")
+    degree = _DEGREES[detrend]
+    bases, tapers = [], []
+    for length in size:
+        position = np.linspace(-1, 1, length)[:, np.newaxis]
+        bases.append(np.linalg.qr(position ** np.arange(degree + 2))[0])
+        tapers.append(
+            np.ones(length) if window == "none" else 1 - np.cos(2 * np.pi * (np.arange(length) + 0.5) / length)
+        )
+    return Recipe(size, degree, (bases[0], bases[1]), (tapers[0], tapers[1]))
+
+
+def place(
+    shape: tuple[int, ...], roi_size: int | tuple[int, int], overlap: float, rois: Sequence[Region] | None
+) -> tuple[tuple[int, int], list[tuple[int, int]]]:
+    """Return the size of the regions and where they start."""
+    if rois is not None:
+        sizes = {(row1 - row0, column1 - column0) for (row0, row1), (column0, column1) in rois}
+        if len(sizes) != 1:
+            raise InputError(f"the regions have {len(sizes)} sizes; give one or more of a single size.")
+        size, starts = sizes.pop(), [(int(rows[0]), int(columns[0])) for rows, columns in rois]
+    else:
+        if not 0 <= overlap < 1:
+            raise UsageError(f"overlap is {overlap}; use a fraction from 0 to below 1.")
+        size = (roi_size, roi_size) if isinstance(roi_size, int) else roi_size
+        ranges = (
+            range(0, length - side + 1, max(1, round(side * (1 - overlap))))
+            for length, side in zip(shape, size, strict=True)
+        )
+        starts = [(row, column) for row, column in product(*ranges)]
+    if min(size) < 8:
+        raise InputError(f"regions of {size[0]} x {size[1]} pixels are too small for a spectrum; use 8 x 8 or more.")
+    ends = [(row + size[0], column + size[1]) for row, column in starts]
+    if not starts or min(min(start) for start in starts) < 0 or any(r > shape[0] or c > shape[1] for r, c in ends):
+        raise InputError(f"regions of {size[0]} x {size[1]} pixels do not fit into frames of {shape[0]} x {shape[1]}.")
+    return size, starts
+
+
+def batches(starts: list[tuple[int, int]]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Return the regions in batches, by the row where they start: the portion of work of one thread."""
+    rows: dict[int, list[int]] = {}
+    for row, column in starts:
+        rows.setdefault(row, []).append(column)
+    return [(np.full(len(columns), row), np.array(columns)) for row, columns in rows.items()]
+
+
+def independent(starts: list[tuple[int, int]], recipe: Recipe, shape: tuple[int, ...]) -> float:
+    """Return how many regions without overlap and window would give as precise an average around a ring.
+
+    The power in a band comes from each pixel in proportion to the windows that cover it.
+    """
+    rows, columns = (sorted({start[axis] for start in starts}) for axis in (0, 1))
+    if len(rows) * len(columns) == len(starts):
+        grids = [np.zeros(length) for length in shape]
+        for grid, begins, taper in zip(grids, (rows, columns), recipe.taper, strict=True):
+            for begin in begins:
+                grid[begin : begin + len(taper)] += taper**2
+    else:
+        grids = [np.zeros(shape)]
+        for row, column in starts:
+            grids[0][row : row + recipe.size[0], column : column + recipe.size[1]] += (
+                np.multiply.outer(*recipe.taper) ** 2
+            )
+    pixels = np.prod([grid.sum() ** 2 / (grid**2).sum() for grid in grids])
+    return float(pixels / np.prod(recipe.size))
