@@ -30,8 +30,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 # The modules whose kernels warm_up() compiles.
 _MODULES: tuple[str, ...] = (
+    "iqa.brisque",
     "iqa.differences",
     "iqa.intensity",
+    "iqa.niqe",
     "iqa.piqe",
     "iqa.similarity",
 )
