@@ -1,6 +1,5 @@
 """Choosing provider, precision, threads, batch and tile."""
 
-import os
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,13 +9,13 @@ from .bundle import Bundle
 from .errors import DeviceError, ModelError, PhotopeakError, UsageError
 from .graph import CheckedGraph, check_graph
 from .matrix import MatrixSize
+from .processors import available_processors
 from .providers import PRECISIONS, PROVIDERS, Precision, Provider, Runnable, Target, find
 
 __all__ = [
     "TOLERANCES",
     "Plan",
     "Request",
-    "available_processors",
     "choose",
     "deviation",
     "fidelity_loss_db",
@@ -192,13 +191,6 @@ def _prepared(
     if target.precision != "fp32" and not loss <= max_loss_db:
         raise ModelError(f"loses {loss:.3f} dB against fp32, {max_loss_db:g} dB are admitted")
     return runnable, 0.0 if target.precision == "fp32" else loss
-
-
-def available_processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _candidates(request: Request, threads: int) -> list[tuple[Provider, Target]]:

@@ -16,7 +16,8 @@ from .bundle import Bundle
 from .errors import DeviceError, InputError, ModelError, PhotopeakError
 from .frames import Frames, Units
 from .matrix import MatrixSize
-from .plan import Plan, Request, available_processors, choose
+from .plan import Plan, Request, choose
+from .processors import available_processors
 from .providers import Lane, Runnable
 from .result import Result
 from .tiling import Tiling

@@ -10,7 +10,8 @@ from . import domain
 from .bundle import Bundle, open_bundle
 from .errors import ModelError
 from .graph import CheckedGraph, check_graph
-from .plan import TOLERANCES, Request, available_processors, choose, deviation, fidelity_loss_db, golden_run
+from .plan import TOLERANCES, Request, choose, deviation, fidelity_loss_db, golden_run
+from .processors import available_processors
 from .providers import PROVIDERS, Provider, Target
 from .session import Session
 

@@ -13,9 +13,13 @@ from .console import Unfinished, fail, print_json
 from .demo import demo
 from .doctor import doctor
 from .info import info
+from .iqa import iqa
 from .models import models
+from .mtf import mtf
+from .nps import nps
 from .run import run
 from .validate import validate
+from .warmup import warmup
 
 HELP = """Fast inference for nuclear-medicine images: DICOM in, DICOM out.
 
@@ -23,7 +27,7 @@ Exit codes: 0 done, 1 unexpected error, 2 usage, 3 bad input, 4 model, 5 device,
 130 interrupted.
 """
 _UNEXPECTED, _USAGE, _INTERRUPTED = 1, 2, 130
-_COMMANDS = (run, models, info, validate, doctor, demo)
+_COMMANDS = (run, iqa, mtf, nps, models, info, validate, doctor, demo, warmup)
 
 
 def build() -> typer.Typer:

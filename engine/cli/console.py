@@ -93,7 +93,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
         # The last column gives way on narrow terminals; names and figures stay on one line.
-        table.add_column(column, overflow="fold", no_wrap=i + 1 < len(columns))
+        table.add_column(_escaped(column), overflow="fold", no_wrap=i + 1 < len(columns))
     for row in rows:
         table.add_row(*map(_escaped, row))
     Console().print(table)

@@ -52,7 +52,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 def _machine() -> list[Finding]:
-    from ..plan import available_processors
+    from ..processors import available_processors
 
     return [
         Finding("machine", "system", True, platform.platform()),

@@ -81,7 +81,8 @@ def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _weighted(rgb: NDArray[np.uint8], weights: tuple[float, ...], offset: float = 0.0) -> NDArray[np.uint8]:
     # Half a grey value is rounded up, as MATLAB does.
-    return np.floor(rgb @ np.array(weights) + (offset + 0.5)).astype(np.uint8)
+    plane: NDArray[np.uint8] = np.floor(rgb @ np.array(weights) + (offset + 0.5)).astype(np.uint8)
+    return plane
 
 
 def _page(page: Any, path: Path) -> NDArray[Any]:

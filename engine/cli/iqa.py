@@ -1,0 +1,154 @@
+"""``photopeak iqa``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .console import JsonOption, ThreadsOption, answer, fail, plain, print_table, progress, say
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from ..failures import Failure
+    from ..quality.measure import Against, Measured
+    from ..quality.metrics import Settings
+
+MOST_ROWS = 60
+# A report keeps the pixels of so many frames.
+MOST_IN_REPORT = 48
+
+
+def iqa(
+    files: Annotated[list[Path], typer.Argument(help="DICOM, .npy, NIfTI, PNG, JPEG or TIFF files, or folders.")],
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="With commas: niqe, brisque, piqe, ma, pi, psnr, ssim, ms-ssim, nrmse."),
+    ] = None,
+    reference: Annotated[Path | None, typer.Option(help="Image to compare with: one frame, or as many.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Model as niqe=NAME or brisque=FILE; both are live otherwise.")
+    ] = None,
+    ma_model: Annotated[Path | None, typer.Option(help="The published model.mat of Ma et al., for ma and pi.")] = None,
+    window: Annotated[
+        str, typer.Option(help="Values seen as black to white: auto, identity, counts, full-range or LOW:HIGH.")
+    ] = "auto",
+    data_range: Annotated[
+        float | None, typer.Option(help="Largest possible difference of two pixels, for psnr, ssim and ms-ssim.")
+    ] = None,
+    mask: Annotated[Path | None, typer.Option(help="Image that is not 0 where pixels count.")] = None,
+    threads: ThreadsOption = 0,
+    csv: Annotated[Path | None, typer.Option(help="Write the scores to a CSV file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page with maps and charts.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score images, with or without a reference.
+
+    Scores that need no reference (niqe, brisque, piqe: lower is better)
+    are defined for grey values 0 to 255. The window says how counts become
+    grey values; it stands beside each score. A frame without a score has
+    the reason instead. The CSV has a row for each file, frame and metric.
+
+    Example: photopeak iqa before.dcm after.dcm --report quality.html
+
+    Example: photopeak iqa scans --window 0:120 --csv scores.csv
+
+    Example: photopeak iqa out.npy --reference truth.npy --metrics psnr,ssim
+    """
+    from ..processors import available_processors
+    from ..quality.images import read_image
+    from ..quality.measure import Against
+    from ..quality.metrics import Settings, chosen_metrics, chosen_models
+    from ..quality.windows import parse_window
+
+    names = chosen_metrics(metrics, reference=reference is not None)
+    settings = Settings(
+        names, parse_window(window), chosen_models(model or [], names), ma_model, data_range, maps=report is not None
+    )
+    against = Against(read_image(reference) if reference else None, read_image(mask) if mask else None)
+    with answer(as_json) as found, progress("Scoring", shown=not as_json) as bar:
+        outcomes = _outcomes(bar, files, settings, against, threads or available_processors())
+        found |= _json(outcomes) | {"csv": csv, "report": report}
+        _finish(outcomes, against, csv, report, as_json)
+
+
+def _outcomes(
+    bar: "Progress", files: list[Path], settings: "Settings", against: "Against", threads: int
+) -> "list[Measured | Failure]":
+    """Return what was found in each image, or why nothing was; only what a report shows keeps its pixels."""
+    from ..failures import Failure
+    from ..quality.images import find
+    from ..quality.measure import stream
+
+    found = find(files)
+    task = bar.task_ids[0]
+    bar.update(task, total=sum(source.frames for source in found.sources))
+    outcomes: list[Measured | Failure] = [*found.failures]
+    room = MOST_IN_REPORT if settings.maps else 0
+    for outcome in stream(found.sources, settings, against, threads=threads, advance=lambda: bar.advance(task)):
+        if isinstance(outcome, Failure):
+            outcomes.append(outcome)
+            continue
+        outcomes.append(outcome if len(outcome.frames) <= room else outcome.without_pixels())
+        room -= len(outcome.frames)
+    bar.stop()
+    return outcomes
+
+
+def _json(outcomes: "Sequence[Measured | Failure]") -> dict[str, Any]:
+    from ..quality.table import described
+
+    images, failures = _parted(outcomes)
+    return {
+        "images": [plain(described(image)) for image in images],
+        "failed": [{"file": f.source, "error": str(f.error), "exit_code": f.error.exit_code} for f in failures],
+    }
+
+
+def _finish(
+    outcomes: "Sequence[Measured | Failure]", against: "Against", csv: Path | None, report: Path | None, as_json: bool
+) -> None:
+    """Print and write what was found, and then raise what failed."""
+    from ..failures import raise_failures
+    from ..quality.table import write_csv
+
+    images, failures = _parted(outcomes)
+    if images and not as_json:
+        _print(images)
+    for failure in failures if len(outcomes) > 1 else ():
+        fail(str(failure.error))
+    if csv:
+        write_csv(csv, images, failures)
+    if report and images:
+        from ..report.quality_page import write_quality_report
+
+        write_quality_report(images, report, failures=failures, reference=against.reference)
+    for name, path in (("Scores", csv), ("Report", report if images else None)):
+        if path and not as_json:
+            say(f"{name}: {path}")
+    raise_failures(outcomes, "images")
+
+
+def _parted(outcomes: "Sequence[Measured | Failure]") -> "tuple[list[Measured], list[Failure]]":
+    from ..failures import Failure
+
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    return [outcome for outcome in outcomes if not isinstance(outcome, Failure)], failures
+
+
+def _print(images: "Sequence[Measured]") -> None:
+    """Print the scores: of each frame, or of each image where there are too many frames."""
+    from ..quality.metrics import METRICS
+    from ..quality.table import cells, summary_cells
+
+    names = [score.metric for score in images[0].frames[0].scores]
+    columns = [METRICS[name].title + {"lower": " \u2193", "higher": " \u2191"}[METRICS[name].better] for name in names]
+    short = sum(len(image.frames) for image in images) <= MOST_ROWS
+    rows = [row for image in images for row in (cells(image) if short else [summary_cells(image)])]
+    lead = ("frame",) if short else ("frames",)
+    print_table("Image quality", (*lead, *columns, "window", "file"), rows)
+    say(
+        "\u2193 lower is better, \u2191 higher is better."
+        + ("" if short else " Medians over the frames, with the range.")
+    )

@@ -1,0 +1,163 @@
+"""Scores as rows: for a CSV file, for JSON, and for people."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ..failures import Failure
+from ..files import atomic_write
+from .measure import FrameScores, Measured, Score
+from .windows import FrameWindow
+
+__all__ = [
+    "COLUMNS",
+    "cells",
+    "described",
+    "rows",
+    "spelled_score",
+    "spelled_window",
+    "summary_cells",
+    "write_csv",
+    "write_rows",
+]
+
+COLUMNS = (
+    "file",
+    "frame",
+    "metric",
+    "score",
+    "reason",
+    "model",
+    "rule",
+    "window",
+    "low",
+    "high",
+    "clipped",
+    "data_range",
+    "activity_fraction",
+)
+
+
+def rows(measured: Measured) -> Iterator[dict[str, Any]]:
+    """Yield one row for each frame and metric, with the columns of `COLUMNS`; what does not apply is None."""
+    for frame in measured.frames:
+        for score in frame.scores:
+            yield {"file": frame.file, "frame": frame.number, "metric": score.metric} | _facts(score)
+
+
+def described(measured: Measured) -> dict[str, Any]:
+    """Return what JSON says of an image: its frames, and for each metric the score and how it came about."""
+    return {
+        "source": measured.source,
+        "modality": measured.modality,
+        "matrix": measured.matrix,
+        "units": measured.units,
+        "frames": [_frame(frame) for frame in measured.frames],
+    }
+
+
+def write_csv(path: Path, images: Sequence[Measured], failures: Sequence[Failure] = ()) -> Path:
+    """Write one row for each file, frame and metric, and one for each file that failed, with the reason.
+
+    Parameters
+    ----------
+    path : Path
+        File to write, or to replace when it is whole.
+    images : sequence of Measured
+        What was measured.
+    failures : sequence of Failure
+        What could not be.
+
+    Returns
+    -------
+    Path
+        `path`.
+    """
+    found = [row for measured in images for row in rows(measured)]
+    found += [{"file": failure.source, "reason": str(failure.error)} for failure in failures]
+    return write_rows(path, COLUMNS, [[row.get(column) for column in COLUMNS] for row in found])
+
+
+def cells(measured: Measured) -> Iterator[list[str]]:
+    """Yield a line for people for each frame: number, scores, window, file."""
+    for frame in measured.frames:
+        scores = [spelled_score(score) for score in frame.scores]
+        yield [str(frame.number), *scores, _window_of(frame.scores), frame.file]
+
+
+def summary_cells(measured: Measured) -> list[str]:
+    """Return one line for people for all frames: how many, medians with the range, window, file."""
+    columns = zip(*(frame.scores for frame in measured.frames), strict=True)
+    windows = {_window_of(frame.scores) for frame in measured.frames}
+    window = windows.pop() if len(windows) == 1 else measured.frames[0].scores[0].window
+    spelled = window if isinstance(window, str) else f"{window.name}, by frame" if window else ""
+    return [str(len(measured.frames)), *map(_median, columns), spelled, measured.source]
+
+
+def spelled_score(score: Score) -> str:
+    """Return a score with four decimals, or why there is none."""
+    if math.isnan(score.found.value):
+        return score.found.reason or "none"
+    return f"{score.found.value:.4f}"
+
+
+def spelled_window(window: FrameWindow | None) -> str:
+    """Return a window such as ``counts 0 to 57``; empty for none."""
+    if window is None or math.isnan(window.low):
+        return ""
+    return f"{window.name} {window.low:.4g} to {window.high:.4g}"
+
+
+def _window_of(scores: Sequence[Score]) -> str:
+    return next((spelled_window(score.window) for score in scores if score.window), "")
+
+
+def _median(scores: Sequence[Score]) -> str:
+    values = [score.found.value for score in scores if not math.isnan(score.found.value)]
+    if not values:
+        return spelled_score(scores[0])
+    text = f"{median(values):.4f} ({min(values):.3f} to {max(values):.3f})"
+    return text + (f", {len(values)} of {len(scores)}" if len(values) < len(scores) else "")
+
+
+def write_rows(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> Path:
+    """Write a CSV file that appears when it is whole."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(lines)
+    with atomic_write(path) as file:
+        file.write(text.getvalue().encode())
+    return path
+
+
+def _frame(frame: FrameScores) -> dict[str, Any]:
+    scores = {
+        score.metric: {key: value for key, value in _facts(score).items() if value is not None}
+        for score in frame.scores
+    }
+    return {"file": frame.file, "frame": frame.number, "scores": scores}
+
+
+def _facts(score: Score) -> dict[str, Any]:
+    found, window = score.found, score.window
+    return {
+        "score": None if math.isnan(found.value) else found.value,
+        "reason": found.reason or None,
+        "model": found.model or None,
+        "rule": found.rule or None,
+        "window": window.name if window else None,
+        "low": _number(window.low) if window else None,
+        "high": _number(window.high) if window else None,
+        "clipped": _number(score.clipped),
+        "data_range": _number(found.data_range),
+        "activity_fraction": found.details.get("activity_fraction"),
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
