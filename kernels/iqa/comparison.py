@@ -61,16 +61,16 @@ class Pair(NamedTuple):
 
     Parameters
     ----------
-    frame, reference : ndarray, shape (rows, columns), float64
-        Pixels, finite.
+    frame, reference : ndarray, shape (rows, columns)
+        Pixels as they came, finite.
     mask : ndarray, shape (rows, columns), bool, or None
         The pixels that count; at least one does.
     data_range : float
         0 if it was not given and the reference is constant.
     """
 
-    frame: NDArray[np.float64]
-    reference: NDArray[np.float64]
+    frame: NDArray[Any]
+    reference: NDArray[Any]
     mask: NDArray[np.bool_] | None
     data_range: float
 
@@ -155,12 +155,8 @@ def _outcome(
         return Outcome(reason="mask-too-small"), np.nan
     if data_range is None:
         data_range = 255.0 if reference.dtype == np.uint8 else float(seen.max()) - float(seen.min())
-    pair = Pair(_plane(frame), _plane(reference), mask, float(data_range))
+    pair = Pair(frame, reference, mask, float(data_range))
     return kernel(pair), pair.data_range
-
-
-def _plane(frame: NDArray[Any]) -> NDArray[np.float64]:
-    return np.require(frame, np.float64, ("C", "W", "A"))
 
 
 def _finite(frame: NDArray[Any]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import compiled
+from ..compilation import compiled, inlined
 from ..errors import UsageError
 from .comparison import Comparison, Pair, compare
 from .frames import Outcome
@@ -17,6 +17,7 @@ Normalization = Literal["euclidean", "mean", "range"]
 
 # Sums run in so many lanes, always in the same order, whatever the vector instructions of the machine.
 _LANES = 64
+_TYPES = ("uint8", "uint16", "int16", "float32", "float64")
 
 
 def psnr(
@@ -69,7 +70,7 @@ def psnr(
             return Outcome(reason="constant")
         mean = _moments(pair).error
         value = 10 * log10(pair.data_range**2 / mean) if mean > 0 else inf
-        return Outcome(value, details={"map": np.square(pair.frame - pair.reference)} if maps else {})
+        return Outcome(value, details={"map": np.square(_errors(pair))} if maps else {})
 
     return compare(
         frames, reference, kernel, ("psnr", ""), data_range=data_range, mask=mask, maps=maps, threads=threads
@@ -135,10 +136,15 @@ def nrmse(
         if not divisor > 0:
             varies = np.ptp(pair.reference if pair.mask is None else pair.reference[pair.mask]) > 0
             return Outcome(reason="singular" if varies else "constant")
-        return Outcome(sqrt(error) / divisor, details={"map": (pair.frame - pair.reference) / divisor} if maps else {})
+        return Outcome(sqrt(error) / divisor, details={"map": _errors(pair) / divisor} if maps else {})
 
     named = "nrmse", normalization
     return compare(frames, reference, kernel, named, data_range=data_range, mask=mask, maps=maps, threads=threads)
+
+
+def _errors(pair: Pair) -> NDArray[np.float64]:
+    errors: NDArray[np.float64] = np.subtract(pair.frame, pair.reference, dtype=np.float64)
+    return errors
 
 
 class _Moments(NamedTuple):
@@ -154,23 +160,35 @@ def _moments(pair: Pair) -> _Moments:
         frame, reference = pair.frame.ravel(), pair.reference.ravel()
     else:
         frame, reference = pair.frame[pair.mask], pair.reference[pair.mask]
+    if frame.dtype != reference.dtype or frame.dtype.name not in _TYPES:
+        frame, reference = frame.astype(np.float64), reference.astype(np.float64)
+    native = frame.dtype.newbyteorder("=")
+    frame, reference = (np.require(pixels, native, ("C", "W", "A")) for pixels in (frame, reference))
     return _Moments(*(total / frame.size for total in _sums(frame, reference)))
 
 
-@compiled("(float64[::1], float64[::1])")
-def _sums(frame: NDArray[np.float64], reference: NDArray[np.float64]) -> tuple[float, float, float]:
+@compiled(*(f"({kind}[::1], {kind}[::1])" for kind in _TYPES))
+def _sums(frame: NDArray[Any], reference: NDArray[Any]) -> tuple[float, float, float]:
     """Return the sums of the squared error, and of the squares and values of the reference."""
     lanes = np.zeros(3 * _LANES)
-    for start in range(0, frame.size, _LANES):
-        for k in range(min(_LANES, frame.size - start)):
-            value = reference[start + k]
-            error = frame[start + k] - value
-            lanes[k] += error * error
-            lanes[_LANES + k] += value * value
-            lanes[2 * _LANES + k] += value
+    whole = frame.size - frame.size % _LANES
+    for start in range(0, whole, _LANES):
+        _add(frame[start:], reference[start:], _LANES, lanes)
+    _add(frame[whole:], reference[whole:], frame.size - whole, lanes)
     error = square = plain = 0.0
     for k in range(_LANES):
         error += lanes[k]
         square += lanes[_LANES + k]
         plain += lanes[2 * _LANES + k]
     return error, square, plain
+
+
+@inlined
+def _add(frame: NDArray[Any], reference: NDArray[Any], count: int, lanes: NDArray[np.float64]) -> None:
+    """Add the first `count` pixels to the lanes of the three sums."""
+    for k in range(count):
+        value = float(reference[k])
+        error = float(frame[k]) - value
+        lanes[k] += error * error
+        lanes[_LANES + k] += value * value
+        lanes[2 * _LANES + k] += value

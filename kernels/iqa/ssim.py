@@ -75,8 +75,8 @@ def ssim(
     def kernel(pair: Pair) -> Outcome:
         if problem := _unfit(pair, 1):
             return problem
-        value, _ = _means(pair)
-        return Outcome(value, details={"map": _map(pair)[0]} if maps else {})
+        planes = _as_planes(pair)
+        return Outcome(_means(planes)[0], details={"map": _map(planes)[0]} if maps else {})
 
     named = "ssim", "wang-2004"
     return compare(frames, reference, kernel, named, data_range=data_range, mask=mask, maps=maps, threads=threads)
@@ -140,7 +140,7 @@ def ms_ssim(
     def kernel(pair: Pair) -> Outcome:
         if problem := _unfit(pair, 2 ** (len(_EXPONENTS) - 1)):
             return problem
-        return _multiscale(pair, maps)
+        return _multiscale(_as_planes(pair), maps)
 
     named = "ms_ssim", "wang-2003"
     return compare(frames, reference, kernel, named, data_range=data_range, mask=mask, maps=maps, threads=threads)
@@ -170,6 +170,11 @@ def _unfit(pair: Pair, shrunk: int) -> Outcome | None:
     if pair.mask is not None and not _interior(pair.mask).any():
         return Outcome(reason="mask-too-small")
     return None
+
+
+def _as_planes(pair: Pair) -> Pair:
+    frame, reference = (np.require(plane, np.float64, ("C", "W", "A")) for plane in (pair.frame, pair.reference))
+    return pair._replace(frame=frame, reference=reference)
 
 
 def _interior(plane: NDArray[Any]) -> NDArray[Any]:
