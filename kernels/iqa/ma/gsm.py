@@ -18,6 +18,10 @@ Floats = NDArray[np.float64]
 # Pixels that are left out at the borders of the fine scale, beside the one that has no neighbours; half at the coarse.
 _GUARD = 16
 _NEIGHBOURHOOD = 9
+# Pixels are worked on in chunks of rows and columns that fit into the nearest cache with all their neighbours: at most
+# nine, the coarser one and five orientations, and zeros.
+_ROWS, _LANES, _KINDS = 8, 64, 16
+_CHUNK = _ROWS * _LANES
 
 
 class Subbands(NamedTuple):
@@ -86,66 +90,89 @@ def _shapes(moments: Floats, table: Floats, found: Floats) -> None:
 @compiled("(float64[:, :, ::1], int64, float64[:, ::1], float64[:, ::1], float64[::1])")
 def _normalise(bands: Floats, band: int, parent: Floats, inner: Floats, moments: Floats) -> None:
     """Fill in one normalised band and its moments; an empty `parent` stands for none."""
-    rows, columns = bands.shape[1:]
-    divisor = _NEIGHBOURHOOD + (parent.size > 0)
-    size = divisor + ORIENTATIONS - 1
-    values = np.empty((size, columns - 2))
-    covariance = np.zeros((size, size))
-    mean = 0.0
-    for row in range(1, rows - 1):
-        _gather(bands, band, parent, row, 1, values)
-        for i in range(size):
-            for j in range(i + 1):
-                covariance[i, j] += dot(values[i], values[j])
-        for x in range(1, columns - 1):
-            mean += bands[band, row, x]
-    mean /= (rows - 2) * (columns - 2)
-    triangle = _whitening(covariance, (rows - 2) * (columns - 2))
-    border = (columns - inner.shape[1]) // 2
-    part = np.empty((size, inner.shape[1]))
-    energy, turned = np.empty(inner.shape[1]), np.empty(inner.shape[1])
-    total = 0.0
-    for row in range(inner.shape[0]):
-        _gather(bands, band, parent, row + border, border, part)
-        _energy(triangle, part, energy, turned)
-        for x in range(inner.shape[1]):
-            centred = bands[band, row + border, x + border] - mean
-            scale = np.sqrt(energy[x] / divisor)
-            # Without any signal around there is nothing to divide by, nor to divide.
-            inner[row, x] = centred / scale if scale > 0.0 else 0.0
-            total += inner[row, x]
-    _centre(inner, total / inner.size, moments)
+    kinds = _NEIGHBOURHOOD + (parent.size > 0) + ORIENTATIONS - 1
+    triangle = np.zeros((_KINDS, _KINDS))
+    triangle[:kinds, :kinds] = _whitening(_covariance(bands, band, parent, kinds))
+    mean = _mean(bands[band, 1:-1, 1:-1])
+    border = (bands.shape[2] - inner.shape[1]) // 2
+    values, turned, energy = np.zeros((_KINDS, _CHUNK)), np.empty(_CHUNK), np.empty(_CHUNK)
+    for top in range(0, inner.shape[0], _ROWS):
+        for left in range(0, inner.shape[1], _LANES):
+            rows, columns = min(_ROWS, inner.shape[0] - top), min(_LANES, inner.shape[1] - left)
+            _gather(bands, band, parent, (top + border, left + border), (rows, columns), values)
+            _energy(triangle, values, turned, energy)
+            for y in range(rows):
+                for x in range(columns):
+                    centred = bands[band, top + y + border, left + x + border] - mean
+                    mixed = energy[_LANES * y + x] / (kinds - ORIENTATIONS + 1)
+                    # Without any signal around there is nothing to divide by, nor to divide.
+                    inner[top + y, left + x] = centred / np.sqrt(mixed) if mixed > 0.0 else 0.0
+    _centre(inner, moments)
 
 
 @inlined
-def _gather(bands: Floats, band: int, parent: Floats, row: int, start: int, values: Floats) -> None:
-    """Collect the neighbourhoods of a row's coefficients from column `start` on; kind by kind, coefficient by coefficient."""
-    count = values.shape[1]
-    kind = 0
-    for down in range(-1, 2):
-        for along in range(-1, 2):
-            for x in range(count):
-                values[kind, x] = bands[band, row - down, start - along + x]
+def _gather(
+    bands: Floats, band: int, parent: Floats, start: tuple[int, int], size: tuple[int, int], values: Floats
+) -> None:
+    """Collect the neighbourhoods of a chunk of a band, kind by kind, each row in lanes of its own; the rest is zero."""
+    (top, left), (rows, columns) = start, size
+    if rows < _ROWS or columns < _LANES:
+        values[:] = 0.0
+    for y in range(rows):
+        lanes = values[:, _LANES * y : _LANES * y + columns]
+        kind = 0
+        for down in range(-1, 2):
+            for along in range(-1, 2):
+                _copy(bands[band, top + y - down, left - along :], lanes[kind])
+                kind += 1
+        if parent.size > 0:
+            _copy(parent[top + y, left:], lanes[kind])
             kind += 1
-    if parent.size > 0:
-        for x in range(count):
-            values[kind, x] = parent[row, start + x]
-        kind += 1
-    for other in range(bands.shape[0]):
-        if other != band:
-            for x in range(count):
-                values[kind, x] = bands[other, row, start + x]
-            kind += 1
+        for other in range(ORIENTATIONS):
+            if other != band:
+                _copy(bands[other, top + y, left:], lanes[kind])
+                kind += 1
 
 
 @inlined
-def _whitening(covariance: Floats, count: int) -> Floats:
-    """Return the upper triangle R with R'R = pinv(C), from the lower triangle of the sums of products."""
-    size = covariance.shape[0]
-    for i in range(size):
+def _copy(row: Floats, lanes: Floats) -> None:
+    for x in range(lanes.size):
+        lanes[x] = row[x]
+
+
+@inlined
+def _covariance(bands: Floats, band: int, parent: Floats, kinds: int) -> Floats:
+    """Return the mean products of all pairs of neighbours over a band; their means count as zero."""
+    rows, columns = bands.shape[1] - 2, bands.shape[2] - 2
+    values = np.zeros((_KINDS, _CHUNK))
+    sums = np.zeros((kinds, kinds, _LANES))
+    for top in range(0, rows, _ROWS):
+        for left in range(0, columns, _LANES):
+            size = min(_ROWS, rows - top), min(_LANES, columns - left)
+            _gather(bands, band, parent, (top + 1, left + 1), size, values)
+            for i in range(kinds):
+                for j in range(i + 1):
+                    _multiply(values[i], values[j], sums[i, j])
+    covariance = np.empty((kinds, kinds))
+    for i in range(kinds):
         for j in range(i + 1):
-            covariance[i, j] /= count
-            covariance[j, i] = covariance[i, j]
+            covariance[i, j] = covariance[j, i] = sums[i, j].sum() / (rows * columns)
+    return covariance
+
+
+@inlined
+def _multiply(a: Floats, b: Floats, sums: Floats) -> None:
+    """Add the products of two chunks, lane by lane."""
+    for x in range(_LANES):
+        near = a[x] * b[x] + a[x + 64] * b[x + 64] + a[x + 128] * b[x + 128] + a[x + 192] * b[x + 192]
+        far = a[x + 256] * b[x + 256] + a[x + 320] * b[x + 320] + a[x + 384] * b[x + 384] + a[x + 448] * b[x + 448]
+        sums[x] += near + far
+
+
+@inlined
+def _whitening(covariance: Floats) -> Floats:
+    """Return the upper triangle R with R'R = pinv(C); C is overwritten."""
+    size = covariance.shape[0]
     vectors = np.eye(size)
     orthogonalise(covariance, vectors)
     # The rows of the covariance are now its eigenvectors, times the eigenvalues.
@@ -167,29 +194,40 @@ def _whitening(covariance: Floats, count: int) -> Floats:
 
 
 @inlined
-def _energy(triangle: Floats, values: Floats, energy: Floats, turned: Floats) -> None:
+def _energy(triangle: Floats, values: Floats, turned: Floats, energy: Floats) -> None:
     """Fill in the squared length of each column of triangle @ values."""
-    size = triangle.shape[0]
     energy[:] = 0.0
-    for i in range(size):
-        for x in range(energy.size):
-            turned[x] = triangle[i, i] * values[i, x]
-        for j in range(i + 1, size):
-            for x in range(energy.size):
-                turned[x] += triangle[i, j] * values[j, x]
-        for x in range(energy.size):
+    for i in range(_KINDS):
+        turned[:] = 0.0
+        # What the triangle holds left of its diagonal is zero: whole groups of four are skipped.
+        for j in range(i // 4 * 4, _KINDS, 4):
+            p, q, r, s = triangle[i, j], triangle[i, j + 1], triangle[i, j + 2], triangle[i, j + 3]
+            a, b, c, d = values[j], values[j + 1], values[j + 2], values[j + 3]
+            for x in range(_CHUNK):
+                turned[x] += p * a[x] + q * b[x] + r * c[x] + s * d[x]
+        for x in range(_CHUNK):
             energy[x] += turned[x] * turned[x]
 
 
 @inlined
-def _centre(plane: Floats, mean: float, moments: Floats) -> None:
-    """Take the mean off a plane, and fill in the sums of its squares and absolute values."""
-    squares, absolutes = 0.0, 0.0
+def _mean(plane: Floats) -> float:
+    """Return the mean, summed column by column so that a compiler can use vectors."""
+    sums = np.zeros(plane.shape[1])
     for row in range(plane.shape[0]):
-        absolute = 0.0
         for x in range(plane.shape[1]):
-            plane[row, x] -= mean
-            absolute += abs(plane[row, x])
-        squares += dot(plane[row], plane[row])
-        absolutes += absolute
-    moments[0], moments[1] = squares, absolutes
+            sums[x] += plane[row, x]
+    return float(sums.sum() / plane.size)
+
+
+@inlined
+def _centre(plane: Floats, moments: Floats) -> None:
+    """Take the mean off a plane, and fill in the sums of its squares and absolute values."""
+    mean = _mean(plane)
+    squares, absolutes = np.zeros(plane.shape[1]), np.zeros(plane.shape[1])
+    for row in range(plane.shape[0]):
+        for x in range(plane.shape[1]):
+            value = plane[row, x] - mean
+            plane[row, x] = value
+            squares[x] += value * value
+            absolutes[x] += abs(value)
+    moments[0], moments[1] = squares.sum(), absolutes.sum()

@@ -80,9 +80,8 @@ def _similarity(
     weights: Floats,
 ) -> float:
     columns = one_mean.shape[1]
-    row, found = np.empty(one.shape[1]), np.empty(columns)
+    row, found, totals = np.empty(one.shape[1]), np.empty(columns), np.zeros(columns)
     products = np.empty((_SIZE, columns))
-    total = 0.0
     for y in range(one.shape[0]):
         for x in range(row.size):
             row[x] = one[y, x] * other[y, x]
@@ -94,10 +93,8 @@ def _similarity(
         for x in range(columns):
             covariance = found[x] - one_mean[top, x] * other_mean[top, x]
             both = one_variance[top, x] + other_variance[top, x]
-            found[x] = (2.0 * covariance + _STABLE) / (both + _STABLE)
-        for x in range(columns):
-            total += found[x]
-    return total / one_mean.size
+            totals[x] += (2.0 * covariance + _STABLE) / (both + _STABLE)
+    return float(totals.sum() / one_mean.size)
 
 
 @inlined
@@ -120,6 +117,8 @@ def _down(rows: Floats, top: int, weights: Floats, smooth: Floats) -> None:
     d, h = rows[(top + 3) % _SIZE], rows[(top + 7) % _SIZE]
     e, g = rows[(top + 4) % _SIZE], rows[(top + 6) % _SIZE]
     f = rows[(top + 5) % _SIZE]
+    # Two loops, because a compiler vectorises none that reads too many arrays.
     for x in range(smooth.size):
-        near = w0 * f[x] + w1 * (e[x] + g[x]) + w2 * (d[x] + h[x])
-        smooth[x] = near + w3 * (c[x] + i[x]) + w4 * (b[x] + j[x]) + w5 * (a[x] + k[x])
+        smooth[x] = w0 * f[x] + w1 * (e[x] + g[x]) + w2 * (d[x] + h[x])
+    for x in range(smooth.size):
+        smooth[x] += w3 * (c[x] + i[x]) + w4 * (b[x] + j[x]) + w5 * (a[x] + k[x])
