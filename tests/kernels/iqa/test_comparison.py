@@ -1,0 +1,92 @@
+"""What all full-reference metrics share: shapes, types, data ranges, reasons, stacks."""
+
+import numpy as np
+import pytest
+
+from photopeak.kernels import ms_ssim, nrmse, psnr, ssim
+from photopeak.kernels.errors import InputError, UsageError
+
+METRICS = (psnr, nrmse, ssim, ms_ssim)
+
+
+def stack(n=3, size=170, seed=0):
+    generator = np.random.default_rng(seed)
+    reference = generator.poisson(90, (n, size, size))
+    return (reference + generator.integers(-20, 20, reference.shape)).clip(0, 255), reference
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_stack_is_compared_frame_by_frame_with_the_same_bits_at_any_number_of_threads(metric):
+    frames, reference = (array.astype(np.uint8) for array in stack())
+    alone = [float(metric(*each)) for each in zip(frames, reference, strict=True)]
+    for threads in (1, 2, 3):
+        found = metric(frames, reference, threads=threads)
+        assert np.asarray(found).tolist() == alone
+        assert len(found) == 3
+        assert found.reasons == (None,) * 3
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_one_reference_serves_a_stack(metric):
+    frames, reference = stack()
+    found = metric(frames, reference[0])
+    assert found.values[1] == float(metric(frames[1], reference[0]))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_layout_and_type_of_the_pixels_change_nothing(metric):
+    frames, reference = stack(n=1)
+    found = float(metric(frames[0], reference[0], **({} if metric is nrmse else {"data_range": 255})))
+    for kind in (np.uint8, np.uint16, ">i2", np.float32, np.int64):
+        pair = np.asfortranarray(frames[0].astype(kind)), reference[0].astype(kind)[:, :]
+        kept = [array.copy() for array in pair]
+        again = metric(*pair, **({} if metric is nrmse else {"data_range": 255}))
+        assert float(again) == found
+        np.testing.assert_array_equal(pair, kept)
+
+
+def test_data_range_is_recorded():
+    frames, reference = stack()
+    assert psnr(frames.astype(np.uint8), reference.astype(np.uint8)).data_range == (255.0,) * 3
+    ranges = tuple(float(np.ptp(frame)) for frame in reference)
+    assert psnr(frames, reference.astype(np.float32)).data_range == ranges
+    assert psnr(frames, reference, data_range=1000).data_range == (1000.0,) * 3
+
+
+@pytest.mark.parametrize("data_range", [0, -1, np.nan, np.inf])
+def test_data_range_must_be_positive(data_range):
+    frames, reference = stack(n=1)
+    for metric in (psnr, ssim, ms_ssim):
+        with pytest.raises(UsageError, match="data_range is"):
+            metric(frames, reference, data_range=data_range)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_values_that_are_not_finite_give_a_reason(metric):
+    frames, reference = (array.astype(float) for array in stack())
+    frames[1, 3, 4] = np.nan
+    reference[2, 0, 0] = np.inf
+    found = metric(frames, reference, maps=True)
+    assert found.reasons == (None, "not-finite", "not-finite")
+    assert np.isnan(found.values).tolist() == [False, True, True]
+    assert found.maps[1] is None
+    assert found.maps[0] is not None
+
+
+def test_shapes_must_fit():
+    frames, reference = stack()
+    for wrong in (reference[:2], reference[:, 1:], reference[0, 1:]):
+        with pytest.raises(InputError, match="does not fit"):
+            psnr(frames, wrong)
+    with pytest.raises(InputError, match="mask"):
+        psnr(frames, reference, mask=np.ones((2, 2)))
+    with pytest.raises(UsageError, match="threads is 0"):
+        psnr(frames, reference, threads=0)
+
+
+def test_one_image_converts_to_a_number():
+    frames, reference = stack(n=1)
+    found = psnr(frames[0], reference[0])
+    assert found.values.shape == ()
+    assert np.asarray(found, np.float32).dtype == np.float32
+    assert found.metric == "psnr"
