@@ -98,5 +98,4 @@ def _row(name: str, curve: "Curve") -> list[str]:
 
     levels = (curve.mtf.mtf50, curve.mtf.mtf10)
     figures = [f"{level * curve.per_frequency:.4f}" if isfinite(level) else "beyond" for level in levels]
-    details = ", ".join(f"{key.replace('_', ' ')} {value:.4g}" for key, value in curve.scalars.items())
-    return [spelled(curve.roi), name, *figures, details]
+    return [spelled(curve.roi), name, *figures, curve.spelled_scalars]

@@ -47,7 +47,7 @@ def described_curve(curve: Curve) -> dict[str, Any]:
     found = curve.mtf
     spacing = found.pixel_spacing_mm
     summary = {
-        "roi": curve.roi,
+        "roi": spelled(curve.roi),
         "method": found.method,
         "mtf50_per_pixel": found.mtf50,
         "mtf10_per_pixel": found.mtf10,
@@ -94,7 +94,7 @@ def described_spectrum(
     """Return what JSON says of a noise power spectrum: frequencies in cycles/pixel, powers in value^2 pixel^2."""
     frequencies, power, lower, upper = _radial(spectrum)
     found: dict[str, Any] = {
-        "areas": where.areas,
+        "areas": [spelled(area) for area in where.areas],
         "roi_size": where.size,
         "regions": spectrum.regions,
         "independent_regions": spectrum.independent,

@@ -35,7 +35,7 @@ class Layout:
 
 
 def layout(image: Image, areas: Sequence[Roi] = (), size: int | None = None) -> Layout:
-    """Return regions that cover uniform areas of an image, each overlapping the next by half.
+    """Return regions that cover uniform areas of an image, each overlapping the next by half or a little more.
 
     Parameters
     ----------
@@ -120,10 +120,12 @@ def measure_nps(
 
 
 def _laid_out(area: Roi, side: int) -> list[Roi]:
-    step = max(1, side // 2)
-    (row0, row1), (column0, column1) = area
-    return [
-        ((row, row + side), (column, column + side))
-        for row in range(row0, row1 - side + 1, step)
-        for column in range(column0, column1 - side + 1, step)
-    ]
+    rows, columns = (_starts(start, stop, side) for start, stop in area)
+    return [((row, row + side), (column, column + side)) for row in rows for column in columns]
+
+
+def _starts(start: int, stop: int, side: int) -> list[int]:
+    """Return where regions start that cover a length evenly, each overlapping the next by half or a little more."""
+    slack = stop - start - side
+    steps = -(-2 * slack // side)
+    return [start + round(i * slack / max(steps, 1)) for i in range(steps + 1)]

@@ -72,6 +72,15 @@ class Curve:
         """What the method found on its way that is a number: angle, radius, widths."""
         return {name: float(value) for name, value in self.mtf.details.items() if _is_number(value)}
 
+    @property
+    def spelled_scalars(self) -> str:
+        """The numbers of `scalars` in words, such as ``angle deg 5.02, radius 47.8 mm``."""
+        words = []
+        for name, value in self.scalars.items():
+            in_mm = name.endswith("_mm")
+            words.append(f"{name.removesuffix('_mm').replace('_', ' ')} {value:.4g}{' mm' if in_mm else ''}")
+        return ", ".join(words)
+
 
 def parse_roi(text: str) -> Roi:
     """Return the region that ``R0:R1,C0:C1`` names.

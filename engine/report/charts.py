@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
-__all__ = ["compressed_library", "profile_figure", "residual_figure", "series", "values_figure"]
+__all__ = ["compressed_library", "finish", "profile_figure", "residual_figure", "series", "values_figure"]
 
 
 @lru_cache(maxsize=1)
@@ -36,7 +36,7 @@ def profile_figure(value: str) -> dict[str, Any]:
             go.Scatter(name="after", meta="after", mode="lines", line={"width": 1.8}),
         ]
     )
-    return _finish(figure, "", value)
+    return finish(figure, "", value)
 
 
 def values_figure(value: str) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def values_figure(value: str) -> dict[str, Any]:
         ]
     )
     figure.update_yaxes(type="log", exponentformat="power", dtick=1)
-    return _finish(figure, value, "fraction of pixels")
+    return finish(figure, value, "fraction of pixels")
 
 
 def residual_figure() -> dict[str, Any]:
@@ -63,7 +63,7 @@ def residual_figure() -> dict[str, Any]:
     )
     figure.update_layout(bargap=0)
     figure.update_xaxes(range=[-5, 5], dtick=1)
-    return _finish(figure, "(after \u2212 before) / \u221aafter", "probability density")
+    return finish(figure, "(after \u2212 before) / \u221aafter", "probability density")
 
 
 def series(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, list[float]]:
@@ -71,7 +71,7 @@ def series(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, list[flo
     return {"x": [float(f"{v:.4g}") for v in x], "y": [float(f"{v:.4g}") for v in y]}
 
 
-def _finish(figure: go.Figure, x: str, y: str) -> dict[str, Any]:
+def finish(figure: go.Figure, x: str, y: str) -> dict[str, Any]:
     """Return the figure as plain data, with axis titles and without plotly's own theme."""
     figure.update_layout(
         template=None,

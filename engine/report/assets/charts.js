@@ -10,7 +10,9 @@ function draw(element, figure, coordinates) {
     const colour = token(trace.meta);
     const painted = { ...trace, ...(coordinates[i] || {}) };
     if (trace.type === "bar") painted.marker = { color: token("bar"), line: { width: 0 } };
-    else painted.line = { ...trace.line, color: colour };
+    else if (trace.type !== "heatmap") painted.line = { ...trace.line, color: colour };
+    if (trace.fill) painted.fillcolor = `${colour}33`;
+    if (trace.marker && trace.type !== "bar") painted.marker = { ...trace.marker, color: colour };
     return painted;
   });
   const axis = { color: token("soft"), gridcolor: token("rule"), linecolor: token("rule"), tickcolor: token("rule") };
