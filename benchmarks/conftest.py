@@ -1,7 +1,8 @@
 """Fixtures of all benchmarks: the matrix sizes, the images, and one way to measure.
 
 Every benchmark is named after its file: ``bench_session.py`` is the stage ``session``. It takes ``matrix`` to run once
-for each scanner matrix, ``measure`` to time one function, ``compare`` to time several in turns, and asserts its result.
+for each scanner matrix, ``measure`` to time one function, ``compare`` to time several in turns, ``against`` to time ours and
+those peers that are installed, and asserts its result.
 """
 
 import platform
@@ -16,11 +17,12 @@ import numpy as np
 import pytest
 
 from photopeak.benchmarks import images, interleave
+from photopeak.benchmarks.peers import PEERS, limit_threads
 from photopeak.benchmarks.settings import RUN_ONLY_MATRICES, limits
 from photopeak.engine.frames import Frames, Units
 from photopeak.engine.matrix import SCANNER_MATRICES, MatrixSize
 
-LIBRARIES = ("photopeak", "numpy", "onnxruntime-gpu", "onnxruntime", "openvino", "numba", "pydicom")
+LIBRARIES = ("photopeak", "numpy", "onnxruntime-gpu", "onnxruntime", "openvino", "numba", "pydicom", "torch")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -97,6 +99,21 @@ def compare(benchmark: Any, pytestconfig: pytest.Config) -> Callable[..., interl
     return run
 
 
+@pytest.fixture
+def against(compare: Any, measure: Any, threads: int) -> Callable[[dict[str, Callable[[], object]]], None]:
+    """Time ours, the first contestant, and those peers that there are, in turns."""
+
+    def run(contestants: dict[str, Callable[[], object]]) -> None:
+        ours = next(iter(contestants))
+        limit_threads(threads)
+        if len(contestants) > 1:
+            compare(contestants, baseline=ours)
+        else:
+            measure(contestants[ours])
+
+    return run
+
+
 @pytest.fixture(autouse=True)
 def described(request: pytest.FixtureRequest) -> None:
     """Write into each benchmark which stage, case and matrix it is, and what it ran on."""
@@ -111,7 +128,7 @@ def described(request: pytest.FixtureRequest) -> None:
 def versions() -> dict[str, str]:
     """Return the versions of what is measured."""
     found = {"python": platform.python_version()}
-    for library in LIBRARIES:
+    for library in dict.fromkeys((*LIBRARIES, *(peer.distribution for peer in PEERS))):
         try:
             found[library] = version(library)
         except PackageNotFoundError:
@@ -145,4 +162,6 @@ def _rounds(function: Callable[[], object], config: pytest.Config) -> int:
     while calls < budget.warmup_calls or (perf_counter() - start) < budget.warmup_s:
         function()
         calls += 1
+        if perf_counter() - start > budget.patience_s:
+            break
     return budget.rounds((perf_counter() - start) / calls)

@@ -1,5 +1,6 @@
-"""Images that benchmarks run on: a body with hot spots, as a gamma camera would count it."""
+"""Images that benchmarks run on: a body with hot spots, as a gamma camera would count it, and test objects."""
 
+from math import erf
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, NuclearMedicineImageStorage
 
 from ..engine.matrix import MatrixSize
 
-__all__ = ["FIELD_OF_VIEW_MM", "counts", "write_nm"]
+__all__ = ["FIELD_OF_VIEW_MM", "counts", "edge", "texture", "write_nm"]
 
 FIELD_OF_VIEW_MM = 614.4
 UID_ROOT = "2.25.303905214967300821937"
@@ -47,6 +48,67 @@ def counts(matrix: MatrixSize, frames: int = 1) -> NDArray[np.uint16]:
         mean += 36.0 * np.exp(-((x - column) ** 2 + (y - row) ** 2) / 0.005)
     generator = np.random.default_rng(matrix.pixels)
     return generator.poisson(mean, (frames, *matrix)).astype(np.uint16)
+
+
+def texture(matrix: MatrixSize, frames: int = 1) -> NDArray[np.uint8]:
+    """Return grey values with the spectrum of natural images, the same on every call.
+
+    Nothing is flat, so that no metric has less to do than on a photograph.
+
+    Parameters
+    ----------
+    matrix : MatrixSize
+        Rows and columns.
+    frames : int
+        Number of frames.
+
+    Returns
+    -------
+    ndarray, shape (frames, rows, columns), uint8
+        Grey values, about 128 on average.
+
+    Examples
+    --------
+    >>> texture(MatrixSize(64, 64), frames=2).shape
+    (2, 64, 64)
+    """
+    noise = np.random.default_rng(matrix.pixels).normal(size=(frames, *matrix))
+    radius = np.hypot(np.fft.fftfreq(matrix.rows)[:, np.newaxis], np.fft.rfftfreq(matrix.columns))
+    amplitude = np.divide(1.0, radius, out=np.zeros_like(radius), where=radius > 0)
+    smooth = np.fft.irfft2(np.fft.rfft2(noise) * amplitude, matrix)
+    smooth *= 45 / smooth.std(axis=(1, 2), keepdims=True)
+    return np.clip(np.rint(128 + smooth + noise), 0, 255).astype(np.uint8)
+
+
+def edge(matrix: MatrixSize, frames: int = 1, angle_deg: float = 5.0, sigma: float = 1.0) -> NDArray[np.float64]:
+    """Return images of an edge through their middle, blurred by a Gaussian, with a little noise.
+
+    Parameters
+    ----------
+    matrix : MatrixSize
+        Rows and columns.
+    frames : int
+        Number of frames; each has noise of its own.
+    angle_deg : float
+        Slant of the edge against the columns [degrees].
+    sigma : float
+        Standard deviation of the blur [pixels]; the MTF is exp(-2 pi^2 sigma^2 f^2).
+
+    Returns
+    -------
+    ndarray, shape (frames, rows, columns), float64
+        Values of 100 and 1100 on either side, with noise of standard deviation 5.
+
+    Examples
+    --------
+    >>> edge(MatrixSize(64, 64)).shape
+    (1, 64, 64)
+    """
+    y, x = np.mgrid[: matrix.rows, : matrix.columns] - np.array([matrix.rows, matrix.columns])[:, None, None] / 2.0
+    angle = np.deg2rad(angle_deg)
+    distance = x * np.cos(angle) + y * np.sin(angle)
+    profile = np.array([erf(value) for value in (distance / (sigma * np.sqrt(2))).ravel()]).reshape(matrix)
+    return 600 + 500 * profile + np.random.default_rng(matrix.pixels).normal(0, 5, (frames, *matrix))
 
 
 def write_nm(path: Path, matrix: MatrixSize) -> None:

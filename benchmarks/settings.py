@@ -6,6 +6,7 @@ from ..engine.matrix import MatrixSize
 
 __all__ = ["RUN_ONLY_MATRICES", "Limits", "limits"]
 
+FEWEST = 3
 RUN_ONLY_MATRICES = (MatrixSize(64, 64), MatrixSize(128, 128))
 
 
@@ -23,6 +24,8 @@ class Limits:
         Time to measure [s].
     min_rounds, max_rounds : int
         Bounds of the number of calls measured.
+    patience_s : float
+        Where the least number of calls would take longer, fewer are measured [s].
     """
 
     warmup_s: float
@@ -30,6 +33,7 @@ class Limits:
     measure_s: float
     min_rounds: int
     max_rounds: int
+    patience_s: float
 
     def rounds(self, seconds: float) -> int:
         """Return how many calls of a function that takes `seconds` to measure.
@@ -39,11 +43,13 @@ class Limits:
         >>> limits(quick=False).rounds(0.005)
         600
         """
-        return max(self.min_rounds, min(self.max_rounds, int(self.measure_s / max(seconds, 1e-9))))
+        seconds = max(seconds, 1e-9)
+        wanted = max(self.min_rounds, min(self.max_rounds, int(self.measure_s / seconds)))
+        return min(wanted, max(FEWEST, int(self.patience_s / seconds)))
 
 
 def limits(*, quick: bool) -> Limits:
     """Return the limits of a quick look or of a proper measurement; below 100 calls the 99th percentile is about the slowest."""
     if quick:
-        return Limits(warmup_s=0.02, warmup_calls=1, measure_s=0.2, min_rounds=5, max_rounds=200)
-    return Limits(warmup_s=0.2, warmup_calls=3, measure_s=3.0, min_rounds=30, max_rounds=2000)
+        return Limits(warmup_s=0.02, warmup_calls=1, measure_s=0.2, min_rounds=5, max_rounds=200, patience_s=5.0)
+    return Limits(warmup_s=0.2, warmup_calls=3, measure_s=3.0, min_rounds=30, max_rounds=2000, patience_s=60.0)

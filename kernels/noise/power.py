@@ -1,6 +1,7 @@
 """A noise power spectrum: in two dimensions, around circles and along the axes, with its uncertainty."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -171,25 +172,29 @@ def rings(plane: Floats, kept: Floats, spacing: tuple[float, float] = (1.0, 1.0)
     >>> found.power
     array([3., 3., 3., 3.])
     """
-    down, along = (
-        (np.arange(length) - length // 2) / (length * step) for length, step in zip(plane.shape, spacing, strict=True)
-    )
-    step = max(1 / (length * side) for length, side in zip(plane.shape, spacing, strict=True))
-    radius = np.hypot(down[:, np.newaxis], along)
-    # Frequency 0 is the mean of the image, whatever the detrending.
-    counted = (radius > 0).ravel()
-    place = radius.ravel()[counted] / step
-    size = int(0.5 / max(spacing) / step + 1e-9)
-    ring = np.rint(place).astype(np.int64)
-    weight = kept.ravel()[counted]
+    ring, place, step, size = _geometry(plane.shape, spacing)
+    weight = kept.ravel()
 
     def total(values: Floats) -> Floats:
         return np.asarray(np.bincount(ring, values, size + 1)[1 : size + 1], np.float64)
 
     whole = total(weight)
-    power = total(plane.ravel()[counted]) / whole
+    power = total(plane.ravel()) / whole
     # A sample and its mirror image are one complex number: together two real degrees of freedom.
     return Rings(total(weight * place) / whole * step, power, whole)
+
+
+@lru_cache(maxsize=8)
+def _geometry(shape: tuple[int, ...], spacing: tuple[float, float]) -> tuple[NDArray[np.int64], Floats, float, int]:
+    """Return the ring of each sample of a plane, its distance from the middle in rings, their distance and number."""
+    down, along = (
+        (np.arange(length) - length // 2) / (length * side) for length, side in zip(shape, spacing, strict=True)
+    )
+    step = max(1 / (length * side) for length, side in zip(shape, spacing, strict=True))
+    place = (np.hypot(down[:, np.newaxis], along) / step).ravel()
+    size = int(0.5 / max(spacing) / step + 1e-9)
+    # Ring 0, which nobody asks for, takes the mean, and with pixels that are not square maybe a neighbour of it.
+    return np.rint(place).astype(np.int64), place, step, size
 
 
 def chi_square_band(power: Floats, freedom: Floats) -> tuple[Floats, Floats]:

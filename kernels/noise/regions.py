@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import Literal
 
@@ -30,11 +31,16 @@ class Recipe:
     taper: tuple[Floats, Floats]
 
     @property
+    def tapered(self) -> bool:
+        """Whether there is a window."""
+        return bool(self.taper[0][0] != 1)
+
+    @cached_property
     def order(self) -> NDArray[np.int64]:
         """The degree of each product of polynomials."""
         return np.add.outer(*(np.arange(basis.shape[1]) for basis in self.basis))
 
-    @property
+    @cached_property
     def kept(self) -> Floats:
         """The fraction of white noise that is left at each frequency, frequency 0 in the middle."""
         down, along = (
@@ -44,6 +50,7 @@ class Recipe:
         return np.asarray(1 - np.einsum("ui,ij,vj->uv", down, self.order <= self.degree, along))
 
 
+@lru_cache(maxsize=8)
 def recipe_of(size: tuple[int, int], detrend: str, window: str) -> Recipe:
     """Return what to do to regions of a size."""
     if detrend not in _DEGREES:

@@ -100,7 +100,7 @@ def noise_power_spectrum(
     parts = over(one, product(range(len(noise)), batches(starts)), threads)
     sums = _Sums(*(sum(values[1:], values[0]) for values in zip(*parts, strict=True)))
     count = len(noise) * len(starts)
-    mean = float(np.mean([stack[:, r : r + size[0], c : c + size[1]].mean(dtype=np.float64) for r, c in starts]))
+    mean = float(_cut(stack.mean(axis=0, dtype=np.float64), tuple(np.array(starts).T), size).mean())
     return _spectrum(sums, count, repeats * independent(starts, recipe, stack.shape[1:]), recipe, mean, spacing)
 
 
@@ -114,18 +114,23 @@ class _Sums(NamedTuple):
 
 def _sums(frame: Floats, starts: tuple[NDArray[np.int64], NDArray[np.int64]], recipe: Recipe) -> _Sums:
     """Return the totals over some regions of a frame."""
-    rows, columns = recipe.size
-    views = np.lib.stride_tricks.sliding_window_view(frame, recipe.size)
-    regions = views[starts].reshape(-1, rows, columns)
+    regions = _cut(frame, starts, recipe.size)
     # The mean first: a small noise on large values would lose digits.
-    regions = regions - regions.mean(axis=(1, 2), keepdims=True)
+    regions -= regions.mean(axis=(1, 2), keepdims=True)
     down, along = recipe.basis
     amplitudes = down.T @ regions @ along
     regions -= down @ np.where(recipe.order <= recipe.degree, amplitudes, 0.0) @ along.T
     following = float((amplitudes[:, recipe.order == recipe.degree + 1] ** 2).sum())
-    regions *= np.multiply.outer(*recipe.taper)
+    if recipe.tapered:
+        regions *= np.multiply.outer(*recipe.taper)
     half = np.fft.rfft2(regions)
-    return _Sums((half.real**2 + half.imag**2).sum(axis=0), float(np.einsum("nij,nij->", regions, regions)), following)
+    power = np.einsum("nij,nij->ij", half.real, half.real) + np.einsum("nij,nij->ij", half.imag, half.imag)
+    return _Sums(power, float(np.einsum("nij,nij->", regions, regions)), following)
+
+
+def _cut(frame: Floats, starts: tuple[NDArray[np.int64], ...], size: tuple[int, int]) -> Floats:
+    """Return a copy of some regions, shape (n, rows, columns)."""
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(frame, size)[starts])
 
 
 def _spectrum(
@@ -162,7 +167,7 @@ def _warnings(found: NoisePowerSpectrum, next_order: float, recipe: Recipe) -> l
         warnings.append(QualityWarning("trend", f"the regions are not uniform beyond their noise; use {more}."))
     reach = np.sqrt(found.power.max() / found.variance) if found.variance > 0 else 0.0
     shortest = min(recipe.size)
-    tapered = recipe.taper[0][0] != 1
+    tapered = recipe.tapered
     bias = 2.1 * (reach / shortest) ** 2 if tapered else 0.64 * reach / shortest
     if bias > _BIAS and found.power.size > 1 and reach > 2:
         remedy = "larger regions" if tapered else "larger regions or window='hann'"
