@@ -1,6 +1,6 @@
 """A stack beside its reference, frame by frame: what all full-reference metrics do around their kernel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from .frames import Outcome, check_masks
 from .intensity import check_frames
 from .score import Reason
 
-__all__ = ["Comparison", "Pair", "compare"]
+__all__ = ["Comparison", "Pair", "compare", "unified"]
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,15 @@ def compare(
         data_range=ranges,
         maps=tuple(outcome.details.get("map") for outcome in outcomes) if maps else None,
     )
+
+
+def unified(pair: Pair, types: Sequence[str]) -> Pair:
+    """Return a pair whose images a kernel takes: of one of the types, both of the same, C-contiguous."""
+    frame, reference = pair.frame, pair.reference
+    known = frame.dtype == reference.dtype and frame.dtype.name in types
+    wanted = frame.dtype.newbyteorder("=") if known else np.dtype(np.float64)
+    frame, reference = (np.require(plane, wanted, ("C", "W", "A")) for plane in (frame, reference))
+    return pair._replace(frame=frame, reference=reference)
 
 
 def _outcome(

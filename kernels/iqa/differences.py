@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..compilation import compiled, inlined
 from ..errors import UsageError
-from .comparison import Comparison, Pair, compare
+from .comparison import Comparison, Pair, compare, unified
 from .frames import Outcome
 
 __all__ = ["Normalization", "nrmse", "psnr"]
@@ -156,14 +156,11 @@ class _Moments(NamedTuple):
 
 
 def _moments(pair: Pair) -> _Moments:
+    pair = unified(pair, _TYPES)
     if pair.mask is None:
         frame, reference = pair.frame.ravel(), pair.reference.ravel()
     else:
         frame, reference = pair.frame[pair.mask], pair.reference[pair.mask]
-    if frame.dtype != reference.dtype or frame.dtype.name not in _TYPES:
-        frame, reference = frame.astype(np.float64), reference.astype(np.float64)
-    native = frame.dtype.newbyteorder("=")
-    frame, reference = (np.require(pixels, native, ("C", "W", "A")) for pixels in (frame, reference))
     return _Moments(*(total / frame.size for total in _sums(frame, reference)))
 
 

@@ -114,10 +114,8 @@ def _outcome(plane: Plane, canonical: bool, maps: bool) -> Outcome:
     if not counted.any():
         return Outcome(reason="mask-too-small")
     seen = plane.grey if plane.mask is None else plane.grey[plane.mask]
-    padded = np.empty((_BLOCK * counted.shape[0] + 2 * _RADIUS, _BLOCK * counted.shape[1] + 2 * _RADIUS))
-    _quantise(plane.grey, float(seen.max()) if canonical else 255.0, canonical, padded)
     found = np.zeros((3, *counted.shape), np.bool_)
-    distortion = _judge(padded, counted, found)
+    distortion = _judge(plane.grey, float(seen.max()) if canonical else 255.0, canonical, counted, found)
     active = int(found[0].sum())
     details: dict[str, Any] = {"activity_fraction": active / int(counted.sum())}
     if maps:
@@ -137,32 +135,10 @@ def _counted(mask: NDArray[np.bool_] | None, shape: tuple[int, ...]) -> NDArray[
     return np.ascontiguousarray(whole.reshape(blocks[0], _BLOCK, blocks[1], _BLOCK).all(axis=(1, 3)))
 
 
-@compiled("(float64[:, ::1], float64, bool, float64[:, ::1])")
-def _quantise(grey: NDArray[np.float64], peak: float, mirrored: bool, padded: NDArray[np.float64]) -> None:
-    """Fill `padded` with integers 0 to 255: the image, what completes its last blocks, and a border of repetition."""
-    rows, columns = grey.shape
-    for i in range(padded.shape[0]):
-        source = grey[_source(i, rows, padded.shape[0], mirrored)]
-        target = padded[i]
-        for j in range(columns):
-            target[j + _RADIUS] = np.floor(255.0 * (source[j] / peak) + 0.5)
-        for j in range(_RADIUS):
-            target[j] = target[_RADIUS]
-        for j in range(columns + _RADIUS, target.size):
-            target[j] = target[_RADIUS + _source(j, columns, target.size, mirrored)]
-
-
-@inlined
-def _source(index: int, size: int, padded: int, mirrored: bool) -> int:
-    """Return which row (or column) of the image lands in one of the padded plane."""
-    at = min(max(index - _RADIUS, 0), padded - 2 * _RADIUS - 1)
-    if at < size:
-        return at
-    return 2 * size - 1 - at if mirrored else size - 1
-
-
-@compiled("(float64[:, ::1], bool[:, ::1], bool[:, :, ::1])")
-def _judge(padded: NDArray[np.float64], counted: NDArray[np.bool_], found: NDArray[np.bool_]) -> float:
+@compiled("(float64[:, ::1], float64, bool, bool[:, ::1], bool[:, :, ::1])")
+def _judge(
+    grey: NDArray[np.float64], peak: float, mirrored: bool, counted: NDArray[np.bool_], found: NDArray[np.bool_]
+) -> float:
     """Return the summed distortion, and fill `found` with which blocks are active, distorted and noisy."""
     tile = np.empty((_BLOCK + 2 * _RADIUS) * _STRIDE)
     filtered = np.empty(2 * _STRIDE)
@@ -172,19 +148,43 @@ def _judge(padded: NDArray[np.float64], counted: NDArray[np.bool_], found: NDArr
     for i in range(counted.shape[0]):
         for first in range(0, counted.shape[1], _TILE // _BLOCK):
             last = min(first + _TILE // _BLOCK, counted.shape[1])
-            width = (last - first) * _BLOCK
             for k in range(_BLOCK + 2 * _RADIUS):
-                source = padded[i * _BLOCK + k, first * _BLOCK :]
-                target = tile[k * _STRIDE :]
-                for j in range(width + 2 * _RADIUS):
-                    target[j] = source[j]
+                row = _source(i * _BLOCK + k - _RADIUS, grey.shape[0], mirrored)
+                _quantise(
+                    grey[row], peak, mirrored, first * _BLOCK - _RADIUS, last * _BLOCK + _RADIUS, tile[k * _STRIDE :]
+                )
             sums[:] = 0.0
             for k in range(_BLOCK):
-                _normalise(tile[k * _STRIDE :], width, filtered, contrast[k * _STRIDE :], sums)
+                _normalise(tile[k * _STRIDE :], (last - first) * _BLOCK, filtered, contrast[k * _STRIDE :], sums)
             for block in range(first, last):
                 if counted[i, block]:
                     total += _block(contrast, sums, (block - first) * _BLOCK, found[:, i, block])
     return total
+
+
+@inlined
+def _quantise(
+    source: NDArray[np.float64], peak: float, mirrored: bool, start: int, stop: int, target: NDArray[np.float64]
+) -> None:
+    """Fill a row of the tile with integers 0 to 255, where need be from beyond the end of the image."""
+    inner, end = max(start, 0), min(stop, source.size)
+    pixels, inside = source[inner:], target[inner - start :]
+    for j in range(end - inner):
+        inside[j] = np.floor(255.0 * (pixels[j] / peak) + 0.5)
+    for j in range(start, inner):
+        target[j - start] = inside[0]
+    for j in range(end, stop):
+        target[j - start] = np.floor(255.0 * (source[_source(j, source.size, mirrored)] / peak) + 0.5)
+
+
+@inlined
+def _source(index: int, size: int, mirrored: bool) -> int:
+    """Return which row (or column) of the image stands for one of the completed image, or of the border around it."""
+    completed = -(-size // _BLOCK) * _BLOCK
+    at = min(max(index, 0), completed - 1)
+    if at < size:
+        return at
+    return 2 * size - 1 - at if mirrored else size - 1
 
 
 @inlined

@@ -1,16 +1,19 @@
 """The sums that structural similarity is the mean of, under a Gaussian window of 11 x 11 pixels and sigma 1.5."""
 
 from math import exp
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..compilation import compiled, inlined
 
-__all__ = ["REACH", "halved", "summed_similarity"]
+__all__ = ["REACH", "TYPES", "halved", "summed_similarity"]
 
 Floats = NDArray[np.float64]
 
+# Pixels that need no conversion first.
+TYPES = ("uint8", "uint16", "int16", "float32", "float64")
 REACH = 5
 _SIGMA = 1.5
 _TAPS = [exp(-(t**2) / (2 * _SIGMA**2)) for t in range(REACH + 1)]
@@ -22,23 +25,28 @@ _STRIP = 12
 _STRIDE = _TILE + 16
 
 
-@compiled("(float64[:, ::1],)")
-def halved(plane: Floats) -> Floats:
-    """Return the means of 2 x 2 pixels."""
+@compiled(*(f"({kind}[:, ::1],)" for kind in TYPES))
+def halved(plane: NDArray[Any]) -> Floats:
+    """Return the means of 2 x 2 pixels; a last row or column without partner counts twice."""
     rows, columns = plane.shape
     half = np.empty(((rows + 1) // 2, (columns + 1) // 2))
     for i in range(half.shape[0]):
         one, other = plane[2 * i], plane[min(2 * i + 1, rows - 1)]
         for j in range(columns // 2):
-            half[i, j] = 0.25 * (one[2 * j] + one[2 * j + 1] + other[2 * j] + other[2 * j + 1])
+            half[i, j] = 0.25 * (float(one[2 * j]) + one[2 * j + 1] + other[2 * j] + other[2 * j + 1])
         if columns % 2:
-            half[i, columns // 2] = 0.5 * (one[columns - 1] + other[columns - 1])
+            half[i, columns // 2] = 0.5 * (float(one[columns - 1]) + other[columns - 1])
     return half
 
 
-@compiled("(float64[:, ::1], float64[:, ::1], float64, float64, float64[:, ::1], int64, float64[:, :, ::1])")
+@compiled(
+    *(
+        f"({kind}[:, ::1], {kind}[:, ::1], float64, float64, float64[:, ::1], int64, float64[:, :, ::1])"
+        for kind in TYPES
+    )
+)
 def summed_similarity(
-    frame: Floats, reference: Floats, c1: float, c2: float, weights: Floats, margin: int, maps: Floats
+    frame: NDArray[Any], reference: NDArray[Any], c1: float, c2: float, weights: Floats, margin: int, maps: Floats
 ) -> tuple[float, float]:
     """Return the summed similarity, and that of contrast and structure, of all pixels but those of the margin.
 
@@ -82,7 +90,9 @@ def _total(lanes: Floats) -> float:
 
 
 @inlined
-def _load(frame: Floats, reference: Floats, top: int, left: int, height: int, width: int, tile: Floats) -> None:
+def _load(
+    frame: NDArray[Any], reference: NDArray[Any], top: int, left: int, height: int, width: int, tile: Floats
+) -> None:
     """Fill `tile` with sums and differences of the images, mirrored at their border."""
     rows, columns = frame.shape
     inside = left >= 0 and left + width + 2 * REACH <= columns
@@ -93,13 +103,13 @@ def _load(frame: Floats, reference: Floats, top: int, left: int, height: int, wi
         if inside:
             a, b = frame[row, left:], reference[row, left:]
             for j in range(width + 2 * REACH):
-                target[j] = a[j] + b[j]
-                target[other + j] = a[j] - b[j]
+                x, y = float(a[j]), float(b[j])
+                target[j], target[other + j] = x + y, x - y
         else:
             for j in range(width + 2 * REACH):
                 column = _mirrored(left + j, columns)
-                target[j] = frame[row, column] + reference[row, column]
-                target[other + j] = frame[row, column] - reference[row, column]
+                x, y = float(frame[row, column]), float(reference[row, column])
+                target[j], target[other + j] = x + y, x - y
 
 
 @inlined

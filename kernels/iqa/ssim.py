@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .comparison import Comparison, Pair, compare
+from .comparison import Comparison, Pair, compare, unified
 from .frames import Outcome
-from .similarity import REACH, halved, summed_similarity
+from .similarity import REACH, TYPES, halved, summed_similarity
 
 __all__ = ["ms_ssim", "ssim"]
 
@@ -75,7 +75,7 @@ def ssim(
     def kernel(pair: Pair) -> Outcome:
         if problem := _unfit(pair, 1):
             return problem
-        planes = _as_planes(pair)
+        planes = unified(pair, TYPES)
         return Outcome(_means(planes)[0], details={"map": _map(planes)[0]} if maps else {})
 
     named = "ssim", "wang-2004"
@@ -140,7 +140,7 @@ def ms_ssim(
     def kernel(pair: Pair) -> Outcome:
         if problem := _unfit(pair, 2 ** (len(_EXPONENTS) - 1)):
             return problem
-        return _multiscale(_as_planes(pair), maps)
+        return _multiscale(unified(pair, TYPES), maps)
 
     named = "ms_ssim", "wang-2003"
     return compare(frames, reference, kernel, named, data_range=data_range, mask=mask, maps=maps, threads=threads)
@@ -172,11 +172,6 @@ def _unfit(pair: Pair, shrunk: int) -> Outcome | None:
     return None
 
 
-def _as_planes(pair: Pair) -> Pair:
-    frame, reference = (np.require(plane, np.float64, ("C", "W", "A")) for plane in (pair.frame, pair.reference))
-    return pair._replace(frame=frame, reference=reference)
-
-
 def _interior(plane: NDArray[Any]) -> NDArray[Any]:
     return plane[REACH:-REACH, REACH:-REACH]
 
@@ -196,7 +191,7 @@ def _map(pair: Pair) -> Floats:
     return maps
 
 
-def _planes(pair: Pair) -> tuple[Floats, Floats, float, float]:
+def _planes(pair: Pair) -> tuple[NDArray[Any], NDArray[Any], float, float]:
     return pair.frame, pair.reference, (_K1 * pair.data_range) ** 2, (_K2 * pair.data_range) ** 2
 
 
