@@ -1,0 +1,333 @@
+"""Modulation transfer function of the edge of a disk: the task transfer function of a cylindrical insert."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .components import Component, box_mean, components
+from .curve import Mtf, QualityWarning
+from .regions import Region, Roi, clipping, measure_regions
+from .smoothing import FREQUENCIES, STEP, Curve, Samples, fit_curve, solve_normal, spectrum
+
+__all__ = ["disk_mtf"]
+
+Floats = NDArray[np.float64]
+
+_SMALLEST = 12
+_ROUNDS = 6
+_CLOSE = 2e-4  # pixels: a centre that moves less than this is found
+_FIRST_WIDTH = 1.5
+_FLOOR = 0.005  # least variance of one side, relative to that of the other
+_LEAST_CNR = 6.0  # of a disk of radius 1; a radius of 16 makes do with a quarter
+_ROUND, _FILLED = 0.6, 0.15  # least ratio of the axes, most deviation from a filled ellipse
+_NORMAL = 1.959964
+
+
+def disk_mtf(
+    frames: NDArray[Any],
+    *,
+    pixel_spacing_mm: float | Sequence[float] | None = None,
+    rois: Roi | Sequence[Roi] | None = None,
+    threads: int = 1,
+) -> Mtf | tuple[Mtf, ...]:
+    """Return the modulation transfer function of the edge of a disk, averaged over all directions.
+
+    The disk may be brighter or darker than its surroundings, which may have a slope. Centre, slope and the profile of the
+    edge are fitted together to the pixels as they are, without bins and without a model of the blur. The profile's
+    derivative is corrected for the curvature of the edge by ``sqrt(r / R)`` before it is transformed.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (rows, columns) or (n, rows, columns)
+        Integers or floats.
+    pixel_spacing_mm : float or tuple of float, optional
+        Row and column spacing [mm]. Where they differ, a pixel is meant that is square and has the same area.
+    rois : tuple or sequence of tuples, optional
+        Regions ``((row0, row1), (column0, column1))``, half-open, each with one disk and some of its surroundings on all
+        sides; the whole frame unless given.
+    threads : int
+        Most regions to work on side by side.
+
+    Returns
+    -------
+    Mtf or tuple of Mtf
+        One curve for one region of an image; a tuple for a stack or for several regions. The 95 % band supposes noise that
+        is as it is in other parts of the edge. Details: ``centre`` (row, column in the frame [pixels]), ``radius``
+        [pixels], ``radius_mm``, ``contrast``, ``background``, ``slope`` (per pixel along rows and columns), ``noise``
+        (standard deviations inside and outside), ``cnr``, ``distances`` [pixels] with ``edge_spread`` and ``line_spread``.
+
+    Raises
+    ------
+    InputError
+        If the frames are not images, hold values that are not finite, or show no disk in a region.
+    UsageError
+        If an argument makes no sense.
+
+    References
+    ----------
+    * AAPM Report 233, Performance evaluation of computed tomography systems (2019), task transfer function.
+    * S. Richard et al., Towards task-based assessment of CT performance: system and object MTF across different
+      reconstruction algorithms, Med. Phys. 39 (2012) 4115.
+
+    Examples
+    --------
+    >>> row, column = np.mgrid[:64, :64]
+    >>> distance = np.hypot(row - 31.2, column - 32.1)
+    >>> mtf = disk_mtf(100 / (1 + np.exp((distance - 18) / 0.8)), pixel_spacing_mm=2.0)
+    >>> round(mtf.details["radius_mm"], 1), round(mtf.mtf50, 3)
+    (36.0, 0.138)
+    """
+    return measure_regions(
+        frames, _measure, pixel_spacing_mm=pixel_spacing_mm, rois=rois, threads=threads, smallest=_SMALLEST
+    )
+
+
+@dataclass(frozen=True)
+class _Disk:
+    """Centre and radius in pixels of equal sides, and the slope of the surroundings."""
+
+    x: float
+    y: float
+    radius: float
+    slope_x: float = 0.0
+    slope_y: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Annulus:
+    """The pixels around an edge: directions from the centre, distances from the edge, values less the slope."""
+
+    cosine: Floats
+    sine: Floats
+    distance: Floats
+    value: Floats
+
+
+@dataclass(frozen=True)
+class _Levels:
+    """Values and standard deviations well inside and well outside of the edge."""
+
+    inside: float
+    outside: float
+    noise_inside: float
+    noise_outside: float
+
+    @property
+    def cnr(self) -> float:
+        """Contrast, relative to the noise of one pixel."""
+        noise = np.sqrt(0.5 * (self.noise_inside**2 + self.noise_outside**2))
+        return float(abs(self.inside - self.outside) / max(noise, 1e-300))
+
+
+def _measure(region: Region) -> Mtf:
+    """Return the curve of one region."""
+    disk, others = _first_guess(region)
+    disk, annulus, curve = _fit(region, disk)
+    width = _half_width(curve)
+    levels = _levels(annulus, curve, width)
+    curve = _fit_weighted(annulus, curve, levels, width)
+    taper = np.sqrt(np.maximum(disk.radius + curve.knots[:-1] + STEP / 2, 0.0) / disk.radius)
+    modulation, error = spectrum(curve, taper=taper)
+    details = _details(region, disk, curve, levels)
+    return Mtf(
+        "disk",
+        FREQUENCIES,
+        modulation,
+        np.maximum(modulation - _NORMAL * error, 0.0),
+        modulation + _NORMAL * error,
+        region.unit_mm,
+        (*clipping(region, peaked=False), *_warnings(region, disk, curve, levels, width, others)),
+        details,
+    )
+
+
+def _first_guess(region: Region) -> tuple[_Disk, int]:
+    """Return the disk that the pixels beyond half of the contrast form, and how many other things are as bright."""
+    pixels = region.pixels
+    border = np.concatenate((pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]))
+    smooth = box_mean(pixels, max(1, min(pixels.shape) // 40)) - np.median(border)
+    peak = smooth.flat[np.argmax(np.abs(smooth))]
+    parts: list[Component] = []
+    for _ in range(2):
+        mask = smooth / peak > 0.5 if peak else np.zeros(smooth.shape, bool)
+        parts = components(mask, 12)
+        if not parts:
+            break
+        # The brightest pixel of a noisy disk lies above its plateau.
+        peak = np.median(smooth[mask])
+    rows, columns = region.aspect
+    if not parts or not _is_round(part := parts[0], region):
+        (row, column), (height, width) = region.origin, pixels.shape
+        raise InputError(
+            f"no disk was found in the region {row}:{row + height},{column}:{column + width}; "
+            "give a region that holds one disk and some of its surroundings on all sides."
+        )
+    radius = float(np.sqrt(part.area * rows * columns / np.pi))
+    return _Disk(part.column * columns, part.row * rows, radius), len(parts) - 1
+
+
+def _is_round(part: Component, region: Region) -> bool:
+    """Return whether a component may be a disk whose edge lies in the region on all sides."""
+    rows, columns = region.aspect
+    scaled = part._replace(
+        area=part.area * rows * columns,
+        rows=part.rows * rows**2,
+        columns=part.columns * columns**2,
+        mixed=part.mixed * rows * columns,
+    )
+    long, short = scaled.axes
+    (row0, row1), (column0, column1) = part.box
+    height, width = region.pixels.shape
+    inside = row0 > 0 and column0 > 0 and row1 < height and column1 < width
+    return inside and short > _ROUND * long and abs(scaled.filling - 1) < _FILLED
+
+
+def _annulus(region: Region, disk: _Disk) -> _Annulus:
+    """Return the pixels of the largest circle around the disk that lies in the region."""
+    rows, columns = region.aspect
+    height, width = region.pixels.shape
+    x = np.arange(width) * columns - disk.x
+    y = np.arange(height)[:, None] * rows - disk.y
+    radius = np.hypot(x, y)
+    within = radius <= _reach(region, disk)
+    value = (region.pixels - disk.slope_x * x - disk.slope_y * y)[within]
+    radius = radius[within]
+    safe = np.maximum(radius, 1e-9)
+    cosine, sine = np.broadcast_to(x, within.shape)[within] / safe, np.broadcast_to(y, within.shape)[within] / safe
+    return _Annulus(cosine, sine, radius - disk.radius, value)
+
+
+def _reach(region: Region, disk: _Disk) -> float:
+    """Return the radius of the largest circle around the disk that lies in the region."""
+    rows, columns = region.aspect
+    height, width = region.pixels.shape
+    return float(min(disk.x, disk.y, (width - 1) * columns - disk.x, (height - 1) * rows - disk.y))
+
+
+def _fit(region: Region, disk: _Disk) -> tuple[_Disk, _Annulus, Curve]:
+    """Return centre, slope and profile: each round fits the profile, then moves centre and slope to what is left."""
+    width, near = _FIRST_WIDTH, None
+    for turn in range(_ROUNDS):
+        annulus = _annulus(region, disk)
+        curve = _profile(annulus, np.ones_like(annulus.value), width, near, finest=1.0)
+        if turn == 0:
+            disk, width = replace(disk, radius=disk.radius + _middle(curve)), _half_width(curve)
+        else:
+            near = curve.penalty
+        value, slope = curve.at(annulus.distance)
+        radius = annulus.distance + disk.radius
+        columns = np.stack((-slope, -slope, radius, radius))
+        columns[::2] *= annulus.cosine
+        columns[1::2] *= annulus.sine
+        moves = solve_normal(columns, annulus.value - value)
+        if turn and np.abs(moves[:2]).max() < _CLOSE:
+            break
+        x, y = disk.x + np.clip(moves[0], -2.0, 2.0), disk.y + np.clip(moves[1], -2.0, 2.0)
+        disk = replace(disk, x=x, y=y, slope_x=disk.slope_x + moves[2], slope_y=disk.slope_y + moves[3])
+    return disk, annulus, curve
+
+
+def _profile(annulus: _Annulus, weight: Floats, width: float, near: float | None, finest: float) -> Curve:
+    """Return the profile of the edge."""
+    samples = Samples(annulus.distance, annulus.value, np.ones_like(weight), weight)
+    span = float(annulus.distance.min()), float(annulus.distance.max())
+    return fit_curve(samples, span, width, near, finest)
+
+
+def _levels(annulus: _Annulus, curve: Curve, width: float) -> _Levels:
+    """Return values and noise on both sides, at least two widths from the edge where there is that much room."""
+    fitted, _ = curve.at(annulus.distance)
+    residual = annulus.value - fitted
+    far = min(2 * width, -0.5 * float(annulus.distance.min())), min(2 * width, 0.5 * float(annulus.distance.max()))
+    inside, outside = annulus.distance < -far[0], annulus.distance > far[1]
+    return _Levels(
+        float(fitted[inside].mean()),
+        float(fitted[outside].mean()),
+        float(residual[inside].std()),
+        float(residual[outside].std()),
+    )
+
+
+def _fit_weighted(annulus: _Annulus, curve: Curve, levels: _Levels, width: float) -> Curve:
+    """Return the profile fitted with the weight that each pixel's noise deserves, which follows its value."""
+    fitted, _ = curve.at(annulus.distance)
+    share = np.clip((fitted - levels.outside) / (levels.inside - levels.outside or 1.0), 0.0, 1.0)
+    variance = share * levels.noise_inside**2 + (1 - share) * levels.noise_outside**2
+    unit = max(levels.noise_inside, levels.noise_outside) ** 2 * _FLOOR or 1.0
+    variance = np.maximum(variance, unit)
+    return replace(_profile(annulus, unit / variance, width, curve.penalty, finest=0.3), variance=unit)
+
+
+def _crossings(curve: Curve, shares: Floats) -> Floats:
+    """Return where the profile has gone these shares of the way from its first to its last value [pixels]."""
+    at = np.arange(curve.knots[1], curve.knots[-2] + 1e-9, STEP / 4)
+    value, _ = curve.at(at)
+    count = max(1, len(at) // 10)
+    first, last = value[:count].mean(), value[-count:].mean()
+    # Ripples of the plateaus do not count.
+    share = np.maximum.accumulate((value - first) / (last - first or 1.0))
+    return np.interp(shares, share, at)
+
+
+def _middle(curve: Curve) -> float:
+    """Return where the profile is half way [pixels]."""
+    return float(_crossings(curve, np.array([0.5]))[0])
+
+
+def _half_width(curve: Curve) -> float:
+    """Return half of the distance in which the profile goes from a tenth to nine tenths of its way [pixels]."""
+    low, high = _crossings(curve, np.array([0.1, 0.9]))
+    return float(np.clip(0.5 * (high - low), 0.4, 20.0))
+
+
+def _details(region: Region, disk: _Disk, curve: Curve, levels: _Levels) -> dict[str, Any]:
+    """Return what was found on the way."""
+    rows, columns = region.aspect
+    at = np.arange(curve.knots[1], curve.knots[-2] + 1e-9, STEP)
+    edge, line = curve.at(at)
+    unit = region.unit_mm
+    return {
+        "centre": (disk.y / rows + region.origin[0], disk.x / columns + region.origin[1]),
+        "radius": disk.radius,
+        "radius_mm": None if unit is None else disk.radius * unit,
+        "contrast": levels.inside - levels.outside,
+        "background": levels.outside,
+        "slope": (disk.slope_y * rows, disk.slope_x * columns),
+        "noise": (levels.noise_inside, levels.noise_outside),
+        "cnr": levels.cnr,
+        "distances": at,
+        "edge_spread": edge,
+        "line_spread": line,
+    }
+
+
+def _warnings(
+    region: Region, disk: _Disk, curve: Curve, levels: _Levels, width: float, others: int
+) -> list[QualityWarning]:
+    """Return what makes the curve doubtful."""
+    found = []
+    reach = _reach(region, disk)
+    margin = reach - disk.radius
+    if levels.cnr * np.sqrt(disk.radius) < _LEAST_CNR:
+        sentence = f"the contrast is {levels.cnr:.1f} times the noise of a pixel: average frames or use a larger disk."
+        found.append(QualityWarning("low-snr", sentence))
+    if margin < 3 * width or disk.radius < 3 * width:
+        sentence = (
+            f"the edge is {2 * width:.1f} pixels wide, and there are {margin:.1f} outside and {disk.radius:.1f} inside of it: "
+            "its tails are cut off, which raises the curve; use a larger region or disk."
+        )
+        found.append(QualityWarning("truncated-tails", sentence))
+    rows, columns = region.aspect
+    height, width_px = region.pixels.shape
+    offset = float(np.hypot(disk.x - 0.5 * (width_px - 1) * columns, disk.y - 0.5 * (height - 1) * rows))
+    if offset > 0.25 * disk.radius + margin:
+        sentence = f"the disk lies {offset:.1f} pixels from the centre of the region: centre the region on it."
+        found.append(QualityWarning("off-centre", sentence))
+    if others:
+        sentence = f"{others} other structures of at least half of its contrast lie in the region: make it smaller."
+        found.append(QualityWarning("several-sources", sentence))
+    return found
