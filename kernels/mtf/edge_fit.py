@@ -1,0 +1,198 @@
+"""Where an edge runs: found from the steps of all rows, then refined by its own profile until phases agree."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compilation import compiled, inlined
+from .banded import factor, solve
+from .oversample import MOMENTS, STEP, accumulate, normal_equations, slope_at, value_at
+
+__all__ = ["find_steps", "refine"]
+
+Floats = NDArray[np.float64]
+
+_THIRD = np.array([-1.0, 3.0, -3.0, 1.0])
+
+
+@compiled("(float64[:, ::1],)")
+def find_steps(plane: Floats) -> Floats:
+    """Return, for each row, the position of its best step [pixel], and the means to the left and right of it."""
+    rows, columns = plane.shape
+    steps = np.empty((rows, 3))
+    for row in range(rows):
+        total = 0.0
+        for column in range(columns):
+            total += plane[row, column]
+        mean = total / columns
+        left = excess = best = 0.0
+        position = 1
+        for column in range(1, columns):
+            excess += plane[row, column - 1] - mean
+            gain = excess * excess / (column * (columns - column))
+            if gain > best:
+                best, position, left = gain, column, excess
+        steps[row, 0] = position - 0.5
+        steps[row, 1] = mean + left / position
+        steps[row, 2] = mean - left / (columns - position)
+    return steps
+
+
+@inlined
+def _window(plane: Floats, line: Floats, low: float, gain: float, half: float, moments: Floats) -> None:
+    """Collect the pixels at most `half` from the edge."""
+    rows, columns = plane.shape
+    moments[:] = 0.0
+    for row in range(rows):
+        t = row - 0.5 * (rows - 1)
+        edge = line[0] + t * (line[1] + t * line[2])
+        slope = line[1] + 2.0 * t * line[2]
+        cosine = 1.0 / math.sqrt(1.0 + slope * slope)
+        first = max(math.ceil(edge - half / cosine), 0)
+        last = min(math.floor(edge + half / cosine), columns - 1)
+        for column in range(first, last + 1):
+            u = ((column - edge) * cosine + half) / STEP
+            k = min(int(u), moments.shape[0] - 1)
+            accumulate(moments, k, u - k - 0.5, (plane[row, column] - low) * gain)
+
+
+@inlined
+def _smooth(band: Floats, right: Floats, stiffness: float, lower: Floats, spline: Floats) -> None:
+    """Solve for the spline with a penalty on its third differences."""
+    for k in range(band.shape[0] - 3):
+        for i in range(4):
+            for m in range(i + 1):
+                band[k + i, m] += stiffness * _THIRD[i] * _THIRD[i - m]
+    factor(band, lower)
+    solve(lower, right, spline)
+
+
+@inlined
+def _correction(
+    plane: Floats, line: Floats, low: float, gain: float, half: float, spline: Floats, smooth: Floats, terms: int
+) -> Floats:
+    """Return the best changes of the line, and their standard errors, for residuals along the edge."""
+    rows, columns = plane.shape
+    matrix = np.zeros((3, 3))
+    vector = np.zeros(3)
+    power = np.zeros(3)
+    squares = 0.0
+    count = 0
+    intervals = spline.size - 3
+    for row in range(rows):
+        t = row - 0.5 * (rows - 1)
+        edge = line[0] + t * (line[1] + t * line[2])
+        slope = line[1] + 2.0 * t * line[2]
+        cosine = 1.0 / math.sqrt(1.0 + slope * slope)
+        first = max(math.ceil(edge - half / cosine), 0)
+        last = min(math.floor(edge + half / cosine), columns - 1)
+        for column in range(first, last + 1):
+            u = ((column - edge) * cosine + half) / STEP
+            k = min(int(u), intervals - 1)
+            residual = (plane[row, column] - low) * gain - value_at(spline, k, u - k - 0.5)
+            rate = -slope_at(smooth, k, u - k - 0.5) / STEP * cosine
+            power[0], power[1], power[2] = rate, rate * t, rate * t * t
+            for i in range(terms):
+                vector[i] += power[i] * residual
+                for j in range(terms):
+                    matrix[i, j] += power[i] * power[j]
+            squares += residual * residual
+            count += 1
+    answer = np.zeros(6)
+    inverse = _inverse(matrix, terms)
+    variance = squares / max(count - intervals - 3, 1)
+    for i in range(terms):
+        for j in range(terms):
+            answer[i] += inverse[i, j] * vector[j]
+        answer[3 + i] = math.sqrt(max(variance * inverse[i, i], 0.0))
+    return answer
+
+
+@inlined
+def _inverse(matrix: Floats, size: int) -> Floats:
+    """Return the inverse of the leading part of a small symmetric positive matrix; 0 where it is singular."""
+    work = matrix.copy()
+    inverse = np.eye(3)
+    for i in range(size):
+        pivot = work[i, i]
+        if not pivot > 0.0:
+            return np.zeros((3, 3))
+        for j in range(3):
+            work[i, j] /= pivot
+            inverse[i, j] /= pivot
+        for other in range(size):
+            if other != i:
+                factor_ = work[other, i]
+                for j in range(3):
+                    work[other, j] -= factor_ * work[i, j]
+                    inverse[other, j] -= factor_ * inverse[i, j]
+    return inverse
+
+
+@inlined
+def _width(spline: Floats, half: float) -> tuple[float, float]:
+    """Return centre and width of a profile from 0 to 1: those of the Gaussian edge with the same areas."""
+    area = overlap = 0.0
+    n = spline.size
+    for k in range(1, n - 1):
+        value = (spline[k - 1] + 4.0 * spline[k] + spline[k + 1]) / 6.0
+        share = 0.5 * STEP if k in (1, n - 2) else STEP
+        area += share * value
+        overlap += share * value * (1.0 - value)
+    return half - area, math.sqrt(math.pi) * max(overlap, 0.1)
+
+
+@compiled("(float64[:, ::1], float64[::1], float64, float64, float64, int64)")
+def refine(plane: Floats, line: Floats, low: float, gain: float, reach: float, terms: int) -> Floats:
+    """Refine a line in place, and return width [pixel], sag [pixel], its standard error, and that of the slope.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (rows, columns), float64
+        Pixels.
+    line : ndarray, shape (3,), float64
+        Column of the edge in powers of the distance from the middle row.
+    low, gain : float
+        What takes pixels to the range from 0 (left) to 1 (right).
+    reach : float
+        Greatest distance from the edge to look at [pixel].
+    terms : int
+        2 to refine the slope alone, 3 to refine the curvature too.
+    """
+    half = min(10.0, reach)
+    middle = 0.5 * (plane.shape[0] - 1)
+    answer = np.zeros(4)
+    for attempt in range(12):
+        half = STEP * math.floor(half / STEP)
+        intervals = round(2.0 * half / STEP)
+        moments = np.empty((intervals, MOMENTS))
+        _window(plane, line, low, gain, half, moments)
+        n = intervals + 3
+        band, lower, right = np.empty((n, 4)), np.empty((n, 4)), np.empty(n)
+        spline, smooth = np.empty(n), np.empty(n)
+        normal_equations(moments, np.ones(intervals), band, right)
+        density = moments[:, 0].sum() / intervals
+        _smooth(band, right, 1e-6 * density, lower, spline)
+        centre, width = _width(spline, half)
+        stretch = math.sqrt(1.0 + line[1] * line[1])
+        if half < min(2.5 * width, reach) or (abs(centre) > 0.3 * half and attempt < 4):
+            half = min(2.0 * half, reach)
+            line[0] += centre * stretch
+            continue
+        _smooth(band, right, density * (0.4 * width / STEP) ** 6, lower, smooth)
+        change = _correction(plane, line, low, gain, half, spline, smooth, terms)
+        step = max(abs(change[1]) * middle, abs(change[2]) * middle * middle)
+        answer[0], answer[3] = width, change[4]
+        settled = step < max(1e-4, 0.1 * change[4] * middle)
+        if settled:
+            bend = _correction(plane, line, low, gain, half, spline, smooth, 3)
+            sag = line[2] + bend[2]
+            answer[1], answer[2] = sag * middle * middle, bend[5] * middle * middle
+        line[0] += centre * stretch
+        line[1] += change[1]
+        line[2] += change[2]
+        half = min(max(4.0 * width + 1.0, 3.0), reach)
+        if settled:
+            break
+    return answer

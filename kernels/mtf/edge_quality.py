@@ -1,0 +1,111 @@
+"""What deserves a warning about an edge."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .curve import QualityWarning
+
+__all__ = ["Facts", "warnings_of"]
+
+_ANGLES = (1.0, 44.0)
+_EMPTY = 0.1
+_CLIPPED = 0.05
+_SNR = 5.0
+_MARGIN = 0.1
+_BEYOND = 2e-3
+_SAG = 0.1
+
+
+class Facts(NamedTuple):
+    """What was seen in a region.
+
+    Parameters
+    ----------
+    piece : ndarray, shape (rows, columns)
+        Its pixels.
+    angle_deg : float
+        Of the edge to the nearest axis of the pixels.
+    sag_px : float
+        How far the edge bends away from the line through its ends.
+    noise, snr : float
+        Standard deviation of the pixels, and contrast over noise.
+    margin : float
+        Half of the widest 95 % band below Nyquist.
+    empty : float
+        Share of the quarter pixels next to the edge that no pixel falls into.
+    beyond : float
+        Share of the spread outside of the region.
+    """
+
+    piece: NDArray[Any]
+    angle_deg: float
+    sag_px: float
+    noise: float
+    snr: float
+    margin: float
+    empty: float
+    beyond: float
+
+
+def warnings_of(facts: Facts) -> tuple[QualityWarning, ...]:
+    """Return what was wrong with a region, if anything."""
+    found = []
+    if not _ANGLES[0] <= facts.angle_deg <= _ANGLES[1] or facts.empty > _EMPTY:
+        found.append(
+            QualityWarning(
+                "angle",
+                f"The edge is {facts.angle_deg:.2f} degrees from an axis of the pixels, so that its profile is sampled "
+                f"at few phases ({facts.empty:.0%} of them missing); slant it by 2 to 20 degrees or take more rows.",
+            )
+        )
+    if (share := _clipped(facts)) > _CLIPPED:
+        found.append(
+            QualityWarning(
+                "clipping",
+                f"{share:.0%} of the pixels have the same extreme value; lower the exposure or widen the range.",
+            )
+        )
+    if facts.snr < _SNR or facts.margin > _MARGIN:
+        found.append(
+            QualityWarning(
+                "low-snr",
+                f"The contrast is {facts.snr:.1f} times the noise and the 95 % band reaches +-{facts.margin:.2f}; "
+                "average frames or take a longer edge.",
+            )
+        )
+    if facts.beyond > _BEYOND:
+        found.append(
+            QualityWarning(
+                "truncated-tails",
+                f"{facts.beyond:.1%} of the spread seems to lie outside of the region and was extrapolated; take a "
+                "wider one.",
+            )
+        )
+    if abs(facts.sag_px) > _SAG:
+        found.append(
+            QualityWarning(
+                "curved-edge",
+                f"The edge bends by {abs(facts.sag_px):.2f} pixels along the region; it was followed, but a shorter "
+                "region is safer.",
+            )
+        )
+    return tuple(found)
+
+
+def _clipped(facts: Facts) -> float:
+    """Return the share of pixels piled up at the ends of the range; plateaus without noise are no evidence of that."""
+    piece = facts.piece
+    share = 0.0
+    for extreme in (piece.min(), piece.max()):
+        limit = (
+            piece.dtype.kind in "ui"
+            and extreme != 0
+            and extreme in (np.iinfo(piece.dtype).min, np.iinfo(piece.dtype).max)
+        )
+        least = 2.0 if piece.dtype.kind in "ui" else 0.0
+        noisy = facts.noise > least and facts.snr < 1e4 and extreme != 0
+        if limit or noisy:
+            share += float((piece == extreme).mean())
+    return share

@@ -1,0 +1,222 @@
+"""An edge profile as a sum of blurred steps with weights that are not negative: what most blurs are, of any shape.
+
+Widths run over a ladder from a quarter of a pixel up, so that cores, scatter and penetration tails of any decay are sums
+of few steps; steps beside the middle make lopsided and flat-topped spreads; steps of negative weight make overshoot.
+"""
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compilation import compiled, inlined
+from .banded import factor, multiply, solve
+from .oversample import MOMENTS, STEP, normal_equations
+
+__all__ = ["OFFSETS", "WIDTHS", "Ladder", "ladder", "nonnegative"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# Widths of the steps [pixel]; every second one also comes beside the middle, by these multiples of its width.
+WIDTHS = 0.25 * 1.14 ** np.arange(42)
+OFFSETS = np.array([-2.0, -1.0, 1.0, 2.0])
+
+_MOST = 24
+# How much the first and the second moment of a spread may outgrow those of its part in the mixture.
+_BROADER = 1.5
+# Places and weights of Gauss and Legendre's three values in an interval.
+_NODES = np.array([[-math.sqrt(0.15), 5 / 18], [0.0, 8 / 18], [math.sqrt(0.15), 5 / 18]])
+
+
+class Ladder(NamedTuple):
+    """Blurred steps as splines on a grid about the edge.
+
+    Parameters
+    ----------
+    steps : ndarray, shape (atoms, n), float64
+        Spline coefficients of steps from 0 to 1; the column ``n // 2`` is that of the knot in the middle.
+    envelopes : ndarray, shape (atoms, n), float64
+        How large deviations from each may be, relative to its weight.
+    widths, offsets : ndarray, shape (atoms,), float64
+        What they are [pixel].
+    """
+
+    steps: Floats
+    envelopes: Floats
+    widths: Floats
+    offsets: Floats
+
+
+@lru_cache(maxsize=4)
+def _ladder(length: int) -> Ladder:
+    beside = np.repeat(WIDTHS[::2], OFFSETS.size)
+    widths = np.concatenate([WIDTHS, beside])
+    offsets = np.concatenate([np.zeros(WIDTHS.size), np.tile(OFFSETS, WIDTHS[::2].size) * beside])
+    steps, envelopes = np.empty((2, widths.size, length))
+    _tabulate(widths, offsets, steps, envelopes)
+    return Ladder(steps, envelopes, widths, offsets)
+
+
+def ladder(knots: int) -> Ladder:
+    """Return blurred steps that reach at least `knots` knots to either side."""
+    return _ladder(1 << max(math.ceil(math.log2(2 * knots + 8)), 9))
+
+
+@compiled("(float64[::1], float64[::1], float64[:, ::1], float64[:, ::1])")
+def _tabulate(widths: Floats, offsets: Floats, steps: Floats, envelopes: Floats) -> None:
+    """Fill the tables of a ladder by least squares: a spline through values would be too low near Nyquist."""
+    length = steps.shape[1]
+    moments, right = np.zeros((length - 3, MOMENTS)), np.empty(length)
+    band, lower = np.empty((length, 4)), np.empty((length, 4))
+    for atom in range(widths.size):
+        moments[:] = 0.0
+        for k in range(length - 3):
+            for node in range(3):
+                t = _NODES[node, 0]
+                x = ((k + 1.5 + t - length // 2) * STEP - offsets[atom]) / widths[atom]
+                value = (1.0 if x > 0.0 else 0.0) if abs(x) > 8.5 else 0.5 * math.erfc(-x * math.sqrt(0.5))
+                for p in range(7):
+                    power = _NODES[node, 1] * t**p
+                    moments[k, p] += power
+                    if p < 4:
+                        moments[k, 7 + p] += power * value
+        normal_equations(moments, np.ones(length - 3), band, right)
+        factor(band, lower)
+        solve(lower, right, steps[atom])
+        for k in range(length):
+            x = ((k - length // 2) * STEP - offsets[atom]) / widths[atom]
+            envelopes[atom, k] = math.exp(-0.5 * (x / _BROADER) ** 2) / math.sqrt(2.0 * math.pi)
+
+
+@inlined
+def nonnegative(
+    steps: Floats, start: int, candidates: Integers, signs: Floats, band: Floats, right: Floats, tolerance: float
+) -> tuple[Integers, Floats, Floats]:
+    """Return the chosen candidates, their weights and the right side that is left: Lawson and Hanson's active set.
+
+    The first chosen, -1, is a constant of either sign. Atoms join until half the sum of squares is within
+    `tolerance` of the least there is; `start` is the column of the tables that the first spline coefficient takes.
+    """
+    n = right.size
+    chosen = np.full(_MOST, -1, np.int64)
+    weights = np.zeros(_MOST)
+    trial = np.zeros(_MOST)
+    columns = np.empty((_MOST, n))
+    rows = np.empty((_MOST, n))
+    gram = np.zeros((_MOST, _MOST))
+    target = np.zeros(_MOST)
+    rows[0] = 1.0
+    multiply(band, rows[0], columns[0])
+    lumped = columns[0].copy()
+    gram[0, 0] = lumped.sum()
+    target[0] = right.sum()
+    weights[0] = target[0] / gram[0, 0]
+    count = 1
+    norms = np.empty(candidates.size)
+    for j in range(candidates.size):
+        atom = steps[candidates[j]]
+        total = 0.0
+        for k in range(n):
+            total += lumped[k] * atom[start + k] ** 2
+        norms[j] = max(total, 1e-300)
+    left = np.empty(n)
+    free = np.ones(candidates.size, np.bool_)
+    for _ in range(3 * _MOST):
+        left[:] = right
+        for i in range(count):
+            weight = weights[i]
+            for k in range(n):
+                left[k] -= weight * columns[i, k]
+        best, gain = -1, 0.0
+        for j in range(candidates.size):
+            if free[j]:
+                atom = steps[candidates[j]]
+                # Four sums that do not wait for each other.
+                a = b = c = d = 0.0
+                for k in range(0, n - 3, 4):
+                    a += atom[start + k] * left[k]
+                    b += atom[start + k + 1] * left[k + 1]
+                    c += atom[start + k + 2] * left[k + 2]
+                    d += atom[start + k + 3] * left[k + 3]
+                for k in range(n - n % 4, n):
+                    a += atom[start + k] * left[k]
+                slope = signs[j] * ((a + b) + (c + d))
+                # The weights sum to about 1, so that no steeper slope means: no more than the tolerance to be gained.
+                if slope > tolerance and slope * slope / norms[j] > gain:
+                    best, gain = j, slope * slope / norms[j]
+        if best < 0 or count == _MOST:
+            break
+        free[best] = False
+        chosen[count] = best
+        weights[count] = 0.0
+        for k in range(n):
+            rows[count, k] = signs[best] * steps[candidates[best], start + k]
+        multiply(band, rows[count], columns[count])
+        target[count] = _dot(rows[count], right)
+        for i in range(count + 1):
+            gram[count, i] = gram[i, count] = _dot(rows[i], columns[count])
+        count += 1
+        while True:
+            if not _solve_small(gram, target, count, trial):
+                # The newcomer is a copy of what is there already: it stays out.
+                count -= 1
+                break
+            share, worst = 1.0, -1
+            for i in range(1, count):
+                if trial[i] <= 0.0:
+                    part = weights[i] / max(weights[i] - trial[i], 1e-300)
+                    if part < share or worst < 0:
+                        share, worst = part, i
+            for i in range(count):
+                weights[i] += share * (trial[i] - weights[i])
+            if worst < 0:
+                break
+            # The one that reached 0 leaves; it may come back later, but the newcomer not.
+            free[chosen[worst]] = worst != count - 1
+            count -= 1
+            for i in range(worst, count):
+                chosen[i], weights[i], target[i] = chosen[i + 1], weights[i + 1], target[i + 1]
+                rows[i] = rows[i + 1]
+                columns[i] = columns[i + 1]
+                gram[i, : count + 1] = gram[i + 1, : count + 1]
+            for i in range(worst, count):
+                gram[: count + 1, i] = gram[: count + 1, i + 1]
+    return chosen[:count].copy(), weights[:count].copy(), left
+
+
+@inlined
+def _dot(first: Floats, second: Floats) -> float:
+    total = 0.0
+    for k in range(first.size):
+        total += first[k] * second[k]
+    return total
+
+
+@inlined
+def _solve_small(gram: Floats, target: Floats, count: int, solution: Floats) -> bool:
+    """Solve a small positive system by Cholesky; False if it is singular to the last digits."""
+    lower = np.zeros((count, count))
+    for i in range(count):
+        for j in range(i + 1):
+            value = gram[i, j]
+            for k in range(j):
+                value -= lower[i, k] * lower[j, k]
+            if i == j:
+                if value <= 1e-13 * gram[i, i]:
+                    return False
+                lower[i, i] = math.sqrt(value)
+            else:
+                lower[i, j] = value / lower[j, j]
+        value = target[i]
+        for k in range(i):
+            value -= lower[i, k] * solution[k]
+        solution[i] = value / lower[i, i]
+    for i in range(count - 1, -1, -1):
+        value = solution[i]
+        for k in range(i + 1, count):
+            value -= lower[k, i] * solution[k]
+        solution[i] = value / lower[i, i]
+    return True

@@ -1,0 +1,255 @@
+"""The profile of an edge from its pixels: how smooth it is, what they say; nothing about its shape is assumed.
+
+The profile is a mixture of blurred steps plus a smooth deviation from it. The deviation has a Gaussian prior whose size
+and smoothness follow from the evidence: where the mixture explains the pixels to their noise it vanishes, and where the
+noise vanishes it becomes whatever the pixels show, over the whole width of the region.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compilation import compiled, inlined
+from .banded import factor, multiply, solve
+from .mixture import nonnegative
+from .oversample import MOMENTS, STEP, accumulate, normal_equations, squares
+
+__all__ = ["collect", "estimate", "prior_of"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_THIRD = np.array([-1.0, 3.0, -3.0, 1.0])
+# Sizes of the deviation relative to the mixture, and its correlation lengths in widths of the edge.
+_SIZES = 10.0 ** np.arange(-3.0, 4.1, 0.5)
+_LENGTHS = (1.0, 0.5, 2.0)
+# Deviations may also lie where the mixture is nothing.
+_ELSEWHERE = 1e-3
+# Improvements of the log likelihood that an atom must bring, and of the evidence that make other mixtures worth a look.
+_WORTH = 0.05
+_DOUBT = 3.0
+
+
+@compiled("(float64[:, ::1], float64[::1], float64, float64, int64, int64)")
+def collect(plane: Floats, line: Floats, low: float, gain: float, before: int, after: int) -> Floats:
+    """Return the moments of all pixels in intervals from `before` knots left of the edge to `after` knots right of it."""
+    rows, columns = plane.shape
+    moments = np.zeros((before + after, MOMENTS))
+    for row in range(rows):
+        t = row - 0.5 * (rows - 1)
+        edge = line[0] + t * (line[1] + t * line[2])
+        slope = line[1] + 2.0 * t * line[2]
+        pace = 1.0 / (math.sqrt(1.0 + slope * slope) * STEP)
+        for column in range(columns):
+            u = (column - edge) * pace + before
+            k = int(u)
+            if u >= 0.0 and k < before + after:
+                accumulate(moments, k, u - k - 0.5, (plane[row, column] - low) * gain)
+    return moments
+
+
+@inlined
+def _pilot(band: Floats, right: Floats, lower: Floats, spline: Floats) -> None:
+    """Solve for the spline with so little stiffness that it only bridges gaps."""
+    n = right.size
+    stiff = band.copy()
+    stiffness = 1e-6 * band[:, 0].sum() / n
+    for k in range(n - 3):
+        for i in range(4):
+            for m in range(i + 1):
+                stiff[k + i, m] += stiffness * _THIRD[i] * _THIRD[i - m]
+    factor(stiff, lower)
+    solve(lower, right, spline)
+
+
+@inlined
+def _noise(moments: Floats, spline: Floats, weights: Floats) -> tuple[float, float]:
+    """Fill the weights, and return the noise variances at levels 0 and 1.
+
+    The variance goes with the level, as that of counts does, if the residuals say so.
+    """
+    intervals = moments.shape[0]
+    total = np.zeros(5)
+    pixels = used = 0.0
+    residuals = np.empty(intervals)
+    for k in range(intervals):
+        residuals[k] = squares(moments, spline, k)
+        pixels += moments[k, 0]
+        used += moments[k, 0] > 0.0
+    share = max(pixels - used, 1.0) / pixels
+    for k in range(intervals):
+        count = moments[k, 0]
+        if count > 0.0:
+            level = min(max(moments[k, 7] / count, 0.0), 1.0)
+            total[0] += count
+            total[1] += count * level
+            total[2] += count * level * level
+            total[3] += residuals[k] / share
+            total[4] += residuals[k] / share * level
+    mean = max(total[3] / total[0], 1e-26)
+    determinant = total[0] * total[2] - total[1] * total[1]
+    dark = (total[2] * total[3] - total[1] * total[4]) / determinant
+    bright = dark + (total[0] * total[4] - total[1] * total[3]) / determinant
+    doubt = mean * math.sqrt(2.0 * total[0] / determinant)
+    if abs(bright - dark) < 4.0 * doubt:
+        dark = bright = mean
+    floor = 1e-2 * max(dark, bright)
+    dark, bright = max(dark, floor), max(bright, floor)
+    for k in range(intervals):
+        count = max(moments[k, 0], 1.0)
+        level = min(max(moments[k, 7] / count, 0.0), 1.0)
+        weights[k] = 1.0 / (dark + level * (bright - dark))
+    return dark, bright
+
+
+@inlined
+def prior_of(envelope: Floats, length: float, prior: Floats) -> None:
+    """Fill the precision of a deviation of size 1 with a correlation length in knots."""
+    n = envelope.size
+    prior[:] = 0.0
+    for k in range(n):
+        prior[k, 0] = 1.0 / (length * envelope[k] * envelope[k])
+    for k in range(n - 3):
+        mean = 0.25 * (envelope[k] + envelope[k + 1] + envelope[k + 2] + envelope[k + 3])
+        stiffness = length**5 / (mean * mean)
+        for i in range(4):
+            for m in range(i + 1):
+                prior[k + i, m] += stiffness * _THIRD[i] * _THIRD[i - m]
+
+
+@inlined
+def _deviation(band: Floats, left: Floats, envelope: Floats, width: float, mean: Floats) -> tuple[float, float, float]:
+    """Fill the deviation, averaged over its possible sizes; return the evidence for it, and its best size and length."""
+    n = left.size
+    prior, joint, lower = np.empty((n, 4)), np.empty((n, 4)), np.empty((n, 4))
+    trial = np.empty(n)
+    mean[:] = 0.0
+    # No deviation at all is one of the possibilities.
+    best, total, best_size, best_length = 0.0, 1.0, 0.0, 0.0
+    for length in _LENGTHS:
+        knots = length * width / STEP
+        prior_of(envelope, knots, prior)
+        unit = factor(prior, lower)
+        index, step, peak = 2, 1, -np.inf
+        while 0 <= index < _SIZES.size:
+            inverse = 1.0 / _SIZES[index] ** 2
+            for k in range(n):
+                for m in range(4):
+                    joint[k, m] = band[k, m] + inverse * prior[k, m]
+            determinant = factor(joint, lower)
+            solve(lower, left, trial)
+            evidence = 0.0
+            for k in range(n):
+                evidence += trial[k] * left[k]
+            evidence = 0.5 * (evidence + unit + n * math.log(inverse) - determinant)
+            if evidence > best:
+                shrink = math.exp(best - evidence)
+                total *= shrink
+                mean *= shrink
+                best, best_size, best_length = evidence, _SIZES[index], knots
+            weight = math.exp(evidence - best)
+            if weight > 1e-4:
+                total += weight
+                for k in range(n):
+                    mean[k] += weight * trial[k]
+            if evidence > peak:
+                peak = evidence
+                index += step
+            elif step > 0 and index == 3:
+                # The first step up was a step down.
+                index, step = 1, -1
+            else:
+                break
+        if best <= 0.0:
+            break
+    mean /= total
+    return best + math.log(total), best_size, best_length
+
+
+@inlined
+def _shift(band: Floats, left: Floats, spline: Floats) -> float:
+    """Take the best small shift out of the right side that is left, and apply it to the spline; return it [knot]."""
+    n = spline.size
+    rate, product = np.zeros(n), np.empty(n)
+    for k in range(2, n - 2):
+        rate[k] = (8.0 * (spline[k + 1] - spline[k - 1]) - (spline[k + 2] - spline[k - 2])) / 12.0
+    multiply(band, rate, product)
+    slope = curvature = 0.0
+    for k in range(n):
+        slope += rate[k] * left[k]
+        curvature += rate[k] * product[k]
+    shift = min(max(slope / curvature, -1.0), 1.0)
+    for k in range(n):
+        left[k] -= shift * product[k]
+        spline[k] += shift * rate[k]
+    return shift
+
+
+@compiled(
+    "(float64[:, ::1], float64, int64, float64[:, ::1], float64[:, ::1], int64[::1], float64[::1], int64[::1], float64[::1])"
+)
+def estimate(
+    moments: Floats,
+    width: float,
+    start: int,
+    steps: Floats,
+    envelopes: Floats,
+    candidates: Integers,
+    signs: Floats,
+    ends: Integers,
+    facts: Floats,
+) -> tuple[Integers, Floats, Floats, Floats, Floats, Floats]:
+    """Return atoms, weights, deviation, profile, envelope and the weighted matrix of least squares; fill `facts`.
+
+    The facts are the noise variances at levels 0 and 1, the shift of the mixture [knot], the size and length [knot] of
+    the deviation's prior, and the evidence for it.
+    """
+    n = moments.shape[0] + 3
+    band, lower, right = np.empty((n, 4)), np.empty((n, 4)), np.empty(n)
+    profile, spline, deviation, trial = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    outline, envelope = np.empty(n), np.empty(n)
+    weights = np.ones(moments.shape[0])
+    normal_equations(moments, weights, band, right)
+    _pilot(band, right, lower, spline)
+    facts[0], facts[1] = _noise(moments, spline, weights)
+    normal_equations(moments, weights, band, right)
+    pixels = moments[:, 0].sum()
+    best = -np.inf
+    atoms, amounts = np.empty(0, np.int64), np.empty(0)
+    begin = 0
+    for model in range(ends.size):
+        family, sign = candidates[begin : ends[model]], signs[begin : ends[model]]
+        begin = ends[model]
+        chosen, found, left = nonnegative(steps, start, family, sign, band, right, _WORTH)
+        spline[:] = found[0]
+        size = 0.0
+        for i in range(1, chosen.size):
+            size += found[i]
+        for k in range(n):
+            x = (k - 0.5 * n) * STEP / width
+            envelope[k] = _ELSEWHERE / (1.0 + x * x)
+        for i in range(1, chosen.size):
+            found[i] *= sign[chosen[i]]
+            chosen[i] = family[chosen[i]]
+            for k in range(n):
+                spline[k] += found[i] * steps[chosen[i], start + k]
+                envelope[k] += abs(found[i]) / size * envelopes[chosen[i], start + k]
+        shift = _shift(band, left, spline) if model == 0 else 0.0
+        evidence, extent, length = _deviation(band, left, envelope, width, trial)
+        # The squares of the pixels themselves are the same for all mixtures.
+        explained = 0.0
+        for k in range(n):
+            explained += spline[k] * (right[k] + left[k])
+        score = evidence + 0.5 * explained - 0.5 * chosen.size * math.log(pixels)
+        if score > best:
+            best = score
+            atoms, amounts = chosen, found
+            deviation[:] = trial
+            profile[:] = spline
+            outline[:] = envelope
+            facts[2], facts[3], facts[4], facts[5] = shift, extent, length, evidence
+        if model == 0 and evidence < _DOUBT:
+            break
+    profile += deviation
+    return atoms, amounts, deviation, profile, outline, band
