@@ -24,7 +24,7 @@ from numba.core.caching import Cache, CompileResultCacheImpl, FunctionCache, Nul
 from numba.core.dispatcher import Dispatcher
 from platformdirs import user_cache_path
 
-__all__ = ["Warmed", "cache_folder", "compiled", "inlined", "warm_up"]
+__all__ = ["Warmed", "cache_folder", "compiled", "inlined", "planned", "warm_up"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -34,8 +34,12 @@ _MODULES: tuple[str, ...] = (
     "iqa.differences",
     "iqa.intensity",
     "iqa.niqe",
+    "iqa.perceptual",
     "iqa.piqe",
     "iqa.similarity",
+    "mtf.bessel",
+    "mtf.components",
+    "mtf.smoothing",
 )
 _jit: Any = numba.njit(nogil=True, error_model="numpy")
 _KERNELS: dict[str, tuple[Any, tuple[str, ...]]] = {}
@@ -95,8 +99,7 @@ def warm_up() -> Iterator[Warmed]:
     Warmed
         What was made ready, one signature after the other.
     """
-    for module in _MODULES:
-        import_module(f".{module}", __package__)
+    _import_all()
     for name, (dispatcher, signatures) in sorted(_KERNELS.items()):
         for signature in signatures:
             # The tuple of types is what a call looks for; a string would be another key.
@@ -104,6 +107,17 @@ def warm_up() -> Iterator[Warmed]:
             misses = sum(dispatcher.stats.cache_misses.values())
             dispatcher.compile(types)
             yield Warmed(name, signature, sum(dispatcher.stats.cache_misses.values()) > misses)
+
+
+def planned() -> int:
+    """Return how many signatures :func:`warm_up` makes ready."""
+    _import_all()
+    return sum(len(signatures) for _, signatures in _KERNELS.values())
+
+
+def _import_all() -> None:
+    for module in _MODULES:
+        import_module(f".{module}", __package__)
 
 
 def cache_folder() -> Path:
