@@ -13,6 +13,7 @@ from .frames import Frames
 if TYPE_CHECKING:
     from .bundle import Bundle
     from .plan import Plan
+    from .quality.before_after import Change
 
 Verdict = Literal["inside", "border", "outside"]
 
@@ -90,6 +91,8 @@ class Result:
         Wall time of each stage [ms].
     warnings : tuple of str
         What the user should know; empty when there is nothing.
+    scores : tuple of Change
+        Image quality of each frame before and after; empty unless it was asked for.
     """
 
     frames: Frames
@@ -100,6 +103,7 @@ class Result:
     judge: Callable[[], DomainVerdict]
     timings_ms: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    scores: "tuple[Change, ...]" = ()
 
     @cached_property
     def domain(self) -> DomainVerdict:

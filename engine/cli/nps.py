@@ -58,7 +58,7 @@ def nps(
     with answer(as_json) as found:
         image = read_image(file)
         where = layout(image, areas, roi_size)
-        options = {
+        options: dict[str, Any] = {
             "detrend": detrend,
             "window": taper,
             "subtract": subtract,

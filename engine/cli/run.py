@@ -1,5 +1,6 @@
 """``photopeak run``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from .console import (
     paused,
     plain,
     print_facts,
+    print_table,
     progress,
     say,
 )
@@ -24,9 +26,12 @@ if TYPE_CHECKING:
     from ..pipeline import Failure, Processed
     from ..result import Result
 
+IqaOption = Annotated[bool, typer.Option("--iqa", help="Score every frame before and after: NIQE, BRISQUE, PIQE.")]
 ReportOption = Annotated[
     bool, typer.Option("--report", help="Write OUT/report.html too; keeps all series in memory until the end.")
 ]
+# Of a series with more frames, only medians are printed.
+MOST_SCORES = 16
 
 
 def run(
@@ -38,12 +43,13 @@ def run(
     provider: ProviderOption = "auto",
     threads: ThreadsOption = 0,
     max_loss_db: LossOption = 0.05,
+    iqa: IqaOption = False,
     report: ReportOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Process images with a model and write derived images.
 
-    Example: photopeak run scint-denoise bone.dcm -o processed --report
+    Example: photopeak run scint-denoise bone.dcm -o processed --iqa --report
     """
     from ..pipeline import Failure, raise_failures, stream
     from ..session import load
@@ -56,6 +62,8 @@ def run(
 
         def tell(outcome: "Processed | Failure") -> "Failure | None":
             """Tell of a series at its end; but for a report, only a failure is kept, and the pixels go."""
+            if iqa:
+                outcome = scored(outcome, threads)
             if as_json:
                 found.setdefault("outcomes", []).append(plain(summary(outcome)))
             else:
@@ -78,12 +86,27 @@ def run(
         raise_failures(ended)
 
 
+def scored(outcome: "Processed | Failure", threads: int) -> "Processed | Failure":
+    """Return a series with the scores of its frames before and after."""
+    from ..pipeline import Failure
+    from ..processors import available_processors
+    from ..quality.before_after import changes_of
+
+    if isinstance(outcome, Failure):
+        return outcome
+    result = outcome.result
+    scores = changes_of(result, threads=threads or available_processors())
+    return replace(outcome, result=replace(result, scores=scores))
+
+
 def summary(outcome: "Processed | Failure") -> dict[str, Any]:
     """Return what JSON says of a series."""
     from ..pipeline import Failure
 
     if isinstance(outcome, Failure):
         return {"source": outcome.source, "error": str(outcome.error), "exit_code": outcome.error.exit_code}
+    from ..quality.before_after import described_changes
+
     result = outcome.result
     return {
         "source": result.source.source,
@@ -107,6 +130,7 @@ def summary(outcome: "Processed | Failure") -> dict[str, Any]:
         "domain": result.domain,
         "timings_ms": result.timings_ms,
         "warnings": result.warnings,
+        "iqa": described_changes(result.scores) if result.scores else None,
     }
 
 
@@ -129,6 +153,18 @@ def print_outcome(outcome: "Processed | Failure") -> None:
     }
     rows = [*facts.items(), *(("warning", warning) for warning in result.warnings)]
     print_facts(f"{result.source.source}: {result.bundle.name} {result.bundle.manifest.version}", rows)
+    if result.scores:
+        _print_scores(result)
+
+
+def _print_scores(result: "Result") -> None:
+    """Print the scores before and after; of a long series, the medians."""
+    from ..quality.before_after import score_rows
+
+    title = "Image quality before and after, through the same window"
+    print_table(
+        title, ("metric", "frame", "before", "after", "", "window before"), score_rows(result.scores, MOST_SCORES)
+    )
 
 
 def _report(results: "list[Result]", out: Path) -> Path:

@@ -12,15 +12,16 @@ def warmup(as_json: JsonOption = False) -> None:
 
     Example: photopeak warmup
     """
-    from ...kernels.compilation import cache_folder, warm_up
+    from ...kernels.compilation import cache_folder, planned, warm_up
 
     start = perf_counter()
     done = []
     with progress("Compiling", shown=not as_json) as bar:
         task = bar.task_ids[0]
+        bar.update(task, total=planned())
         for one in warm_up():
             done.append(one)
-            bar.update(task, advance=1, description=f"{one.kernel}")
+            bar.update(task, advance=1, description=one.kernel)
     fresh, seconds, folder = sum(one.compiled for one in done), perf_counter() - start, cache_folder()
     if as_json:
         kernels = [one._asdict() for one in done]

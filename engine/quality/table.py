@@ -146,18 +146,19 @@ def _frame(frame: FrameScores) -> dict[str, Any]:
 def _facts(score: Score) -> dict[str, Any]:
     found, window = score.found, score.window
     return {
-        "score": None if math.isnan(found.value) else found.value,
+        "score": finite(found.value),
         "reason": found.reason or None,
         "model": found.model or None,
         "rule": found.rule or None,
         "window": window.name if window else None,
-        "low": _number(window.low) if window else None,
-        "high": _number(window.high) if window else None,
-        "clipped": _number(score.clipped),
-        "data_range": _number(found.data_range),
+        "low": finite(window.low) if window else None,
+        "high": finite(window.high) if window else None,
+        "clipped": finite(score.clipped),
+        "data_range": finite(found.data_range),
         "activity_fraction": found.details.get("activity_fraction"),
     }
 
 
-def _number(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """Return a number, or None for NaN, which neither CSV nor JSON has."""
     return None if math.isnan(value) else float(value)

@@ -6,6 +6,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..frames import Frames, Units
+from ..quality.metrics import METRICS, Found
+from ..quality.table import spelled_window
 from ..result import Result
 from . import charts, facts
 from .images import display_window, scale_between
@@ -62,6 +64,7 @@ def section(result: Result, name: str, planes: Planes) -> dict[str, Any]:
         "done": facts.done(result),
         "counts": _count_rows(result),
         "timings": _timings(result),
+        "quality": _quality(result),
         "provenance": facts.provenance(result),
         "uids": [instance.sop_instance_uid for instance in source.instances],
         "data": _viewer_data(result, shown) | {"start": start},
@@ -147,6 +150,28 @@ def _count_rows(result: Result) -> list[dict[str, str]]:
         }
         for i in range(len(result.source))
     ]
+
+
+def _quality(result: Result) -> list[dict[str, str]]:
+    """Return the scores before and after, one line for each frame and metric."""
+    return [
+        {
+            "metric": METRICS[change.metric].title,
+            "better": METRICS[change.metric].better,
+            "label": facts.frame_label(result.source, change.frame),
+            "before": _score(change.before),
+            "after": _score(change.after),
+            "verdict": change.verdict,
+            "level": {"better": "good", "worse": "fair"}.get(change.verdict, ""),
+            "window": spelled_window(change.window),
+            "model": ", ".join(word for word in (change.before.model, change.before.rule) if word),
+        }
+        for change in result.scores
+    ]
+
+
+def _score(found: Found) -> str:
+    return f"{found.value:.3f}" if np.isfinite(found.value) else found.reason
 
 
 def _timings(result: Result) -> list[dict[str, Any]]:
