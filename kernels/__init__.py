@@ -13,6 +13,7 @@ _HOMES = {
     "niqe": "iqa.niqe",
     "piqe": "iqa.piqe",
     "ma": "iqa.perceptual",
+    "ma_features": "iqa.perceptual",
     "perceptual_index": "iqa.perceptual",
     "ms_ssim": "iqa.ssim",
     "nrmse": "iqa.differences",

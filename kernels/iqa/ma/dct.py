@@ -14,14 +14,8 @@ __all__ = ["dct_features"]
 Floats = NDArray[np.float64]
 
 _SIZE, _STEP, _BORDER = 7, 3, 2
-# Coefficients (vertical, horizontal frequency) that belong to one of three ranges of orientation, 16 each.
-_LEVEL = tuple((row, column) for row, first in enumerate((1, 2, 4, 5)) for column in range(first, _SIZE))
-_SLANTED = tuple(
-    (row, column)
-    for row, columns in enumerate(((), (1,), (2, 3), (2, 3, 4), (3, 4, 5, 6), (4, 5, 6), (4, 5, 6)))
-    for column in columns
-)
-_STEEP = tuple((column, row) for row, column in _LEVEL)
+# Directions [degrees] between which a coefficient belongs to one of three groups, 16 each.
+_DIRECTIONS = (0, 32, 58, 90)
 # Keep ratios finite in flat blocks; part of the definition.
 _FLOOR_ALL, _FLOOR_ORIENTED = 1e-7, 1e-8
 
@@ -62,8 +56,9 @@ def _tables() -> tuple[Floats, NDArray[np.int64]]:
     order = np.arange(_SIZE)
     basis = np.sqrt(2.0 / _SIZE) * np.cos(np.pi * (2 * order + 1) * order[:, None] / (2 * _SIZE))
     basis[0] = np.sqrt(1.0 / _SIZE)
-    oriented = [[row * _SIZE + column for row, column in group] for group in (_LEVEL, _SLANTED, _STEEP)]
-    return basis, np.array(oriented)
+    directions = np.degrees(np.arctan2(order[:, None], order)).ravel()[1:]
+    groups = np.digitize(directions, _DIRECTIONS[1:-1])
+    return basis, np.array([np.flatnonzero(groups == group) + 1 for group in range(3)])
 
 
 @compiled("(float64[:, ::1], float64[:, ::1], int64[:, ::1], float64[::1], float64[:, :, ::1])")

@@ -13,7 +13,7 @@ from .resampling import enlarge, halve
 from .steerable import steerable_pyramid
 from .structure import local, similarity
 
-__all__ = ["SMALLEST", "Features", "features"]
+__all__ = ["SMALLEST", "Features", "count", "features"]
 
 Floats = NDArray[np.float64]
 
@@ -57,6 +57,13 @@ def features(grey: Floats) -> Features:
         _gsm(grey),
         np.concatenate([singular_values(plane) for plane in sizes]),
     )
+
+
+def count(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return how many features of each kind a plane of some shape has."""
+    rows, columns = shape
+    patches = (-(-(rows >> k) // 5) * -(-(columns >> k) // 5) for k in range(3))
+    return 18, 45, sum(min(25, number) for number in patches)
 
 
 def _gsm(grey: Floats) -> Floats:
