@@ -1,7 +1,9 @@
 """Results as a session would return them, without a model: the report must not care who made the numbers."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,19 @@ from photopeak.engine.plan import Plan
 from photopeak.engine.result import Conservation, DomainVerdict, Result, Verdict
 
 MakeResult = Callable[..., Result]
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1400,1000",
+)
 
 
 def _bundle(name: str, scale: int, units: Units, title: str) -> Bundle:
@@ -99,3 +114,36 @@ def results(make_result: MakeResult, phantom: Frames, smooth: NDArray[np.float32
     """Return the phantom smoothed, and spread over four times as many pixels."""
     doubled = np.repeat(np.repeat(smooth, 2, 1), 2, 2) / 4
     return [make_result(phantom, smooth), make_result(phantom, doubled, title="Twice as many rows and columns")]
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Start a Chromium with an empty profile, which also notes every request."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    from selenium.webdriver.chrome.service import Service
+
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("chromium or chromedriver is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with webdriver.Chrome(options=options, service=Service(driver)) as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Callable[[Path], Any]:
+    """Return ``open(path) -> browser``, which has no older logs and waits until the page is complete."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def open_it(path: Path) -> Any:
+        for log in ("browser", "performance"):
+            browser.get_log(log)
+        browser.get(path.as_uri())
+        WebDriverWait(browser, 30).until(lambda b: b.execute_script("return document.documentElement.dataset.ready"))
+        return browser
+
+    return open_it
