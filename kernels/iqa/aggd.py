@@ -18,8 +18,9 @@ from ..compilation import inlined
 
 __all__ = ["CENTRE", "SHAPE", "SPREAD", "aggd", "nearest", "symmetric", "tables"]
 
-# Rows of the tables.
+# Columns of the table.
 SHAPE, RATIO, SPREAD, CENTRE, INVERSE = range(5)
+_COARSE = 128
 
 
 @cache
@@ -28,35 +29,48 @@ def tables() -> NDArray[np.float64]:
 
     Returns
     -------
-    ndarray, shape (5, 9801), float64
+    ndarray, shape (9801, 5), float64
         The shapes; the squared mean magnitude over the mean square of a distribution of that shape; its scale over its
         standard deviation; its mean magnitude over its scale; the negative inverse of the ratio, which ascends too.
     """
     shapes = np.arange(200, 10001) / 1000
     first, second, third = (np.array([gamma(k / shape) for shape in shapes.tolist()]) for k in (1, 2, 3))
     inverse = first * third / second**2
-    return np.stack([shapes, second**2 / (first * third), np.sqrt(first / third), second / first, -inverse])
+    columns = [shapes, second**2 / (first * third), np.sqrt(first / third), second / first, -inverse]
+    return np.stack(columns, axis=1)
 
 
 @inlined
-def nearest(values: NDArray[np.float64], wanted: float) -> int:
-    """Return where ascending values are nearest to one, the first if two are; 0 if `wanted` is not a number."""
-    low, high = 0, values.size - 1
+def nearest(table: NDArray[np.float64], column: int, wanted: float) -> int:
+    """Return where an ascending column is nearest to a value, the first if two are; 0 if it is not a number."""
+    last = table.shape[0] - 1
+    if not wanted > table[0, column]:
+        return 0
+    if wanted >= table[last, column]:
+        return last
+    # Few entries that stay in the cache, then a straight line between two of them, then steps to the exact place.
+    low, high = 0, last // _COARSE
     while low < high:
-        middle = (low + high) // 2
-        if values[middle] < wanted:
-            low = middle + 1
+        middle = (low + high + 1) // 2
+        if table[middle * _COARSE, column] < wanted:
+            low = middle
         else:
-            high = middle
-    if low > 0 and (values[low - 1] - wanted) ** 2 <= (values[low] - wanted) ** 2:
-        low -= 1
-    return low
+            high = middle - 1
+    start, end = low * _COARSE, min((low + 1) * _COARSE, last)
+    at, to = table[start, column], table[end, column]
+    found = start + int((wanted - at) / (to - at) * (end - start))
+    while table[found, column] < wanted:
+        found += 1
+    while table[found - 1, column] >= wanted:
+        found -= 1
+    nearer = (table[found - 1, column] - wanted) ** 2 <= (table[found, column] - wanted) ** 2
+    return found - 1 if nearer else found
 
 
 @inlined
 def symmetric(square: float, magnitude: float, table: NDArray[np.float64]) -> int:
     """Return where in the table the shape of a symmetric distribution with this mean square and mean magnitude is."""
-    return nearest(table[INVERSE], -square / (magnitude * magnitude))
+    return nearest(table, INVERSE, -square / (magnitude * magnitude))
 
 
 @inlined
@@ -80,4 +94,4 @@ def aggd(sums: NDArray[np.float64], count: float, table: NDArray[np.float64]) ->
     skew = left / right
     ratio = (sums[2] / count) ** 2 / ((sums[0] + sums[1]) / count)
     wanted = ratio * (skew**3 + 1) * (skew + 1) / (skew**2 + 1) ** 2
-    return nearest(table[RATIO], wanted), left, right
+    return nearest(table, RATIO, wanted), left, right

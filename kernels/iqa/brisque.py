@@ -163,12 +163,12 @@ def _features(
 ) -> None:
     """Write the 18 features of one scale."""
     square, magnitude = (sums[0, 0] + sums[0, 1]) / samples[0], sums[0, 2] / samples[0]
-    found[0], found[1] = table[SHAPE, symmetric(square, magnitude, table)], square
+    found[0], found[1] = table[symmetric(square, magnitude, table), SHAPE], square
     for pair in range(1, MAPS):
         index, left, right = aggd(sums[pair], samples[pair], table)
         at = 4 * pair - 2
-        found[at] = table[SHAPE, index]
-        found[at + 1] = (right - left) * table[CENTRE, index] * table[SPREAD, index]
+        found[at] = table[index, SHAPE]
+        found[at + 1] = (right - left) * table[index, CENTRE] * table[index, SPREAD]
         found[at + 2], found[at + 3] = left * left, right * right
 
 

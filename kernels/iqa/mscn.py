@@ -15,6 +15,7 @@ References
 """
 
 import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,12 +28,14 @@ __all__ = ["LANES", "MAPS", "SUMS", "Buffers", "buffers", "constants", "deviatio
 MAPS = 5  # the coefficients, and their products with the neighbours left, above, above left and above right
 SUMS = 5  # of each: squares below zero, squares above zero, magnitudes, count below zero, count above zero
 _HELD = 4  # as accumulated: both counts are in one number
-LANES = 48
+LANES = 96
 REACH = 3
 TILE = 96  # columns that are filtered at once
 STRIP = 8  # rows
-# Rows of the buffers end on a multiple of eight, so that no loop over columns has a remainder.
-STRIDE = TILE + 8
+_AT_ONCE = 4  # rows of a strip that are added up before the accumulators
+# Rows of the buffers end on whole vectors.
+STRIDE = TILE + 16
+_NOISE = 1e-9
 _LIMIT, _UNIT, _ONE, _ZERO = 4, 5, 6, 7
 
 
@@ -62,14 +65,14 @@ class Buffers(NamedTuple):
     lanes: NDArray[Any]
 
 
+@cache
 def constants(dtype: DTypeLike = np.float64) -> NDArray[Any]:
     """Return the constants of the kernels in the precision that they shall work in; see :class:`Buffers`."""
     single = np.dtype(dtype) == np.float32
     half = np.exp(-0.5 * (np.arange(REACH + 1) * 6 / 7) ** 2)
     window = half / (half[0] + 2 * half[1:].sum())
-    # Grey values up to 255 carry rounding errors of 1e-13 in double and of 1e-4 in single precision.
-    limit, unit = (1e-3, 2.0**12) if single else (1e-9, 2.0**26)
-    return np.array([*window, limit, unit, 1, 0], dtype)
+    unit = 2.0**12 if single else 2.0**26
+    return np.array([*window, _NOISE, unit, 1, 0], dtype)
 
 
 @inlined
@@ -105,9 +108,12 @@ def region_sums(
     for start in range(0, height, STRIP):
         count = min(STRIP, height - start)
         _coefficients(image, size, mask, row + start, count, column, width, replicate, buffers)
-        for here in range(1, count + 1):
+        rows[count + 1 :] = 0
+        for here in range(1, count + 1, _AT_ONCE):
             for at in range(0, width, LANES):
-                _add_maps(rows[here, at:], rows[here - 1, at:], min(LANES, width - at), buffers.use, lanes)
+                r0, r1, r2 = rows[here - 1, at:], rows[here, at:], rows[here + 1, at:]
+                r3, r4 = rows[here + 2, at:], rows[here + 3, at:]
+                _add_maps(r0, r1, r2, r3, r4, min(LANES, width - at), buffers.use, lanes)
         rows[0] = rows[count]
     _total(lanes, float(buffers.use[_UNIT]), sums)
 
@@ -115,16 +121,20 @@ def region_sums(
 @inlined
 def _total(lanes: NDArray[Any], unit: float, sums: NDArray[np.float64]) -> None:
     """Add up the lanes, and take the counts apart."""
-    sums[:] = 0
+    share = 1 / unit
     for index in range(MAPS):
-        for lane in range(LANES):
-            at = index * _HELD * LANES + lane
-            sums[index, 0] += lanes[at]
-            sums[index, 1] += lanes[at + LANES]
-            sums[index, 2] += lanes[at + 2 * LANES]
-            positive = lanes[at + 3 * LANES] // unit
-            sums[index, 3] += lanes[at + 3 * LANES] - positive * unit
-            sums[index, 4] += positive
+        here = index * _HELD * LANES
+        below, above, size, negative, positive = 0.0, 0.0, 0.0, 0, 0
+        for lane in range(here, here + LANES):
+            below += lanes[lane]
+            above += lanes[lane + LANES]
+            size += lanes[lane + 2 * LANES]
+            counts = int(lanes[lane + 3 * LANES])
+            upper = int(lanes[lane + 3 * LANES] * share)
+            positive += upper
+            negative += counts - upper * int(unit)
+        sums[index, 0], sums[index, 1], sums[index, 2] = below, above, size
+        sums[index, 3], sums[index, 4] = negative, positive
 
 
 @inlined
@@ -138,12 +148,12 @@ def deviation_sum(
         for at in range(0, width, TILE):
             rows, columns = min(STRIP, height - start), min(TILE, width - at)
             _cut(image, size, row + start, rows, column + at, columns, True, buffers.patch)
+            line = buffers.rows[0]
             for here in range(rows):
                 _filter_down(here, columns, buffers)
+                _filter_across(here, columns, buffers, line, True)
                 for index in range(columns):
-                    mean = _across(buffers.mean[here], index, buffers.use)
-                    square = _across(buffers.square[here], index, buffers.use)
-                    total += math.sqrt(abs(square - mean * mean))
+                    total += line[index]
     return total
 
 
@@ -161,7 +171,7 @@ def _coefficients(
         for here in range(rows):
             _filter_down(here, width, buffers)
         for here in range(rows):
-            _filter_across(here, width, buffers, out[here + 1, start + 1 :])
+            _filter_across(here, width, buffers, out[here + 1, start + 1 :], False)
     for here in range(1, rows + 1):
         if mask.size:
             for at in range(columns):
@@ -179,72 +189,104 @@ def _cut(
     height, width = size
     first, last = max(column - REACH, 0), min(column + columns + REACH, width)
     shift = first - (column - REACH)
+    end = shift + last - first
     for index in range(rows + 2 * REACH):
         source = min(max(row - REACH + index, 0), height - 1)
-        inside = replicate or source == row - REACH + index
-        target, pixels = patch[index], image[source, first:last]
-        if inside:
+        target, pixels = patch[index, shift:], image[source, first:]
+        if replicate or source == row - REACH + index:
             for at in range(last - first):
-                target[shift + at] = pixels[at]
+                target[at] = pixels[at]
         else:
             target[:] = 0
-        keep = 1 if replicate else 0
-        for at in range(shift):
-            target[at] = target[shift] * keep
-        for at in range(shift + last - first, columns + 2 * REACH):
-            target[at] = target[shift + last - first - 1] * keep
+    if end - shift < columns + 2 * REACH:
+        for index in range(rows + 2 * REACH):
+            target = patch[index]
+            left, right = target[shift], target[end - 1]
+            target[:shift] = left if replicate else target.dtype.type(0)
+            target[end:] = right if replicate else target.dtype.type(0)
 
 
 @inlined
 def _filter_down(here: int, columns: int, buffers: Buffers) -> None:
-    """Filter one row of the strip, and its squares, along the columns of the patch."""
+    """Filter one row of the strip, and its squares, along the columns of the patch, less the values of the row itself."""
     patch, mean, square = buffers.patch, buffers.mean[here], buffers.square[here]
-    w0, w1, w2, w3 = buffers.use[0], buffers.use[1], buffers.use[2], buffers.use[3]
+    w1, w2, w3 = buffers.use[1], buffers.use[2], buffers.use[3]
     r0, r1, r2, r3 = patch[here + 3], patch[here + 2], patch[here + 1], patch[here]
     r4, r5, r6 = patch[here + 4], patch[here + 5], patch[here + 6]
-    for at in range((columns + 2 * REACH + 7) // 8 * 8):
-        a, b, c, d, e, f, g = r0[at], r1[at], r4[at], r2[at], r5[at], r3[at], r6[at]
-        mean[at] = w0 * a + w1 * (b + c) + w2 * (d + e) + w3 * (f + g)
-        square[at] = w0 * (a * a) + w1 * (b * b + c * c) + w2 * (d * d + e * e) + w3 * (f * f + g * g)
+    for at in range(_whole(columns + 2 * REACH, buffers.use)):
+        x = r0[at]
+        a, b, c, d, e, f = r1[at] - x, r4[at] - x, r2[at] - x, r5[at] - x, r3[at] - x, r6[at] - x
+        mean[at] = w1 * (a + b) + w2 * (c + d) + w3 * (e + f)
+        square[at] = w1 * (a * a + b * b) + w2 * (c * c + d * d) + w3 * (e * e + f * f)
 
 
 @inlined
-def _across(line: NDArray[Any], at: int, use: NDArray[Any]) -> Any:
-    """Return the window's mean along a row."""
-    near, far = line[at + 2] + line[at + 4], line[at + 1] + line[at + 5]
-    return use[0] * line[at + 3] + use[1] * near + use[2] * far + use[3] * (line[at] + line[at + 6])
-
-
-@inlined
-def _filter_across(here: int, columns: int, buffers: Buffers, out: NDArray[Any]) -> None:
-    """Write the coefficients of one row of the strip, and something beyond them up to a multiple of eight."""
+def _filter_across(here: int, columns: int, buffers: Buffers, out: NDArray[Any], deviations: bool) -> None:
+    """Write the coefficients of one row of the strip, or the deviations, and something beyond to the end of a vector."""
     pixels, mean, square, use = buffers.patch[here + 3], buffers.mean[here], buffers.square[here], buffers.use
+    w0, w1, w2, w3 = use[0], use[1], use[2], use[3]
     limit, one, zero = use[_LIMIT], use[_ONE], use[_ZERO]
-    for at in range((columns + 7) // 8 * 8):
-        mu = _across(mean, at, use)
-        numerator = pixels[at + 3] - mu
-        value = numerator / (math.sqrt(abs(_across(square, at, use) - mu * mu)) + one)
-        out[at] = value if abs(numerator) >= limit else zero
+    for at in range(_whole(columns, use)):
+        x = pixels[at + 3]
+        m1, s1 = _pair(
+            pixels[at + 2] - x, pixels[at + 4] - x, mean[at + 2], mean[at + 4], square[at + 2], square[at + 4]
+        )
+        m2, s2 = _pair(
+            pixels[at + 1] - x, pixels[at + 5] - x, mean[at + 1], mean[at + 5], square[at + 1], square[at + 5]
+        )
+        m3, s3 = _pair(pixels[at] - x, pixels[at + 6] - x, mean[at], mean[at + 6], square[at], square[at + 6])
+        shift = w0 * mean[at + 3] + w1 * m1 + w2 * m2 + w3 * m3
+        variance = w0 * square[at + 3] + w1 * s1 + w2 * s2 + w3 * s3 - shift * shift
+        sigma = math.sqrt(abs(variance))
+        value = -shift / (sigma + one) if abs(shift) >= limit else zero
+        out[at] = sigma if deviations else value
 
 
 @inlined
-def _add_maps(row: NDArray[Any], above: NDArray[Any], columns: int, use: NDArray[Any], lanes: NDArray[Any]) -> None:
-    """Add coefficients, and their products with neighbours, to the sums."""
+def _pair(left: Any, right: Any, m0: Any, m1: Any, s0: Any, s1: Any) -> tuple[Any, Any]:
+    """Return the sums of the means and of the mean squares of two columns, less one value.
+
+    `left` and `right` are what was taken from the columns before, less that value.
+    """
+    first, second = m0 + left, m1 + right
+    return first + second, (s0 + left * (m0 + first)) + (s1 + right * (m1 + second))
+
+
+@inlined
+def _whole(columns: int, use: NDArray[Any]) -> int:
+    """Return a number of columns rounded up, so that loops over vectors of 64 bytes leave no remainder."""
+    vector = 64 // use.itemsize
+    return (columns + vector - 1) // vector * vector
+
+
+@inlined
+def _add_maps(
+    r0: NDArray[Any], r1: NDArray[Any], r2: NDArray[Any], r3: NDArray[Any], r4: NDArray[Any], columns: int,
+    use: NDArray[Any], lanes: NDArray[Any],
+) -> None:  # fmt: skip
+    """Add the coefficients of all rows but the first, and their products with neighbours, to the sums."""
+    signs, step = (use[_ZERO], use[_ONE], use[_UNIT]), _HELD * LANES
     for lane in range(columns):
-        value = row[lane + 1]
-        _add(value, lane, use, lanes)
-        _add(value * row[lane], lane + _HELD * LANES, use, lanes)
-        _add(value * above[lane + 1], lane + 2 * _HELD * LANES, use, lanes)
-        _add(value * above[lane], lane + 3 * _HELD * LANES, use, lanes)
-        _add(value * above[lane + 2], lane + 4 * _HELD * LANES, use, lanes)
+        a, b, c, d = r1[lane + 1], r2[lane + 1], r3[lane + 1], r4[lane + 1]
+        _add(a, b, c, d, lane, signs, lanes)
+        _add(a * r1[lane], b * r2[lane], c * r3[lane], d * r4[lane], lane + step, signs, lanes)
+        _add(a * r0[lane + 1], b * a, c * b, d * c, lane + 2 * step, signs, lanes)
+        _add(a * r0[lane], b * r1[lane], c * r2[lane], d * r3[lane], lane + 3 * step, signs, lanes)
+        _add(a * r0[lane + 2], b * r1[lane + 2], c * r2[lane + 2], d * r3[lane + 2], lane + 4 * step, signs, lanes)
 
 
 @inlined
-def _add(value: Any, lane: int, use: NDArray[Any], lanes: NDArray[Any]) -> None:
-    """Add one value to its lane of the SUMS."""
-    one, zero = use[_ONE], use[_ZERO]
-    negative, positive = min(value, zero), max(value, zero)
-    lanes[lane] += negative * negative
-    lanes[lane + LANES] += positive * positive
-    lanes[lane + 2 * LANES] += positive - negative
-    lanes[lane + 3 * LANES] += one if value < zero else (use[_UNIT] if value > zero else zero)
+def _add(a: Any, b: Any, c: Any, d: Any, lane: int, signs: tuple[Any, Any, Any], lanes: NDArray[Any]) -> None:
+    """Add four values to their lane of the SUMS."""
+    zero = signs[0]
+    below, above, size, count = zero, zero, zero, zero
+    for value in (a, b, c, d):
+        negative, positive = min(value, zero), max(value, zero)
+        below += negative * negative
+        above += positive * positive
+        size += positive - negative
+        count += signs[1] if value < zero else (signs[2] if value > zero else zero)
+    lanes[lane] += below
+    lanes[lane + LANES] += above
+    lanes[lane + 2 * LANES] += size
+    lanes[lane + 3 * LANES] += count

@@ -193,10 +193,10 @@ def _block_features(
 def _features(sums: NDArray[np.float64], count: float, table: NDArray[np.float64], found: NDArray[np.float64]) -> None:
     """Write the 18 features of one scale of a block."""
     index, left, right = aggd(sums[0], count, table)
-    found[0], found[1] = table[SHAPE, index], (left + right) * table[SPREAD, index] / 2
+    found[0], found[1] = table[index, SHAPE], (left + right) * table[index, SPREAD] / 2
     for pair in range(1, MAPS):
         index, left, right = aggd(sums[pair], count, table)
-        left, right = left * table[SPREAD, index], right * table[SPREAD, index]
+        left, right = left * table[index, SPREAD], right * table[index, SPREAD]
         at = 4 * pair - 2
-        found[at], found[at + 1] = table[SHAPE, index], (right - left) * table[CENTRE, index]
+        found[at], found[at + 1] = table[index, SHAPE], (right - left) * table[index, CENTRE]
         found[at + 2], found[at + 3] = left, right
