@@ -11,7 +11,7 @@ from ..errors import InputError
 from .components import Component, box_mean, components
 from .curve import Mtf, QualityWarning
 from .regions import Region, Roi, clipping, measure_regions
-from .smoothing import FREQUENCIES, STEP, Curve, Samples, fit_curve, solve_normal, spectrum
+from .smoothing import FREQUENCIES, STEP, Curve, Samples, fit_curve, noise_correlation, solve_normal, spectrum
 
 __all__ = ["disk_mtf"]
 
@@ -99,12 +99,18 @@ class _Disk:
 
 @dataclass(frozen=True)
 class _Annulus:
-    """The pixels around an edge: directions from the centre, distances from the edge, values less the slope."""
+    """The pixels around an edge: directions from the centre, distances from the edge, values less the slope, and which they are."""
 
     cosine: Floats
     sine: Floats
     distance: Floats
     value: Floats
+    within: NDArray[np.bool_]
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Least and greatest distance."""
+        return float(self.distance.min()), float(self.distance.max())
 
 
 @dataclass(frozen=True)
@@ -198,7 +204,7 @@ def _annulus(region: Region, disk: _Disk) -> _Annulus:
     radius = radius[within]
     safe = np.maximum(radius, 1e-9)
     cosine, sine = np.broadcast_to(x, within.shape)[within] / safe, np.broadcast_to(y, within.shape)[within] / safe
-    return _Annulus(cosine, sine, radius - disk.radius, value)
+    return _Annulus(cosine, sine, radius - disk.radius, value, within)
 
 
 def _reach(region: Region, disk: _Disk) -> float:
@@ -213,7 +219,8 @@ def _fit(region: Region, disk: _Disk) -> tuple[_Disk, _Annulus, Curve]:
     width, near = _FIRST_WIDTH, None
     for turn in range(_ROUNDS):
         annulus = _annulus(region, disk)
-        curve = _profile(annulus, np.ones_like(annulus.value), width, near, finest=1.0)
+        ones = np.ones_like(annulus.value)
+        curve = fit_curve(Samples(annulus.distance, annulus.value, ones, ones), annulus.span, width, near, finest=1.0)
         if turn == 0:
             disk, width = replace(disk, radius=disk.radius + _middle(curve)), _half_width(curve)
         else:
@@ -229,13 +236,6 @@ def _fit(region: Region, disk: _Disk) -> tuple[_Disk, _Annulus, Curve]:
         x, y = disk.x + np.clip(moves[0], -2.0, 2.0), disk.y + np.clip(moves[1], -2.0, 2.0)
         disk = replace(disk, x=x, y=y, slope_x=disk.slope_x + moves[2], slope_y=disk.slope_y + moves[3])
     return disk, annulus, curve
-
-
-def _profile(annulus: _Annulus, weight: Floats, width: float, near: float | None, finest: float) -> Curve:
-    """Return the profile of the edge."""
-    samples = Samples(annulus.distance, annulus.value, np.ones_like(weight), weight)
-    span = float(annulus.distance.min()), float(annulus.distance.max())
-    return fit_curve(samples, span, width, near, finest)
 
 
 def _levels(annulus: _Annulus, curve: Curve, width: float) -> _Levels:
@@ -259,7 +259,12 @@ def _fit_weighted(annulus: _Annulus, curve: Curve, levels: _Levels, width: float
     variance = share * levels.noise_inside**2 + (1 - share) * levels.noise_outside**2
     unit = max(levels.noise_inside, levels.noise_outside) ** 2 * _FLOOR or 1.0
     variance = np.maximum(variance, unit)
-    return replace(_profile(annulus, unit / variance, width, curve.penalty, finest=0.3), variance=unit)
+    residual = np.zeros(annulus.within.shape)
+    residual[annulus.within] = (annulus.value - fitted) / np.sqrt(variance)
+    shared = noise_correlation(residual, 1 / levels.cnr)
+    samples = Samples(annulus.distance, annulus.value, np.ones_like(variance), unit / variance)
+    fit = fit_curve(samples, annulus.span, width, curve.penalty if shared == 1 else None, correlation=shared)
+    return replace(fit, variance=unit * shared)
 
 
 def _crossings(curve: Curve, shares: Floats) -> Floats:

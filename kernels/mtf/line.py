@@ -11,7 +11,17 @@ from ..errors import InputError
 from .components import box_mean, components
 from .curve import Mtf, QualityWarning
 from .regions import Region, Roi, clipping, measure_regions
-from .smoothing import FREQUENCIES, STEP, Curve, Samples, fit_curve, solve_normal, spectrum, straight_line
+from .smoothing import (
+    FREQUENCIES,
+    STEP,
+    Curve,
+    Samples,
+    fit_curve,
+    noise_correlation,
+    solve_normal,
+    spectrum,
+    straight_line,
+)
 from .widths import Strip, strips_of, width_at
 
 __all__ = ["line_mtf"]
@@ -263,7 +273,7 @@ def _around(image: _Image, line: _Line, reach: float) -> _Image:
 
 
 def _profile(
-    image: _Image, line: _Line, intensity: Floats, weight: Floats, width: float
+    image: _Image, line: _Line, intensity: Floats, weight: Floats, width: float, shared: float = 1.0
 ) -> tuple[Curve, Floats, Floats]:
     """Return the profile across a line, and its value and slope at every pixel (0 beyond what all rows reach)."""
     distance = image.distances(line)
@@ -271,7 +281,7 @@ def _profile(
     within = (distance >= low) & (distance <= high)
     amplitude = np.broadcast_to(intensity[:, None], distance.shape)[within]
     samples = Samples(distance[within], image.pixels[within], amplitude, weight[within])
-    curve = fit_curve(samples, (low, high), width)
+    curve = fit_curve(samples, (low, high), width, correlation=shared)
     value, slope = curve.at(samples.distance)
     everywhere = np.zeros((2, *distance.shape))
     everywhere[0][within], everywhere[1][within] = value, slope
@@ -291,8 +301,11 @@ def _fit_all(image: _Image, line: _Line, intensity: Floats, curve: Curve) -> _Fi
     noise, added = _noise(image.pixels - expected, expected)
     unit = max(noise**2, _FLOOR * added**2) or 1.0
     weight = unit / (unit + np.maximum(expected / expected.max(), 0.0) * added**2)
-    curve, _, _ = _profile(image, line, intensity, weight, width)
-    return _Fit(line, intensity, replace(curve, variance=unit), span, noise, added)
+    shared = noise_correlation(
+        (image.pixels - expected) * np.sqrt(weight / unit), np.hypot(noise, added) / expected.max()
+    )
+    curve, _, _ = _profile(image, line, intensity, weight, width, shared)
+    return _Fit(line, intensity, replace(curve, variance=unit * shared), span, noise, added)
 
 
 def _intensity(pixels: Floats, profile: Floats, noise: float, width: float) -> Floats:

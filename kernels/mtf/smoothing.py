@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 
 from ..compilation import compiled, inlined
 
-__all__ = ["FREQUENCIES", "STEP", "Curve", "Samples", "fit_curve", "solve_normal", "spectrum", "straight_line"]
+__all__ = [
+    "FREQUENCIES",
+    "STEP",
+    "Curve",
+    "Samples",
+    "fit_curve",
+    "noise_correlation",
+    "solve_normal",
+    "spectrum",
+    "straight_line",
+]
 
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -29,6 +39,8 @@ _SPARSE = 8  # the uncertainty is computed at every eighth frequency
 _LEAST, _MOST = -12.0, 6.0  # powers of ten of the penalty, relative to the data
 _REACH = 2.0  # widths within which all curves are as rough
 _DOUBT = 1.0  # powers of ten by which the penalty may be too great, for the uncertainty
+_BLOCK = 5  # rows and columns of the blocks that tell whether noise is shared
+_ROUNDING = 1e-5  # noise, relative to the signal, that is not looked at
 _CAUTION = 1.4  # counts a degree of freedom for more than one: plain cross-validation now and then follows noise
 
 
@@ -94,7 +106,12 @@ class Curve:
 
 
 def fit_curve(
-    samples: Samples, span: tuple[float, float], scale: float, near: float | None = None, finest: float = 0.3
+    samples: Samples,
+    span: tuple[float, float],
+    scale: float,
+    near: float | None = None,
+    finest: float = 0.3,
+    correlation: float = 1.0,
 ) -> Curve:
     """Return the curve through the samples.
 
@@ -110,6 +127,8 @@ def fit_curve(
         Power of ten of the penalty that another fit of about the same samples found: only its surroundings are searched.
     finest : float
         Smallest step of the search for the penalty, in powers of ten.
+    correlation : float
+        How many pixels share their noise, see :func:`noise_correlation`.
     """
     start = np.floor(span[0] / STEP) * STEP - STEP
     count = int(np.ceil((span[1] - start) / STEP)) + 3
@@ -122,15 +141,17 @@ def fit_curve(
     _roughness(start, float(scale), rough)
     number = len(samples.value)
     unit = data[:, 0].sum() / count
+    caution = _CAUTION * correlation
     centre, reach = (0.5 * (_LEAST + _MOST), 0.5 * (_MOST - _LEAST)) if near is None else (near, 1.5)
-    penalty = _choose(data, sums, rough, unit, squares, float(number), work, centre, reach, finest)
+    penalty = _choose(data, sums, rough, unit, squares, float(number), work, centre, reach, finest, caution)
     coefficients = np.empty(count)
     _, freedom, residual = _solve_for(
-        data, sums, rough, unit * 10.0**penalty, squares, float(number), work, coefficients
+        data, sums, rough, unit * 10.0**penalty, squares, float(number), work, coefficients, caution
     )
-    variance = residual / max(number - freedom, 1.0)
+    variance = residual / max(number - freedom, 1.0) * correlation
     factor = work[1].copy()
-    _solve_for(data, sums, rough, unit * 10.0 ** (penalty - _DOUBT), squares, float(number), work, work[3, :, 0].copy())
+    less = unit * 10.0 ** (penalty - _DOUBT)
+    _solve_for(data, sums, rough, less, squares, float(number), work, work[3, :, 0].copy(), caution)
     return Curve(float(start), coefficients, data, factor, work[1].copy(), penalty, variance, freedom)
 
 
@@ -206,7 +227,7 @@ def _between(values: Floats) -> Floats:
 def _waves(count: int, order: int) -> Complex:
     """Return the transform of basis functions of an order, centred at multiples of the step, at a few frequencies."""
     some = FREQUENCIES[::_SPARSE]
-    waves = np.exp(-2j * np.pi * STEP * np.outer(some, np.arange(count) - count // 2))
+    waves: Complex = np.exp(-2j * np.pi * STEP * np.outer(some, np.arange(count) - count // 2))
     waves *= np.sinc(some * STEP)[:, None] ** order
     waves.setflags(write=False)
     return waves
@@ -220,6 +241,32 @@ def straight_line(x: Floats, y: Floats, weight: Floats | float = 1.0) -> tuple[f
     spread = (weight * (x - middle) ** 2).sum()
     slope = float((weight * (x - middle) * (y - height)).sum() / spread) if spread > 0 else 0.0
     return float(height - slope * middle), slope
+
+
+def noise_correlation(residual: Floats, noise: float) -> float:
+    """Return how many pixels share their noise: the variance of sums over blocks, relative to that of as many pixels.
+
+    Parameters
+    ----------
+    residual : ndarray, shape (rows, columns), float64
+        What a fit leaves, in units of each pixel's noise; 0 where nothing was fitted.
+    noise : float
+        Noise, relative to the signal; where it is rounding error alone there is nothing to be shared.
+
+    Returns
+    -------
+    float
+        From 1, for independent pixels.
+    """
+    rows, columns = (size // _BLOCK * _BLOCK for size in residual.shape)
+    blocks = residual[:rows, :columns].reshape(rows // _BLOCK, _BLOCK, columns // _BLOCK, _BLOCK)
+    power = float((blocks**2).sum())
+    if noise < _ROUNDING or power == 0:
+        return 1.0
+    sums = blocks.sum(axis=(1, 3))
+    share = float((sums**2).sum()) / power
+    # The estimate itself is uncertain; pixels are independent unless it is clear that they are not.
+    return share if share > 1 + 3 * np.sqrt(2 / max(int(np.count_nonzero(sums)), 1)) else 1.0
 
 
 def solve_normal(columns: Floats, values: Floats) -> Floats:
@@ -356,11 +403,11 @@ def _inverse(factor: Floats, inverse: Floats) -> None:
 
 
 @compiled(
-    "(float64[:, ::1], float64[::1], float64[:, ::1], float64, float64, float64, float64[:, :, ::1], float64[::1])"
+    "(float64[:, ::1], float64[::1], float64[:, ::1], float64, float64, float64, float64[:, :, ::1], float64[::1], float64)"
 )
 def _solve_for(
     data: Floats, sums: Floats, rough: Floats, weight: float, squares: float, number: float, work: Floats,
-    coefficients: Floats,
+    coefficients: Floats, caution: float,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Fill the coefficients; return the cross-validation score, the degrees of freedom and the residual squares."""
     factor, inverse = work[1], work[2]
@@ -381,28 +428,28 @@ def _solve_for(
         freedom += trace
         residual += 2.0 * coefficients[k] * (row - sums[k])
     residual = max(residual, 1e-16 * squares)
-    left = max(number - _CAUTION * freedom, 1.0)
+    left = max(number - caution * freedom, 0.01 * number)
     return number * residual / (left * left), freedom, residual
 
 
 @compiled(
-    "(float64[:, ::1], float64[::1], float64[:, ::1], float64, float64, float64, float64[:, :, ::1], float64, float64, float64)"
+    "(float64[:, ::1], float64[::1], float64[:, ::1], float64, float64, float64, float64[:, :, ::1], float64, float64, float64, float64)"
 )
 def _choose(
     data: Floats, sums: Floats, rough: Floats, unit: float, squares: float, number: float, work: Floats,
-    centre: float, reach: float, finest: float,
+    centre: float, reach: float, finest: float, caution: float,
 ) -> float:  # fmt: skip
     """Return the power of ten of the penalty with the best cross-validation score, in ever finer steps."""
     trial = work[3, :, 0].copy()
     step = min(reach, 3.0)
     best = centre
-    lowest, _, _ = _solve_for(data, sums, rough, unit * 10.0**best, squares, number, work, trial)
+    lowest, _, _ = _solve_for(data, sums, rough, unit * 10.0**best, squares, number, work, trial, caution)
     while step > finest:
         turns = int(reach / step + 0.5)
         for turn in range(-turns, turns + 1):
             order = min(max(centre + turn * step, _LEAST), _MOST)
             if turn != 0:
-                score, _, _ = _solve_for(data, sums, rough, unit * 10.0**order, squares, number, work, trial)
+                score, _, _ = _solve_for(data, sums, rough, unit * 10.0**order, squares, number, work, trial, caution)
                 if score < lowest:
                     lowest, best = score, order
         centre = best
