@@ -32,6 +32,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _MODULES: tuple[str, ...] = (
     "iqa.brisque",
     "iqa.differences",
+    "iqa.fitting",
     "iqa.intensity",
     "iqa.ma.dct",
     "iqa.ma.forest",

@@ -43,7 +43,7 @@ def tables() -> NDArray[np.float64]:
 @inlined
 def nearest(table: NDArray[np.float64], column: int, wanted: float) -> int:
     """Return where an ascending column is nearest to a value, the first if two are; 0 if it is not a number."""
-    last = table.shape[0] - 1
+    last: int = table.shape[0] - 1
     if not wanted > table[0, column]:
         return 0
     if wanted >= table[last, column]:

@@ -147,8 +147,8 @@ class NiqeModel(_Model):
             return "some are not finite"
         if not np.allclose(self.covariance, self.covariance.T, rtol=1e-9, atol=0):
             return "the covariance is not symmetric"
-        if not (isinstance(self.block, int) and 16 <= self.block <= 1024 and self.block % 2 == 0):
-            return f"block is {self.block}, not an even number from 16 to 1024"
+        if not (isinstance(self.block, int) and 16 <= self.block <= 512 and self.block % 2 == 0):
+            return f"block is {self.block}, not an even number from 16 to 512"
         return ""
 
     @cached_property

@@ -19,11 +19,11 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from ..compilation import inlined
 
-__all__ = ["LANES", "MAPS", "SUMS", "Buffers", "buffers", "constants", "deviation_sum", "region_sums"]
+__all__ = ["LANES", "MAPS", "PRECISIONS", "SUMS", "Buffers", "buffers", "constants", "deviation_sum", "region_sums"]
 
 MAPS = 5  # the coefficients, and their products with the neighbours left, above, above left and above right
 SUMS = 5  # of each: squares below zero, squares above zero, magnitudes, count below zero, count above zero
@@ -36,6 +36,8 @@ _AT_ONCE = 4  # rows of a strip that are added up before the accumulators
 # Rows of the buffers end on whole vectors.
 STRIDE = TILE + 16
 _NOISE = 1e-9
+# Types, and the units that positive counts are held in: above any count of one lane, exact times that count.
+PRECISIONS = {"double": (np.float64, 2.0**26), "single": (np.float32, 2.0**12)}
 _LIMIT, _UNIT, _ONE, _ZERO = 4, 5, 6, 7
 
 
@@ -66,13 +68,12 @@ class Buffers(NamedTuple):
 
 
 @cache
-def constants(dtype: DTypeLike = np.float64) -> NDArray[Any]:
-    """Return the constants of the kernels in the precision that they shall work in; see :class:`Buffers`."""
-    single = np.dtype(dtype) == np.float32
+def constants(precision: str = "double") -> NDArray[Any]:
+    """Return the constants of the kernels, in the precision that they shall work in; see :class:`Buffers`."""
     half = np.exp(-0.5 * (np.arange(REACH + 1) * 6 / 7) ** 2)
     window = half / (half[0] + 2 * half[1:].sum())
-    unit = 2.0**12 if single else 2.0**26
-    return np.array([*window, _NOISE, unit, 1, 0], dtype)
+    kind, unit = PRECISIONS[precision]
+    return np.array([*window, _NOISE, unit, 1, 0], kind)
 
 
 @inlined
