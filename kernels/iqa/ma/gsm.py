@@ -50,18 +50,12 @@ def normalise(pyramid: Pyramid) -> Subbands:
     root of y' inv(C) y / N for its values y, where N leaves out the other orientations. The published definition gives no
     coarser coefficient to the last orientation, nor to the second scale.
     """
-    moments = np.empty((2 * ORIENTATIONS, 2))
     shape = pyramid.fine.shape[1:]
-    parents = [enlarge(band, shape, doubled=True) for band in pyramid.coarse[:-1]]
-    scales = []
-    for first, bands, guard in ((0, pyramid.fine, _GUARD), (ORIENTATIONS, pyramid.coarse, _GUARD // 2)):
-        border = guard + 1
-        inner = np.empty((ORIENTATIONS, bands.shape[1] - 2 * border, bands.shape[2] - 2 * border))
-        for band in range(ORIENTATIONS):
-            parent = parents[band] if not first and band < len(parents) else np.empty((0, 0))
-            _normalise(bands, band, parent, inner[band], moments[first + band])
-        scales.append(inner)
-    return Subbands(scales[0], scales[1], moments)
+    none = np.empty((0, 0))
+    parents = [*(enlarge(band, shape, doubled=True) for band in pyramid.coarse[:-1]), none]
+    fine, fine_moments = _scale(pyramid.fine, parents, _GUARD)
+    coarse, coarse_moments = _scale(pyramid.coarse, [none] * ORIENTATIONS, _GUARD // 2)
+    return Subbands(fine, coarse, np.concatenate([fine_moments, coarse_moments]))
 
 
 def shapes(subbands: Subbands) -> Floats:
@@ -80,34 +74,25 @@ def shapes(subbands: Subbands) -> Floats:
     return found
 
 
+def _scale(bands: Floats, parents: list[Floats], guard: int) -> tuple[Floats, Floats]:
+    """Return the normalised bands of one scale and their moments; an empty parent stands for none."""
+    border = guard + 1
+    inner = np.empty((ORIENTATIONS, bands.shape[1] - 2 * border, bands.shape[2] - 2 * border))
+    moments = np.empty((ORIENTATIONS, 2))
+    for band, parent in enumerate(parents):
+        size = _NEIGHBOURHOOD + (parent.size > 0) + ORIENTATIONS - 1
+        covariance, triangle = np.empty((size, size)), np.zeros((_KINDS, _KINDS))
+        _covariance(bands, band, parent, covariance)
+        _whiten(covariance, triangle)
+        _divide(bands, band, parent, triangle, inner[band], moments[band])
+    return inner, moments
+
+
 @compiled("(float64[:, ::1], float64[::1], float64[::1])")
 def _shapes(moments: Floats, table: Floats, found: Floats) -> None:
     for k in range(found.size):
         squares, absolutes, count = moments[k]
         found[k] = shape_of(squares / (count - 1.0), absolutes / count, table)
-
-
-@compiled("(float64[:, :, ::1], int64, float64[:, ::1], float64[:, ::1], float64[::1])")
-def _normalise(bands: Floats, band: int, parent: Floats, inner: Floats, moments: Floats) -> None:
-    """Fill in one normalised band and its moments; an empty `parent` stands for none."""
-    kinds = _NEIGHBOURHOOD + (parent.size > 0) + ORIENTATIONS - 1
-    triangle = np.zeros((_KINDS, _KINDS))
-    triangle[:kinds, :kinds] = _whitening(_covariance(bands, band, parent, kinds))
-    mean = _mean(bands[band, 1:-1, 1:-1])
-    border = (bands.shape[2] - inner.shape[1]) // 2
-    values, turned, energy = np.zeros((_KINDS, _CHUNK)), np.empty(_CHUNK), np.empty(_CHUNK)
-    for top in range(0, inner.shape[0], _ROWS):
-        for left in range(0, inner.shape[1], _LANES):
-            rows, columns = min(_ROWS, inner.shape[0] - top), min(_LANES, inner.shape[1] - left)
-            _gather(bands, band, parent, (top + border, left + border), (rows, columns), values)
-            _energy(triangle, values, turned, energy)
-            for y in range(rows):
-                for x in range(columns):
-                    centred = bands[band, top + y + border, left + x + border] - mean
-                    mixed = energy[_LANES * y + x] / (kinds - ORIENTATIONS + 1)
-                    # Without any signal around there is nothing to divide by, nor to divide.
-                    inner[top + y, left + x] = centred / np.sqrt(mixed) if mixed > 0.0 else 0.0
-    _centre(inner, moments)
 
 
 @inlined
@@ -136,14 +121,19 @@ def _gather(
 
 @inlined
 def _copy(row: Floats, lanes: Floats) -> None:
-    for x in range(lanes.size):
-        lanes[x] = row[x]
+    if lanes.size == _LANES:
+        for x in range(_LANES):
+            lanes[x] = row[x]
+    else:
+        for x in range(lanes.size):
+            lanes[x] = row[x]
 
 
-@inlined
-def _covariance(bands: Floats, band: int, parent: Floats, kinds: int) -> Floats:
-    """Return the mean products of all pairs of neighbours over a band; their means count as zero."""
+@compiled("(float64[:, :, ::1], int64, float64[:, ::1], float64[:, ::1])")
+def _covariance(bands: Floats, band: int, parent: Floats, covariance: Floats) -> None:
+    """Fill in the mean products of all pairs of neighbours over a band; their means count as zero."""
     rows, columns = bands.shape[1] - 2, bands.shape[2] - 2
+    kinds = covariance.shape[0]
     values = np.zeros((_KINDS, _CHUNK))
     sums = np.zeros((kinds, kinds, _LANES))
     for top in range(0, rows, _ROWS):
@@ -153,11 +143,9 @@ def _covariance(bands: Floats, band: int, parent: Floats, kinds: int) -> Floats:
             for i in range(kinds):
                 for j in range(i + 1):
                     _multiply(values[i], values[j], sums[i, j])
-    covariance = np.empty((kinds, kinds))
     for i in range(kinds):
         for j in range(i + 1):
             covariance[i, j] = covariance[j, i] = sums[i, j].sum() / (rows * columns)
-    return covariance
 
 
 @inlined
@@ -169,9 +157,9 @@ def _multiply(a: Floats, b: Floats, sums: Floats) -> None:
         sums[x] += near + far
 
 
-@inlined
-def _whitening(covariance: Floats) -> Floats:
-    """Return the upper triangle R with R'R = pinv(C); C is overwritten."""
+@compiled("(float64[:, ::1], float64[:, ::1])")
+def _whiten(covariance: Floats, triangle: Floats) -> None:
+    """Fill in the upper triangle R with R'R = pinv(C), zero on entry and perhaps larger than C, which is overwritten."""
     size = covariance.shape[0]
     vectors = np.eye(size)
     orthogonalise(covariance, vectors)
@@ -188,9 +176,30 @@ def _whitening(covariance: Floats) -> Floats:
         value = gain * eigenvalues[k]
         for i in range(size):
             vectors[k, i] = vectors[k, i] / np.sqrt(value) if value > smallest else 0.0
-    triangle = np.zeros((size, size))
-    fold(triangle, vectors.T.copy())
-    return triangle
+    fold(triangle[:size, :size], vectors.T.copy())
+
+
+@compiled("(float64[:, :, ::1], int64, float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[::1])")
+def _divide(bands: Floats, band: int, parent: Floats, triangle: Floats, inner: Floats, moments: Floats) -> None:
+    """Fill in one normalised band and its moments."""
+    mean = _mean(bands[band, 1:-1, 1:-1])
+    divisor = _NEIGHBOURHOOD + (parent.size > 0)
+    border = (bands.shape[2] - inner.shape[1]) // 2
+    values, turned, energy = np.zeros((_KINDS, _CHUNK)), np.empty(_CHUNK), np.empty(_CHUNK)
+    for top in range(0, inner.shape[0], _ROWS):
+        for left in range(0, inner.shape[1], _LANES):
+            rows, columns = min(_ROWS, inner.shape[0] - top), min(_LANES, inner.shape[1] - left)
+            _gather(bands, band, parent, (top + border, left + border), (rows, columns), values)
+            _energy(triangle, values, turned, energy)
+            for y in range(rows):
+                mixed = energy[_LANES * y :]
+                middle = bands[band, top + y + border, left + border :]
+                normal = inner[top + y, left : left + columns]
+                for x in range(columns):
+                    # Without any signal around there is nothing to divide by, nor to divide.
+                    scale = np.sqrt(mixed[x] / divisor) if mixed[x] > 0.0 else np.inf
+                    normal[x] = (middle[x] - mean) / scale
+    _centre(inner, moments)
 
 
 @inlined
