@@ -5,6 +5,19 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float32]
 
+Pair: TypeAlias = tuple[int, int]
+
+class Layout:
+    def __init__(
+        self,
+        matrix: Pair,
+        tile: Pair,
+        starts: tuple[list[int], list[int]],
+        weights: tuple[list[float], list[float]],
+        scale: int,
+        /,
+    ) -> None: ...
+
 def build() -> tuple[str, bool, bool]: ...
 def check_device(device: str, /) -> None: ...
 def to_float(
@@ -21,37 +34,29 @@ def to_stored(
     device: str,
     /,
 ) -> NDArray[Any]: ...
-def pad_reflect(frames: Floats, multiple: int, out: Floats | None, threads: int, device: str, /) -> Floats: ...
-def crop(frames: Floats, rows: int, columns: int, out: Floats | None, threads: int, device: str, /) -> Floats: ...
-def split(
-    frames: Floats,
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    tile_rows: int,
-    tile_columns: int,
+def stage(
+    pixels: NDArray[Any],
+    layout: Layout,
+    slope: object,
+    intercept: object,
+    low: object,
+    high: object,
+    tile: int | None,
     out: Floats | None,
     threads: int,
     device: str,
     /,
 ) -> Floats: ...
-def blend(
+def finish(
     tiles: Floats,
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    row_weights: Floats,
-    column_weights: Floats,
-    frame_rows: int,
-    frame_columns: int,
+    layout: Layout,
+    target: object,
+    keep: str,
+    gain: object,
     out: Floats | None,
     threads: int,
     device: str,
     /,
-) -> Floats: ...
-def robust_scale(frames: Floats, quantile: float, threads: int, device: str, /) -> tuple[Floats, Floats]: ...
-def normalise(
-    frames: Floats, low: object, high: object, out: Floats | None, threads: int, device: str, /
-) -> Floats: ...
-def statistics(frames: Floats, threads: int, device: str, /) -> NDArray[np.void]: ...
-def conserve(
-    frames: Floats, target: object, mean: bool, out: Floats | None, threads: int, device: str, /
 ) -> tuple[Floats, NDArray[np.float64], NDArray[np.float64]]: ...
+def robust_scale(frames: Floats, quantile: float, threads: int, device: str, /) -> tuple[Floats, Floats]: ...
+def statistics(frames: Floats, threads: int, device: str, /) -> NDArray[np.void]: ...

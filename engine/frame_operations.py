@@ -1,4 +1,4 @@
-"""What frames go through before and after a model, compiled; the Python face of ``engine/native``.
+"""What frames go through before and after a model, compiled; with ``tiling``, the Python face of ``engine/native``.
 
 Every function takes a C-contiguous stack (n, rows, columns), releases the interpreter's lock, uses at most `threads`
 threads of the CPU and gives the same bits for every number of threads and every instruction set. With ``device="cuda"``
@@ -21,11 +21,7 @@ __all__ = [
     "Build",
     "Device",
     "build",
-    "conserve",
-    "crop",
     "cuda_problem",
-    "normalise",
-    "pad_reflect",
     "robust_scale",
     "statistics",
     "to_float",
@@ -159,68 +155,6 @@ def to_stored(
     return _native.to_stored(frames, slope, intercept, np.dtype(dtype), keep_sum, out, threads, device)
 
 
-def pad_reflect(
-    frames: Floats, multiple: int, *, out: Floats | None = None, threads: int = 1, device: Device = "cpu"
-) -> Floats:
-    """Return `frames` with rows and columns added at the bottom and at the right, as ``numpy.pad(mode="reflect")`` does.
-
-    Parameters
-    ----------
-    frames : ndarray, shape (n, rows, columns), float32
-        Any values.
-    multiple : int
-        Rows and columns of the result are multiples of this, from 1 to 65536.
-    out : ndarray, shape (n, padded rows, padded columns), float32, optional
-        Memory for the result.
-    threads : int
-        Most threads to use.
-    device : {"cpu", "cuda"}
-        Where to compute.
-
-    Returns
-    -------
-    ndarray, shape (n, padded rows, padded columns), float32
-        A copy, also when nothing is added; ``crop`` undoes it.
-
-    Examples
-    --------
-    >>> pad_reflect(np.array([[[1, 2, 3]]], np.float32), 5)[0, 0]
-    array([1., 2., 3., 2., 1.], dtype=float32)
-    """
-    return _native.pad_reflect(frames, multiple, out, threads, device)
-
-
-def crop(
-    frames: Floats, rows: int, columns: int, *, out: Floats | None = None, threads: int = 1, device: Device = "cpu"
-) -> Floats:
-    """Return a copy of the top left `rows` x `columns` of every frame.
-
-    Parameters
-    ----------
-    frames : ndarray, shape (n, more rows, more columns), float32
-        Any values.
-    rows, columns : int
-        Size to keep [px].
-    out : ndarray, shape (n, rows, columns), float32, optional
-        Memory for the result.
-    threads : int
-        Most threads to use.
-    device : {"cpu", "cuda"}
-        Where to compute.
-
-    Returns
-    -------
-    ndarray, shape (n, rows, columns), float32
-        Never a view.
-
-    Examples
-    --------
-    >>> crop(np.arange(6, dtype=np.float32).reshape(1, 2, 3), 1, 2)
-    array([[[0., 1.]]], dtype=float32)
-    """
-    return _native.crop(frames, rows, columns, out, threads, device)
-
-
 def robust_scale(
     frames: Floats, quantile: float = 0.995, *, threads: int = 1, device: Device = "cpu"
 ) -> tuple[Floats, Floats]:
@@ -243,7 +177,7 @@ def robust_scale(
     Returns
     -------
     low, high : ndarray, shape (n,), float32
-        Limits for ``normalise``, in the units of `frames`.
+        Limits for ``Tiling.stage``, in the units of `frames`.
 
     Raises
     ------
@@ -258,48 +192,6 @@ def robust_scale(
     (array([10.], dtype=float32), array([90.], dtype=float32))
     """
     return _native.robust_scale(frames, quantile, threads, device)
-
-
-def normalise(
-    frames: Floats,
-    low: ArrayLike,
-    high: ArrayLike,
-    *,
-    out: Floats | None = None,
-    threads: int = 1,
-    device: Device = "cpu",
-) -> Floats:
-    """Return ``(frames - low) / (high - low)``, and 0 for a frame whose limits are equal.
-
-    Parameters
-    ----------
-    frames : ndarray, shape (n, rows, columns), float32
-        Any values.
-    low, high : float or ndarray, shape (n,)
-        What becomes 0 and 1; used as float32.
-    out : ndarray, shape (n, rows, columns), float32, optional
-        Memory for the result; may be `frames` itself.
-    threads : int
-        Most threads to use.
-    device : {"cpu", "cuda"}
-        Where to compute.
-
-    Returns
-    -------
-    ndarray, shape (n, rows, columns), float32
-        Not clipped.
-
-    Raises
-    ------
-    InputError
-        If a limit is not finite or `low` is above `high`.
-
-    Examples
-    --------
-    >>> normalise(np.array([[[0, 5, 20]]], np.float32), 0.0, 10.0)
-    array([[[0. , 0.5, 2. ]]], dtype=float32)
-    """
-    return _native.normalise(frames, low, high, out, threads, device)
 
 
 def statistics(frames: Floats, *, threads: int = 1, device: Device = "cpu") -> NDArray[np.void]:
@@ -336,49 +228,3 @@ def statistics(frames: Floats, *, threads: int = 1, device: Device = "cpu") -> N
     (6.5, 2, 0.25)
     """
     return _native.statistics(frames, threads, device)
-
-
-def conserve(
-    frames: Floats,
-    target: ArrayLike,
-    *,
-    mean: bool = False,
-    out: Floats | None = None,
-    threads: int = 1,
-    device: Device = "cpu",
-) -> tuple[Floats, NDArray[np.float64], NDArray[np.float64]]:
-    """Set negative pixels to 0 and scale each frame so that its sum, or mean, is the target.
-
-    Parameters
-    ----------
-    frames : ndarray, shape (n, rows, columns), float32
-        Finite values.
-    target : float or ndarray, shape (n,)
-        Sum, or mean, that every frame should have; not negative.
-    mean : bool
-        Whether targets are means over all pixels.
-    out : ndarray, shape (n, rows, columns), float32, optional
-        Memory for the result; may be `frames` itself.
-    threads : int
-        Most threads to use.
-    device : {"cpu", "cuda"}
-        Where to compute.
-
-    Returns
-    -------
-    frames : ndarray, shape (n, rows, columns), float32
-        Scaled frames; their sums meet the target to the precision of a float32 factor, 6e-8.
-    before, after : ndarray, shape (n,), float64
-        Sum, or mean, of each frame as it came in and as it went out.
-
-    Raises
-    ------
-    InputError
-        If a pixel is not finite, a target is negative, or a frame without a positive pixel should get counts.
-
-    Examples
-    --------
-    >>> conserve(np.array([[[-1, 1, 3]]], np.float32), 8.0)
-    (array([[[0., 2., 6.]]], dtype=float32), array([3.]), array([8.]))
-    """
-    return _native.conserve(frames, target, mean, out, threads, device)

@@ -1,4 +1,4 @@
-"""From a network's raw output to frames that keep what physics keeps."""
+"""Between frames and a network: what its input is scaled by, and what its output keeps."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,9 +10,11 @@ from . import frame_operations
 from .bundle import Output
 from .errors import InputError, ModelError
 from .frames import Frames
+from .matrix import MatrixSize
 from .result import Conservation
+from .tiling import Tiling
 
-__all__ = ["Scaled", "finish", "scale_in", "scale_out"]
+__all__ = ["Finisher", "Scaled", "peaks", "scale_in", "scale_out"]
 
 _PEAK_QUANTILE = 0.995
 
@@ -34,12 +36,11 @@ class Scaled:
 
 
 def scale_in(pixels: NDArray[np.float32], scaling: Literal["none", "robust"], threads: int) -> Scaled:
-    """Return frames as the graph wants them: as they are, or divided by their 99.5th percentile."""
+    """Return frames scaled as a session does, for those who run or train a graph without one."""
     if scaling == "none":
         return Scaled(pixels, None)
-    _, high = frame_operations.robust_scale(pixels, _PEAK_QUANTILE, threads=threads)
-    peaks = np.where(high > 0, high, np.float32(1))
-    return Scaled(frame_operations.normalise(pixels, 0.0, peaks, threads=threads), peaks)
+    found = peaks(pixels, scaling, threads)
+    return Scaled(Tiling(MatrixSize(*pixels.shape[1:])).stage(pixels, high=found, threads=threads), found)
 
 
 def scale_out(output: NDArray[np.float32], scaled: Scaled) -> None:
@@ -48,55 +49,70 @@ def scale_out(output: NDArray[np.float32], scaled: Scaled) -> None:
         output *= scaled.peaks[:, np.newaxis, np.newaxis]
 
 
-def finish(
-    source: Frames, output: NDArray[np.float32], stats: NDArray[np.void], spec: Output, threads: int
-) -> tuple[Frames, Conservation]:
-    """Return output frames whose sum (or mean) is that of the source, and how far the bare model was off.
+def peaks(pixels: NDArray[np.float32], scaling: Literal["none", "robust"], threads: int) -> NDArray[np.float32]:
+    """Return what frames are divided by for the graph: 1, or their 99.5th percentile where that is positive."""
+    if scaling == "none":
+        return np.ones(len(pixels), np.float32)
+    _, high = frame_operations.robust_scale(pixels, _PEAK_QUANTILE, threads=threads)
+    return np.where(high > 0, high, np.float32(1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finisher:
+    """Turns what a graph gives into frames whose sum (or mean) is that of the source.
 
     Parameters
     ----------
     source : Frames
         What went in.
-    output : ndarray, shape (n, scale * rows, scale * columns), float32
-        What the graph gave; changed in place.
-    stats : structured ndarray, shape (n,)
-        ``frame_operations.statistics`` of the source.
+    peaks : ndarray, shape (n,), float32
+        What the frames were divided by.
+    kept : Conservation
+        The quantity of the source in ``before``; filled batch by batch with that of the bare output and of the result.
+    pixels : ndarray, shape (n, scale * rows, scale * columns), float32
+        Memory for the result.
     spec : Output
         Scale and the quantity to keep.
-    threads : int
-        Threads to use.
-
-    Raises
-    ------
-    ModelError
-        If the graph gave values that are not finite.
     """
-    before = stats["sum"] / source.matrix.pixels if spec.conserve == "mean" else stats["sum"]
-    try:
-        model, after = _conserved(output, before, spec, threads)
-    except InputError as error:
-        raise ModelError(f"{source.source}: the model gave NaN, infinite or no positive values at all.") from error
-    spacing = source.pixel_spacing_mm and (
-        source.pixel_spacing_mm[0] / spec.scale,
-        source.pixel_spacing_mm[1] / spec.scale,
-    )
-    return source.with_pixels(output, spacing), Conservation(spec.conserve, before, model, after)
 
+    source: Frames
+    peaks: NDArray[np.float32]
+    kept: Conservation
+    pixels: NDArray[np.float32]
+    spec: Output
 
-def _conserved(
-    output: NDArray[np.float32], target: NDArray[np.float64], spec: Output, threads: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scale the output in place; return the quantity as the model left it and as it is now."""
-    if spec.conserve == "sum":
-        _, model, after = frame_operations.conserve(output, target, out=output, threads=threads)
-        return model, after
-    reduce = np.mean if spec.conserve == "mean" else np.sum
-    model = reduce(output, axis=(1, 2), dtype=np.float64)
-    if not np.isfinite(model).all():
-        raise InputError("it holds NaN or infinite values")
-    if spec.conserve == "none":
-        return model, model
-    # Concentrations may be negative, as noise about zero: scaled, not cut off, and only where a mean has a meaning.
-    usable = (model > 0) & (target > 0)
-    output *= np.where(usable, target / np.where(usable, model, 1.0), 1.0).astype(np.float32)[:, np.newaxis, np.newaxis]
-    return model, reduce(output, axis=(1, 2), dtype=np.float64)
+    @classmethod
+    def of(cls, source: Frames, stats: NDArray[np.void], peaks: NDArray[np.float32], spec: Output) -> "Finisher":
+        """Return one for frames, their ``frame_operations.statistics`` and their peaks."""
+        n, (rows, columns) = len(source), source.matrix
+        before = stats["sum"] / source.matrix.pixels if spec.conserve == "mean" else stats["sum"]
+        kept = Conservation(spec.conserve, before, np.empty(n), np.empty(n))
+        return cls(source, peaks, kept, np.empty((n, spec.scale * rows, spec.scale * columns), np.float32), spec)
+
+    def finish(self, batch: slice, tiles: NDArray[np.float32], tiling: Tiling, threads: int) -> None:
+        """Put the tiles of a batch of frames together.
+
+        Raises
+        ------
+        ModelError
+            If the graph gave values that are not finite.
+        """
+        try:
+            _, model, after = tiling.finish(
+                tiles,
+                self.kept.before[batch],
+                keep=self.spec.conserve,
+                gain=self.peaks[batch],
+                out=self.pixels[batch],
+                threads=threads,
+            )
+        except InputError as error:
+            name = self.source.source
+            raise ModelError(f"{name}: the model gave NaN, infinite or no positive values at all.") from error
+        self.kept.model[batch], self.kept.after[batch] = model, after
+
+    def frames(self) -> Frames:
+        """Return the result, with the pixel spacing that its scale gives."""
+        spacing = self.source.pixel_spacing_mm
+        finer = spacing and (spacing[0] / self.spec.scale, spacing[1] / self.spec.scale)
+        return self.source.with_pixels(self.pixels, finer)

@@ -105,6 +105,16 @@ class _Workspace:
         return self.staging[shape]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """What one call works on: admitted pixels, how they are run, and where the result goes."""
+
+    pixels: NDArray[np.float32]
+    plan: Plan
+    tiling: Tiling
+    finisher: postprocess.Finisher
+
+
 class Session:
     """A bundle with a plan; made by :func:`load`.
 
@@ -126,7 +136,7 @@ class Session:
         self.runnable = runnable
         # A burst of threads must not keep its buffers for ever.
         self._idle: deque[_Workspace] = deque(maxlen=available_processors())
-        self._plans: dict[MatrixSize, Plan] = {}
+        self._plans: dict[MatrixSize, tuple[Plan, Tiling]] = {}
 
     def run(self, frames: Frames | NDArray[Any], progress: Progress | None = None) -> Result:
         """Process frames.
@@ -151,7 +161,7 @@ class Session:
         """
         start = perf_counter()
         source = frames if isinstance(frames, Frames) else self._as_frames(frames)
-        plan = self._plan_for(source.matrix)
+        plan, tiling = self._plan_for(source.matrix)
         stats = frame_operations.statistics(source.pixels, threads=plan.threads)
         lowest = min(stats["minimum"].tolist())
         warnings = self._admit(source, lowest, stats["non_finite"].tolist())
@@ -161,27 +171,28 @@ class Session:
             pixels = np.maximum(pixels, np.float32(0))
             stats = frame_operations.statistics(pixels, threads=plan.threads)
         admitted = perf_counter()
-        output, inference_s = self._infer(pixels, plan, progress)
-        inferred = perf_counter()
-        result, kept = postprocess.finish(source, output, stats, self.bundle.manifest.output, plan.threads)
-        done = perf_counter()
-        timings = {
-            "check": 1e3 * (admitted - start),
-            "stage": 1e3 * (inferred - admitted - inference_s),
-            "infer": 1e3 * inference_s,
-            "finish": 1e3 * (done - inferred),
-        }
-        return Result(result, source, self.bundle, plan, kept, judge, timings, warnings)
+        manifest = self.bundle.manifest
+        peaks = postprocess.peaks(pixels, manifest.input.scaling, plan.threads)
+        finisher = postprocess.Finisher.of(source, stats, peaks, manifest.output)
+        stages = self._infer(_Job(pixels, plan, tiling, finisher), progress)
+        stages["stage"] += perf_counter() - admitted - sum(stages.values())
+        timings = {"check": 1e3 * (admitted - start)} | {name: 1e3 * seconds for name, seconds in stages.items()}
+        return Result(finisher.frames(), source, self.bundle, plan, finisher.kept, judge, timings, warnings)
 
     def _as_frames(self, array: NDArray[Any]) -> Frames:
         """Take an array at its word."""
         manifest = self.bundle.manifest
         return Frames.from_array(np.asarray(array), units=manifest.input.units, modality=manifest.modalities[0])
 
-    def _plan_for(self, matrix: MatrixSize) -> Plan:
-        """Return the plan for frames of this size; made once."""
+    def _plan_for(self, matrix: MatrixSize) -> tuple[Plan, Tiling]:
+        """Return the plan for frames of this size, and where their tiles lie; made once."""
         if matrix not in self._plans:
-            self._plans[matrix] = self.plan.for_matrix(matrix)
+            plan, manifest = self.plan.for_matrix(matrix), self.bundle.manifest
+            multiple, scale = manifest.input.multiple, manifest.output.scale
+            edge = plan.tile - plan.tile % multiple
+            # A tile's outer pixels lack their context; the blend gives no weight to a quarter of each overlap.
+            overlap = min(4 * manifest.input.overlap, edge // 2)
+            self._plans[matrix] = plan, Tiling(matrix, MatrixSize(edge, edge), overlap, scale, multiple)
         return self._plans[matrix]
 
     def _admit(self, source: Frames, lowest: float, non_finite: list[int]) -> tuple[str, ...]:
@@ -206,42 +217,43 @@ class Session:
             warnings.append(f"Negative counts (down to {lowest:g}) were taken as 0.")
         return tuple(warnings)
 
-    def _infer(
-        self, pixels: NDArray[np.float32], plan: Plan, progress: Progress | None
-    ) -> tuple[NDArray[np.float32], float]:
-        """Run the graph over all frames; return its output at full size and the seconds inside the graph."""
-        scaled = postprocess.scale_in(pixels, self.bundle.manifest.input.scaling, plan.threads)
+    def _infer(self, job: _Job, progress: Progress | None) -> dict[str, float]:
+        """Stage, run and finish batch after batch; return the seconds inside the graph and those of finishing."""
         workspace = self._borrow()
-        infer = self._infer_tiled if plan.tile else self._infer_whole
-        output, seconds = infer(scaled.pixels, plan, progress, workspace)
+        n, seconds = len(job.pixels), {"stage": 0.0, "infer": 0.0, "finish": 0.0}
+        for first in range(0, n, job.plan.batch):
+            batch = slice(first, min(first + job.plan.batch, n))
+            start = perf_counter()
+            tiles, inside = self._run_batch(job, batch, workspace)
+            ran = perf_counter()
+            job.finisher.finish(batch, tiles, job.tiling, job.plan.threads)
+            seconds["stage"] += ran - start - inside
+            seconds["infer"] += inside
+            seconds["finish"] += perf_counter() - ran
+            if progress:
+                progress(batch.stop, n)
         # Only a workspace that ended well goes back: after an error its bindings may be half made.
         self._idle.append(workspace)
-        postprocess.scale_out(output, scaled)
-        return output, seconds
+        return seconds
 
-    def _infer_whole(
-        self, pixels: NDArray[np.float32], plan: Plan, progress: Progress | None, workspace: _Workspace
-    ) -> tuple[NDArray[np.float32], float]:
-        """Run the graph over batches of whole frames."""
-        n, rows, columns = pixels.shape
-        scale = self.bundle.manifest.output.scale
-        output = np.empty((n, scale * rows, scale * columns), np.float32)
-        seconds = 0.0
-        for first in range(0, n, plan.batch):
-            last = min(first + plan.batch, n)
-            seconds += self._run_batch(pixels[first:last], output[first:last], plan, workspace)
-            if progress:
-                progress(last, n)
-        return output, seconds
+    def _run_batch(self, job: _Job, batch: slice, workspace: _Workspace) -> tuple[NDArray[np.float32], float]:
+        """Return the graph's output for all tiles of a batch, and the seconds inside the graph."""
+        if len(job.tiling) == 1:
+            return self._run_tile(job, batch, 0, workspace)
+        n, (rows, columns), scale = batch.stop - batch.start, job.tiling.tile, job.tiling.scale
+        tiles, seconds = np.empty((n, len(job.tiling), scale * rows, scale * columns), np.float32), 0.0
+        for tile in range(len(job.tiling)):
+            # What a lane gives lasts until its next run only.
+            tiles[:, tile], inside = self._run_tile(job, batch, tile, workspace)
+            seconds += inside
+        return tiles.reshape(-1, *tiles.shape[2:]), seconds
 
-    def _run_batch(
-        self, batch: NDArray[np.float32], output: NDArray[np.float32], plan: Plan, workspace: _Workspace
-    ) -> float:
-        """Stage, run and crop one batch; return the seconds inside the graph."""
-        multiple = self.bundle.manifest.input.multiple
-        n, rows, columns = batch.shape
-        tensor = workspace.tensor((n, 1, -rows % multiple + rows, -columns % multiple + columns))
-        frame_operations.pad_reflect(batch, multiple, out=tensor[:, 0], threads=plan.threads)
+    def _run_tile(self, job: _Job, batch: slice, tile: int, workspace: _Workspace) -> tuple[NDArray[np.float32], float]:
+        """Stage one tile of each frame of a batch where the graph reads it, and run the graph."""
+        n, plan, tiling = batch.stop - batch.start, job.plan, job.tiling
+        tensor = workspace.tensor((n, 1, *tiling.tile))
+        high = job.finisher.peaks[batch]
+        tiling.stage(job.pixels[batch], high=high, tile=tile, out=tensor[:, 0], threads=plan.threads)
         start = perf_counter()
         try:
             raw = workspace.lane.run(tensor)
@@ -253,35 +265,11 @@ class Session:
                 f"({' '.join(str(error).split())[:300]}); try a smaller image, or another --provider or --device."
             ) from error
         seconds = perf_counter() - start
-        scale = self.bundle.manifest.output.scale
-        if raw.shape != (n, 1, scale * tensor.shape[2], scale * tensor.shape[3]):
-            raise ModelError(f"{self.bundle.name} gave {raw.shape} for {tensor.shape} and not {scale} times the size.")
-        frame_operations.crop(raw[:, 0], *output.shape[1:], out=output, threads=plan.threads)
-        return seconds
-
-    def _infer_tiled(
-        self, pixels: NDArray[np.float32], plan: Plan, progress: Progress | None, workspace: _Workspace
-    ) -> tuple[NDArray[np.float32], float]:
-        """Run the graph over overlapping tiles and blend them."""
-        spec, multiple = self.bundle.manifest.output, self.bundle.manifest.input.multiple
-        n, rows, columns = pixels.shape
-        whole = frame_operations.pad_reflect(pixels, multiple, threads=plan.threads)
-        edge = plan.tile - plan.tile % multiple
-        # A tile's outer pixels lack their context; the blend gives no weight to a quarter of each overlap.
-        overlap = min(4 * self.bundle.manifest.input.overlap, edge // 2)
-        tiling = Tiling(MatrixSize(*whole.shape[1:]), MatrixSize(edge, edge), overlap, spec.scale, multiple)
-        output = np.empty((n, spec.scale * rows, spec.scale * columns), np.float32)
-        done = np.empty((len(tiling), spec.scale * tiling.tile.rows, spec.scale * tiling.tile.columns), np.float32)
-        seconds = 0.0
-        for i in range(n):
-            tiles = tiling.split(whole[i : i + 1], threads=plan.threads)
-            for k in range(len(tiling)):
-                seconds += self._run_batch(tiles[k : k + 1], done[k : k + 1], plan, workspace)
-            blended = tiling.blend(done, threads=plan.threads)
-            frame_operations.crop(blended, *output.shape[1:], out=output[i : i + 1], threads=plan.threads)
-            if progress:
-                progress(i + 1, n)
-        return output, seconds
+        if raw.shape != (n, 1, tiling.scale * tensor.shape[2], tiling.scale * tensor.shape[3]):
+            raise ModelError(
+                f"{self.bundle.name} gave {raw.shape} for {tensor.shape}, not {tiling.scale} times the size."
+            )
+        return raw[:, 0], seconds
 
     def _borrow(self) -> _Workspace:
         """Return an idle workspace, or a new one; deque operations are atomic, so that no lock is needed."""

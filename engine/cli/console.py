@@ -90,7 +90,7 @@ def plain(value: Any) -> Any:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table for people."""
-    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=_escaped(title), title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
         # The last column gives way on narrow terminals; names and figures stay on one line.
         table.add_column(_escaped(column), overflow="fold", no_wrap=i + 1 < len(columns))

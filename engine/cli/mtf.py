@@ -82,12 +82,8 @@ def _print(curves: "Sequence[Curve]", after: "Sequence[Curve]") -> None:
     for i, curve in enumerate(curves):
         pair = (("before", curve), ("after", after[i])) if after else (("", curve),)
         rows += [_row(name, one) for name, one in pair]
-    if after:
-        title = "Modulation transfer functions, before and after"
-    else:
-        title = "Modulation transfer function" + "s" * (len(curves) > 1)
-    unit = curves[0].unit
-    print_table(title, ("region", "", f"MTF50 [{unit}]", f"MTF10 [{unit}]", "found"), rows)
+    title = f"Modulation transfer function{'s' * (len(rows) > 1)} [{curves[0].unit}]"
+    print_table(title, ("region", "", "MTF50", "MTF10", *curves[0].widths, "found"), rows)
     for curve in (*curves, *after):
         for warning in curve.mtf.warnings:
             say(f"Region {spelled(curve.roi)}: {warning.sentence}")
@@ -98,4 +94,5 @@ def _row(name: str, curve: "Curve") -> list[str]:
 
     levels = (curve.mtf.mtf50, curve.mtf.mtf10)
     figures = [f"{level * curve.per_frequency:.4f}" if isfinite(level) else "beyond" for level in levels]
-    return [spelled(curve.roi), name, *figures, curve.spelled_scalars]
+    widths = [f"{width:.3f}" for width in curve.widths.values()]
+    return [spelled(curve.roi), name, *figures, *widths, curve.spelled_scalars]

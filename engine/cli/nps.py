@@ -1,7 +1,7 @@
 """``photopeak nps``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,7 +25,7 @@ def nps(
         str, typer.Option(help="From each frame: nothing, pairs (its neighbour) or mean (that of all frames).")
     ] = "nothing",
     detrend: Annotated[str, typer.Option(help="From each region: constant, plane or quadratic.")] = "plane",
-    taper: Annotated[str, typer.Option(help="none or hann.")] = "none",
+    window: Annotated[str, typer.Option(help="Taper of each region: none or hann.")] = "none",
     mtf: Annotated[
         Path | None, typer.Option(help="What photopeak mtf --json printed, for noise-equivalent quanta.")
     ] = None,
@@ -60,7 +60,7 @@ def nps(
         where = layout(image, areas, roi_size)
         options: dict[str, Any] = {
             "detrend": detrend,
-            "window": taper,
+            "window": window,
             "subtract": subtract,
             "threads": threads or available_processors(),
         }

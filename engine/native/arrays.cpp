@@ -9,6 +9,18 @@ bool is_plain(const py::array& array) {
   return (array.flags() & wanted) == wanted;
 }
 
+std::optional<Stored> integer_type_of(const py::dtype& dtype) {
+  const char order = dtype.byteorder();
+  const bool native = order == '=' || order == '|';
+  const bool is_unsigned = dtype.kind() == 'u';
+  if (native && (is_unsigned || dtype.kind() == 'i')) switch (dtype.itemsize()) {
+      case 1: return is_unsigned ? Stored::u8 : Stored::i8;
+      case 2: return is_unsigned ? Stored::u16 : Stored::i16;
+      case 4: return is_unsigned ? Stored::u32 : Stored::i32;
+    }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string describe(const py::array& array) {
@@ -35,16 +47,18 @@ Shape float_shape_of(const py::array& array, const char* name) {
 }
 
 Stored stored_type_of(const py::dtype& dtype) {
-  const char order = dtype.byteorder();
-  const bool native = order == '=' || order == '|';
-  const bool is_unsigned = dtype.kind() == 'u';
-  if (native && (is_unsigned || dtype.kind() == 'i')) switch (dtype.itemsize()) {
-      case 1: return is_unsigned ? Stored::u8 : Stored::i8;
-      case 2: return is_unsigned ? Stored::u16 : Stored::i16;
-      case 4: return is_unsigned ? Stored::u32 : Stored::i32;
-    }
+  const std::optional<Stored> type = integer_type_of(dtype);
+  if (type) return *type;
   throw InputError("Stored values cannot be " + py::str(static_cast<const py::object&>(dtype)).cast<std::string>() +
                    "; use integers of 8, 16 or 32 bits in native byte order.");
+}
+
+Stored pixel_type_of(const py::array& array, const char* name) {
+  if (py::isinstance<py::array_t<float>>(array)) return Stored::f32;
+  const std::optional<Stored> type = integer_type_of(array.dtype());
+  if (type) return *type;
+  throw InputError(std::string(name) + " is " + describe(array) +
+                   "; give float32, or integers of 8, 16 or 32 bits, in native byte order.");
 }
 
 std::vector<double> per_frame(const py::object& value, std::int64_t frames, const char* name) {

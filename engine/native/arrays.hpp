@@ -25,6 +25,9 @@ Shape float_shape_of(const py::array& array, const char* name);
 // InputError for anything but integers of 8, 16 or 32 bits in native byte order.
 Stored stored_type_of(const py::dtype& dtype);
 
+// The same of an array that may also be float32.
+Stored pixel_type_of(const py::array& array, const char* name);
+
 // One value for each frame from a number or an array of n numbers.
 std::vector<double> per_frame(const py::object& value, std::int64_t frames, const char* name);
 std::vector<Rescale> rescale_of(const py::object& slope, const py::object& intercept, std::int64_t frames);

@@ -1,8 +1,10 @@
 #include <pybind11/stl.h>
 
+#include <array>
 #include <cmath>
 
 #include "arrays.hpp"
+#include "frame_layout.hpp"
 #include "frame_loops.hpp"
 
 namespace photopeak {
@@ -55,18 +57,93 @@ void unlocked(Work&& work) {
 float* floats(py::array& array) { return static_cast<float*>(array.mutable_data()); }
 const float* floats(const py::array& array) { return static_cast<const float*>(array.data()); }
 
+// Limits as float32; {0, 1} when there are none.
+std::vector<Contrast> contrast_of(const py::object& low, const py::object& high, std::int64_t frames) {
+  const std::vector<double> lows = per_frame(low, frames, "low"), highs = per_frame(high, frames, "high");
+  std::vector<Contrast> contrast(lows.size());
+  for (std::size_t i = 0; i < lows.size(); ++i) {
+    if (!(lows[i] <= highs[i]) || !std::isfinite(highs[i] - lows[i]))
+      throw InputError("Frame " + std::to_string(i) + " would be normalised from " + std::to_string(lows[i]) + " to " +
+                       std::to_string(highs[i]) + "; give finite limits, the low one first.");
+    const float from = static_cast<float>(lows[i]);
+    contrast[i] = {from, inverse_width(from, static_cast<float>(highs[i]))};
+  }
+  return contrast;
+}
+
+py::array staged(const FrameOperations& on, const py::array& pixels, Stored type, Shape shape, const Layout& layout,
+                 const Staging& staging, const Out& out, int threads) {
+  py::array result =
+      output(out, py::dtype::of<float>(), {shape.frames * staging.tiles.count, layout.rows.tile, layout.columns.tile});
+  check_apart(pixels, result);
+  const void* in = pixels.data();
+  float* tiles = floats(result);
+  unlocked([&] { on.stage(in, type, shape, layout, staging, tiles, threads); });
+  return result;
+}
+
+py::array stage(const py::array& pixels, const Layout& layout, const py::object& slope, const py::object& intercept,
+                const py::object& low, const py::object& high, std::optional<std::int64_t> tile, const Out& out,
+                int threads, const std::string& device) {
+  const FrameOperations& on = operations(device, threads);
+  const Stored type = pixel_type_of(pixels, "pixels");
+  const Shape shape = shape_of(pixels, "pixels");
+  if (shape.rows != layout.rows.length || shape.columns != layout.columns.length)
+    throw InputError("pixels is " + describe(pixels) + "; give frames of the size that the tiles were planned for.");
+  const Choice choice = tile ? Choice{*tile, 1} : Choice{0, layout.tiles()};
+  if (choice.first < 0 || choice.first + choice.count > layout.tiles())
+    throw UsageError("Tile " + std::to_string(choice.first) + " is none of the " + std::to_string(layout.tiles()) +
+                     " of a frame.");
+  const auto rescale = rescale_of(slope, intercept, shape.frames);
+  const auto contrast = contrast_of(low, high, shape.frames);
+  return staged(on, pixels, type, shape, layout, {rescale.data(), contrast.data(), choice}, out, threads);
+}
+
+// Staging where the one tile is the frame, and nothing is normalised.
 py::array to_float(const py::array& stored, const py::object& slope, const py::object& intercept, const Out& out,
                    int threads, const std::string& device) {
   const FrameOperations& on = operations(device, threads);
-  const Shape shape = shape_of(stored, "stored");
   const Stored type = stored_type_of(stored.dtype());
+  const Shape shape = shape_of(stored, "stored");
   const auto rescale = rescale_of(slope, intercept, shape.frames);
+  const std::vector<Contrast> contrast(rescale.size(), Contrast{0.0f, 1.0f});
+  const Layout whole{{shape.rows, shape.rows, {0}, {}, {}}, {shape.columns, shape.columns, {0}, {}, {}}, 1};
+  return staged(on, stored, type, shape, whole, {rescale.data(), contrast.data(), {0, 1}}, out, threads);
+}
+
+Keep keep_of(const std::string& name) {
+  if (name == "sum") return Keep::sum;
+  if (name == "mean") return Keep::mean;
+  if (name == "none") return Keep::none;
+  throw UsageError("'" + name + "' cannot be kept; use 'sum', 'mean' or 'none'.");
+}
+
+py::tuple finish(const py::array& tiles, const Layout& layout, const py::object& target, const std::string& kept,
+                 const py::object& gain, const Out& out, int threads, const std::string& device) {
+  const FrameOperations& on = operations(device, threads);
+  const Shape tile = float_shape_of(tiles, "tiles");
+  const Keep keep = keep_of(kept);
+  const std::int64_t scale = layout.scale;
+  if (tile.frames % layout.tiles() != 0 || tile.rows != scale * layout.rows.tile ||
+      tile.columns != scale * layout.columns.tile)
+    throw InputError("tiles is " + describe(tiles) + "; give all tiles of every frame, in the size of the plan.");
+  const Shape shape{tile.frames / layout.tiles(), scale * layout.rows.length, scale * layout.columns.length};
+  const double unit = keep == Keep::mean ? static_cast<double>(shape.pixels()) : 1.0;
+  std::vector<double> targets = per_frame(target, shape.frames, "target");
+  const std::vector<double> gains = per_frame(gain, shape.frames, "gain");
+  for (double& sum : targets) sum *= unit;
   py::array result = output(out, py::dtype::of<float>(), {shape.frames, shape.rows, shape.columns});
-  check_apart(stored, result);
-  const void* in = stored.data();
+  check_apart(tiles, result);
+  py::array_t<double> before(shape.frames), after(shape.frames);
+  const Totals totals{before.mutable_data(), after.mutable_data()};
+  const float* in = floats(tiles);
   float* pixels = floats(result);
-  unlocked([&] { on.to_float(in, type, shape, rescale.data(), pixels, threads); });
-  return result;
+  unlocked([&] { on.finish(in, layout, {keep, targets.data(), gains.data()}, shape, pixels, totals, threads); });
+  for (std::int64_t i = 0; i < shape.frames; ++i) {
+    totals.before[i] /= unit;
+    totals.after[i] /= unit;
+  }
+  return py::make_tuple(result, before, after);
 }
 
 py::array to_stored(const py::array& frames, const py::object& slope, const py::object& intercept,
@@ -84,36 +161,6 @@ py::array to_stored(const py::array& frames, const py::object& slope, const py::
   return result;
 }
 
-py::array resize(const py::array& frames, Shape from, Shape to, const Out& out, int threads,
-                 const FrameOperations& on) {
-  py::array result = output(out, py::dtype::of<float>(), {to.frames, to.rows, to.columns});
-  check_apart(frames, result);
-  const float* in = floats(frames);
-  float* pixels = floats(result);
-  unlocked([&] { on.resize(in, from, pixels, to, threads); });
-  return result;
-}
-
-py::array pad_reflect(const py::array& frames, std::int64_t multiple, const Out& out, int threads,
-                      const std::string& device) {
-  const FrameOperations& on = operations(device, threads);
-  const Shape from = float_shape_of(frames, "frames");
-  if (multiple < 1 || multiple > 65536)
-    throw UsageError("multiple is " + std::to_string(multiple) + "; give 1 to 65536.");
-  const auto up = [&](std::int64_t n) { return (n + multiple - 1) / multiple * multiple; };
-  return resize(frames, from, {from.frames, up(from.rows), up(from.columns)}, out, threads, on);
-}
-
-py::array crop(const py::array& frames, std::int64_t rows, std::int64_t columns, const Out& out, int threads,
-               const std::string& device) {
-  const FrameOperations& on = operations(device, threads);
-  const Shape from = float_shape_of(frames, "frames");
-  if (rows < 1 || rows > from.rows || columns < 1 || columns > from.columns)
-    throw InputError("Cannot crop " + describe(frames) + " to " + std::to_string(rows) + " rows and " +
-                     std::to_string(columns) + " columns; give sizes inside the frame.");
-  return resize(frames, from, {from.frames, rows, columns}, out, threads, on);
-}
-
 py::tuple robust_scale(const py::array& frames, double quantile, int threads, const std::string& device) {
   const FrameOperations& on = operations(device, threads);
   const Shape shape = float_shape_of(frames, "frames");
@@ -126,24 +173,6 @@ py::tuple robust_scale(const py::array& frames, double quantile, int threads, co
   return py::make_tuple(low, high);
 }
 
-py::array normalise(const py::array& frames, const py::object& low, const py::object& high, const Out& out, int threads,
-                    const std::string& device) {
-  const FrameOperations& on = operations(device, threads);
-  const Shape shape = float_shape_of(frames, "frames");
-  const std::vector<double> lows = per_frame(low, shape.frames, "low"), highs = per_frame(high, shape.frames, "high");
-  for (std::size_t i = 0; i < lows.size(); ++i)
-    if (!(lows[i] <= highs[i]) || !std::isfinite(highs[i] - lows[i]))
-      throw InputError("Frame " + std::to_string(i) + " would be normalised from " + std::to_string(lows[i]) + " to " +
-                       std::to_string(highs[i]) + "; give finite limits, the low one first.");
-  const std::vector<float> from(lows.begin(), lows.end()), to(highs.begin(), highs.end());
-  py::array result = output(out, py::dtype::of<float>(), {shape.frames, shape.rows, shape.columns});
-  const float* in = floats(frames);
-  float* pixels = floats(result);
-  if (in != pixels) check_apart(frames, result);
-  unlocked([&] { on.normalise(in, shape, from.data(), to.data(), pixels, threads); });
-  return result;
-}
-
 py::array_t<FrameStatistics> statistics(const py::array& frames, int threads, const std::string& device) {
   const FrameOperations& on = operations(device, threads);
   const Shape shape = float_shape_of(frames, "frames");
@@ -154,96 +183,25 @@ py::array_t<FrameStatistics> statistics(const py::array& frames, int threads, co
   return result;
 }
 
-py::tuple conserve(const py::array& frames, const py::object& target, bool mean, const Out& out, int threads,
-                   const std::string& device) {
-  const FrameOperations& on = operations(device, threads);
-  const Shape shape = float_shape_of(frames, "frames");
-  const double unit = mean ? static_cast<double>(shape.pixels()) : 1.0;
-  std::vector<double> sums = per_frame(target, shape.frames, "target");
-  for (double& sum : sums) sum *= unit;
-  py::array result = output(out, py::dtype::of<float>(), {shape.frames, shape.rows, shape.columns});
-  py::array_t<double> before(shape.frames), after(shape.frames);
-  const float* in = floats(frames);
-  float* pixels = floats(result);
-  const Totals totals{before.mutable_data(), after.mutable_data()};
-  if (in != pixels) check_apart(frames, result);
-  unlocked([&] { on.conserve(in, shape, sums.data(), pixels, totals, threads); });
-  for (std::int64_t i = 0; i < shape.frames; ++i) {
-    totals.before[i] /= unit;
-    totals.after[i] /= unit;
-  }
-  return py::make_tuple(result, before, after);
+using Starts = std::vector<std::int64_t>;
+using Weights = std::vector<float>;
+
+Layout layout_of(std::array<std::int64_t, 2> matrix, std::array<std::int64_t, 2> tile, std::array<Starts, 2> starts,
+                 std::array<Weights, 2> weights, std::int64_t scale) {
+  const auto axis = [&](int i) { return axis_of(matrix[i], tile[i], starts[i], weights[i], scale); };
+  return {axis(0), axis(1), scale};
 }
 
-using Starts = py::array_t<std::int64_t, py::array::c_style>;
-using Weights = py::array_t<float, py::array::c_style>;
-
-// Refuses a grid that reaches outside of the frame: the loops do not look.
-void check_starts(const Starts& starts, std::int64_t tile, std::int64_t length) {
-  for (py::ssize_t i = 0; i < starts.size(); ++i)
-    if (tile < 1 || starts.at(i) < 0 || starts.at(i) + tile > length)
-      throw InputError("A tile of " + std::to_string(tile) + " pixels at " + std::to_string(starts.at(i)) +
-                       " leaves the frame, which has " + std::to_string(length) + "; use the plan made for its size.");
-}
-
-py::array split(const py::array& frames, const Starts& rows, const Starts& columns, std::int64_t tile_rows,
-                std::int64_t tile_columns, const Out& out, int threads, const std::string& device) {
-  const FrameOperations& on = operations(device, threads);
-  const Shape shape = float_shape_of(frames, "frames");
-  check_starts(rows, tile_rows, shape.rows);
-  check_starts(columns, tile_columns, shape.columns);
-  const TileGrid grid{tile_rows,   tile_columns,   rows.size(), columns.size(),
-                      rows.data(), columns.data(), nullptr,     nullptr};
-  py::array result =
-      output(out, py::dtype::of<float>(), {shape.frames * grid.down * grid.across, tile_rows, tile_columns});
-  check_apart(frames, result);
-  const float* in = floats(frames);
-  float* tiles = floats(result);
-  unlocked([&] { on.split(in, shape, grid, tiles, threads); });
-  return result;
-}
-
-py::array blend(const py::array& tiles, const Starts& rows, const Starts& columns, const Weights& row_weights,
-                const Weights& column_weights, std::int64_t frame_rows, std::int64_t frame_columns, const Out& out,
-                int threads, const std::string& device) {
-  const FrameOperations& on = operations(device, threads);
-  const Shape tile = float_shape_of(tiles, "tiles");
-  const std::int64_t per_frame = rows.size() * columns.size();
-  if (per_frame == 0 || tile.frames % per_frame != 0 || row_weights.size() != rows.size() * tile.rows ||
-      column_weights.size() != columns.size() * tile.columns)
-    throw InputError("tiles is " + describe(tiles) + "; give all tiles of every frame, in the size of the plan.");
-  check_starts(rows, tile.rows, frame_rows);
-  check_starts(columns, tile.columns, frame_columns);
-  const Shape shape{tile.frames / per_frame, frame_rows, frame_columns};
-  const TileGrid grid{tile.rows,   tile.columns,   rows.size(),        columns.size(),
-                      rows.data(), columns.data(), row_weights.data(), column_weights.data()};
-  py::array result = output(out, py::dtype::of<float>(), {shape.frames, shape.rows, shape.columns});
-  check_apart(tiles, result);
-  const float* in = floats(tiles);
-  float* pixels = floats(result);
-  unlocked([&] { on.blend(in, grid, pixels, shape, threads); });
-  return result;
-}
-
-void register_conversion(py::module_& m) {
-  m.def("to_float", to_float);
-  m.def("to_stored", to_stored);
-}
-
-void register_shape(py::module_& m) {
-  m.def("pad_reflect", pad_reflect);
-  m.def("crop", crop);
-  m.def("split", split);
-  m.def("blend", blend);
-}
-
-void register_intensity(py::module_& m) {
+void register_operations(py::module_& m) {
   PYBIND11_NUMPY_DTYPE(FrameStatistics, sum, minimum, maximum, nonzero, non_finite, non_integer, anscombe_mean,
                        anscombe_variance, difference_1, difference_2);
+  py::class_<Layout>(m, "Layout").def(py::init(&layout_of));
+  m.def("stage", stage);
+  m.def("to_float", to_float);
+  m.def("finish", finish);
+  m.def("to_stored", to_stored);
   m.def("robust_scale", robust_scale);
-  m.def("normalise", normalise);
   m.def("statistics", statistics);
-  m.def("conserve", conserve);
 }
 
 }  // namespace
@@ -253,7 +211,5 @@ PYBIND11_MODULE(_native, m, pybind11::mod_gil_not_used()) {
   m.doc() = "Frame operations on the CPU and on CUDA devices.";
   photopeak::register_errors(m);
   photopeak::register_build(m);
-  photopeak::register_conversion(m);
-  photopeak::register_shape(m);
-  photopeak::register_intensity(m);
+  photopeak::register_operations(m);
 }

@@ -20,6 +20,15 @@ PHOTOPEAK_BODY float to_physical(double stored, double slope, double intercept) 
   return static_cast<float>(stored * slope + intercept);
 }
 
+PHOTOPEAK_BODY float normalised(float pixel, float low, float inverse_width) { return (pixel - low) * inverse_width; }
+
+// Values that are physical already stay as they are, also the sign of a zero.
+template <class T>
+PHOTOPEAK_BODY float staged(T stored, double slope, double intercept, float low, float inverse_width) {
+  const bool rescaled = slope != 1.0 || intercept != 0.0;
+  return normalised(rescaled ? to_physical(stored, slope, intercept) : static_cast<float>(stored), low, inverse_width);
+}
+
 // Index inside 0..n-1 of position i >= 0 under reflection about the first and the last pixel, as often as needed.
 PHOTOPEAK_BODY std::int64_t reflected(std::int64_t i, std::int64_t n) {
   if (n == 1) return 0;
@@ -27,22 +36,22 @@ PHOTOPEAK_BODY std::int64_t reflected(std::int64_t i, std::int64_t n) {
   return phase < n ? phase : period - phase;
 }
 
-PHOTOPEAK_BODY float normalised(float pixel, float low, float inverse_width) { return (pixel - low) * inverse_width; }
-
 // 0 for a frame without contrast, so that it becomes 0 everywhere.
 PHOTOPEAK_BODY float inverse_width(float low, float high) { return high == low ? 0.0f : 1.0f / (high - low); }
 
 PHOTOPEAK_BODY float not_negative(float pixel) { return pixel > 0.0f ? pixel : 0.0f; }
 
-PHOTOPEAK_BODY float scaled(float pixel, float factor) { return not_negative(pixel) * factor; }
+PHOTOPEAK_BODY float scaled(float pixel, float factor, bool clamp) {
+  return (clamp ? not_negative(pixel) : pixel) * factor;
+}
 
 // What is under the root of z = 2 sqrt(x + 3/8); pixels that are not finite count as 0.
 PHOTOPEAK_BODY float anscombe_radicand(float pixel) {
   return (pixel > 0.0f && pixel <= 3.4028235e38f ? pixel : 0.0f) + 0.375f;
 }
 
-PHOTOPEAK_BODY float blended(float sum, float row_weight, float column_weight, float pixel) {
-  return sum + row_weight * column_weight * pixel;
+PHOTOPEAK_BODY float weighted(float row_weight, float column_weight, float pixel) {
+  return row_weight * column_weight * pixel;
 }
 
 // 2^23: every float from here on is whole, and every smaller one fits an int32.
@@ -77,7 +86,7 @@ struct StoredRange {
 
 struct Split {
   std::int32_t whole, rest;  // value = whole + rest / kUnit
-  std::int32_t misfit;       // 1 when the value is not finite or outside the range
+  std::int64_t misfit;       // 1 when the value is not finite or outside the range; as wide as a double, for vectors
 };
 
 PHOTOPEAK_BODY Split split_value(float pixel, double inverse_slope, double intercept, StoredRange range) {
@@ -85,10 +94,10 @@ PHOTOPEAK_BODY Split split_value(float pixel, double inverse_slope, double inter
   const bool fits = exact >= range.low - range.slack && exact <= range.high + range.slack;
   const double above = exact > range.low ? exact : range.low;  // also turns NaN into something convertible
   const double value = above < range.high ? above : range.high;
-  const std::int32_t toward_zero = static_cast<std::int32_t>(value);
-  const std::int32_t whole = toward_zero - (static_cast<double>(toward_zero) > value);
-  const std::int32_t rest = static_cast<std::int32_t>((value - whole) * kUnit + 0.5);
-  return {whole + (rest >> kRestBits), rest & (kUnit - 1), !fits};
+  const double toward_zero = static_cast<std::int32_t>(value);
+  const double below = toward_zero > value ? toward_zero - 1.0 : toward_zero;
+  const std::int32_t rest = static_cast<std::int32_t>((value - below) * kUnit + 0.5);
+  return {static_cast<std::int32_t>(below) + (rest >> kRestBits), rest & (kUnit - 1), !fits};
 }
 
 PHOTOPEAK_BODY std::int32_t rounded(Split value) { return value.whole + (value.rest >> (kRestBits - 1)); }

@@ -10,42 +10,156 @@ namespace photopeak {
 namespace {
 
 template <class Value, class T>
-inline __attribute__((always_inline)) Value load(const T* from) {
+PHOTOPEAK_BODY Value load(const T* from) {
   Value value;
   __builtin_memcpy(&value, from, sizeof value);
   return value;
 }
 
-template <class T>
-void convert(const T* __restrict stored, std::int64_t n, Rescale rescale, float* __restrict out) {
-  if (rescale.slope == 1.0 && rescale.intercept == 0.0) {
-    for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(stored[i]);
-  } else {
-    const Rescale r = rescale;
-    std::int64_t i = 0;
 #ifdef __AVX512F__
-    if constexpr (sizeof(T) == 2) {  // what cameras store; the same arithmetic as below, eight pixels at a time
-      const __m512d slope = _mm512_set1_pd(r.slope), intercept = _mm512_set1_pd(r.intercept);
-      for (; i + 8 <= n; i += 8) {
-        const __m128i packed = load<__m128i>(stored + i);
-        const __m256i whole = T(-1) < T(0) ? _mm256_cvtepi16_epi32(packed) : _mm256_cvtepu16_epi32(packed);
-        const __m512d exact = _mm512_add_pd(_mm512_mul_pd(_mm512_cvtepi32_pd(whole), slope), intercept);
-        _mm256_storeu_ps(out + i, _mm512_cvtpd_ps(exact));
-      }
-    }
-#endif
-    for (; i < n; ++i) out[i] = to_physical(stored[i], r.slope, r.intercept);
+// Eight integers in the low bits of 2^52 (or, with a sign, of 1.5 * 2^52): taking that away again leaves them as
+// doubles, and costs less than a conversion.
+template <class T>
+PHOTOPEAK_BODY __m512d shifted_by_magic(const T* from) {
+  constexpr bool is_signed = T(-1) < T(0);
+  __m512i whole;
+  if constexpr (sizeof(T) == 1) {
+    const __m128i packed = _mm_cvtsi64_si128(load<long long>(from));
+    whole = is_signed ? _mm512_cvtepi8_epi64(packed) : _mm512_cvtepu8_epi64(packed);
+  } else if constexpr (sizeof(T) == 2) {
+    whole = is_signed ? _mm512_cvtepi16_epi64(load<__m128i>(from)) : _mm512_cvtepu16_epi64(load<__m128i>(from));
+  } else {
+    whole = is_signed ? _mm512_cvtepi32_epi64(load<__m256i>(from)) : _mm512_cvtepu32_epi64(load<__m256i>(from));
+  }
+  const __m512i magic = _mm512_set1_epi64(is_signed ? 0x4338000000000000 : 0x4330000000000000);
+  return _mm512_castsi512_pd(_mm512_add_epi64(whole, magic));
+}
+
+// Eight values times a slope below kLargeSlope, rounded as a product is.
+template <class T>
+PHOTOPEAK_BODY __m512d times_slope(const T* from, __m512d slope) {
+  if constexpr (T(0.5) != T(0)) {
+    return _mm512_mul_pd(_mm512_cvtps_pd(load<__m256>(from)), slope);
+  } else if constexpr (T(-1) < T(0)) {
+    return _mm512_mul_pd(_mm512_sub_pd(shifted_by_magic(from), _mm512_set1_pd(0x1.8p52)), slope);
+  } else {  // 2^52 * slope is exact, so that the one rounding is that of the product
+    return _mm512_fmadd_pd(shifted_by_magic(from), slope, _mm512_mul_pd(slope, _mm512_set1_pd(-0x1p52)));
   }
 }
 
-void to_float(const void* stored, Stored type, std::int64_t n, Rescale rescale, float* out) {
-  with_type(type, [&](auto zero) { convert(static_cast<const decltype(zero)*>(stored), n, rescale, out); });
+constexpr double kLargeSlope = 1e290;
+#endif
+
+template <bool contrasted, class T>
+void rescale_run(const T* __restrict in, std::int64_t n, Rescale r, Contrast c, float* __restrict out) {
+  std::int64_t i = 0;
+#ifdef __AVX512F__  // the same arithmetic as below, eight pixels at a time
+  const __m512d slope = _mm512_set1_pd(r.slope), intercept = _mm512_set1_pd(r.intercept);
+  const __m256 low = _mm256_set1_ps(c.low), inverse_width = _mm256_set1_ps(c.inverse_width);
+  const auto eight = [&](std::int64_t at) __attribute__((always_inline)) {
+    const __m256 physical = _mm512_cvtpd_ps(_mm512_add_pd(times_slope(in + at, slope), intercept));
+    const __m256 value = contrasted ? _mm256_mul_ps(_mm256_sub_ps(physical, low), inverse_width) : physical;
+    _mm256_storeu_ps(out + at, value);
+  };
+  if (n >= 16 && r.slope < kLargeSlope) {
+    eight(0);  // and from the next border of 32 bytes on, so that no store touches two cache lines
+    for (i = 8 - (reinterpret_cast<std::uintptr_t>(out) / sizeof(float) & 7); i + 8 <= n; i += 8) eight(i);
+  }
+#endif
+  for (; i < n; ++i) {
+    const float physical = to_physical(in[i], r.slope, r.intercept);
+    out[i] = contrasted ? normalised(physical, c.low, c.inverse_width) : physical;
+  }
+}
+
+template <class T>
+void stage_run(const T* __restrict in, std::int64_t n, Rescale r, Contrast c, float* __restrict out) {
+  const bool contrasted = c.low != 0.0f || c.inverse_width != 1.0f;
+  if (r.slope != 1.0 || r.intercept != 0.0) {
+    contrasted ? rescale_run<true>(in, n, r, c, out) : rescale_run<false>(in, n, r, c, out);
+  } else if (contrasted) {
+    for (std::int64_t i = 0; i < n; ++i) out[i] = normalised(static_cast<float>(in[i]), c.low, c.inverse_width);
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(in[i]);
+  }
+}
+
+void stage(const void* pixels, Stored type, std::int64_t n, Rescale rescale, Contrast contrast, float* out) {
+  with_type(type, [&](auto zero) { stage_run(static_cast<const decltype(zero)*>(pixels), n, rescale, contrast, out); });
+}
+
+// As many doubles as one register holds, as many floats in half of one, and as many integers as fill it.
+#ifdef __AVX512F__
+constexpr int kDoubles = 8;
+#elif defined(__AVX2__)
+constexpr int kDoubles = 4;
+#else
+constexpr int kDoubles = 2;
+#endif
+constexpr int kInts = 2 * kDoubles;
+using Floats __attribute__((vector_size(kDoubles * sizeof(float)))) = float;
+using Doubles __attribute__((vector_size(kDoubles * sizeof(double)))) = double;
+using Ints __attribute__((vector_size(kInts * sizeof(std::int32_t)))) = std::int32_t;
+
+// 0, 1, 2, ... from `first` on.
+PHOTOPEAK_BODY Ints counted(std::int32_t first) {
+  constexpr std::int32_t from_0[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return load<Ints>(from_0) + first;
+}
+
+// Lane l of the result is lane from[l], which is known when this is compiled.
+PHOTOPEAK_BODY Ints shuffled(Ints values, Ints from) {
+#ifdef __clang__
+  Ints result;
+  for (int lane = 0; lane < kInts; ++lane) result[lane] = values[from[lane]];
+  return result;
+#else
+  return __builtin_shuffle(values, from);
+#endif
+}
+
+#ifdef __AVX512F__
+using Where = __mmask16;
+PHOTOPEAK_BODY __m512i raw(Ints v) { return reinterpret_cast<__m512i>(v); }
+PHOTOPEAK_BODY Ints ints(__m512i v) { return reinterpret_cast<Ints>(v); }
+PHOTOPEAK_BODY Where at_least(Ints a, Ints b) { return _mm512_cmpge_epi32_mask(raw(a), raw(b)); }
+PHOTOPEAK_BODY Where and_equal(Where where, Ints a, Ints b) {
+  return _mm512_mask_cmpeq_epi32_mask(where, raw(a), raw(b));
+}
+PHOTOPEAK_BODY Ints chosen(Where where, Ints yes, Ints no) {
+  return ints(_mm512_mask_blend_epi32(where, raw(no), raw(yes)));
+}
+PHOTOPEAK_BODY Ints one_more(Ints v, Where where) {
+  return ints(_mm512_mask_sub_epi32(raw(v), where, raw(v), _mm512_set1_epi32(-1)));
+}
+#else
+using Where = Ints;  // -1 where it holds
+PHOTOPEAK_BODY Where at_least(Ints a, Ints b) { return a >= b; }
+PHOTOPEAK_BODY Where and_equal(Where where, Ints a, Ints b) { return where & (a == b); }
+PHOTOPEAK_BODY Ints chosen(Where where, Ints yes, Ints no) { return where ? yes : no; }
+PHOTOPEAK_BODY Ints one_more(Ints v, Where where) { return v - where; }
+#endif
+
+void reverse(float* row, std::int64_t n) {
+  const Ints backwards = kInts - 1 - counted(0);
+  std::int64_t i = 0, j = n;
+  for (; i + 2 * kInts <= j; i += kInts, j -= kInts) {
+    const Ints left = shuffled(load<Ints>(row + i), backwards),
+               right = shuffled(load<Ints>(row + j - kInts), backwards);
+    __builtin_memcpy(row + i, &right, sizeof right);
+    __builtin_memcpy(row + j - kInts, &left, sizeof left);
+  }
+  for (--j; i < j; ++i, --j) {
+    const float left = row[i];
+    row[i] = row[j];
+    row[j] = left;
+  }
 }
 
 template <class T>
 bool round_pixels(const RoundingJob& job, std::int64_t begin, std::int64_t end, T* __restrict out) {
   const RoundingJob j = job;
-  std::int32_t misfits = 0;
+  std::int64_t misfits = 0;
   for (std::int64_t i = begin; i < end; ++i) {
     const Split value = split_value(j.frame[i], j.inverse_slope, j.intercept, j.range);
     out[i] = static_cast<T>(rounded(value));
@@ -56,151 +170,214 @@ bool round_pixels(const RoundingJob& job, std::int64_t begin, std::int64_t end, 
 
 bool round_plain(const RoundingJob& job, std::int64_t begin, std::int64_t end, StoredFrame out) {
   bool fits = true;
-  with_type(out.type,
-            [&](auto zero) { fits = round_pixels(job, begin, end, static_cast<decltype(zero)*>(out.pixels)); });
+  with_integer(out.type,
+               [&](auto zero) { fits = round_pixels(job, begin, end, static_cast<decltype(zero)*>(out.pixels)); });
   return fits;
 }
 
-constexpr std::int64_t kPiece = 128;  // pixels that wait in the nearest cache between two loops
+#ifdef __AVX512F__
+// split_value for eight pixels; what left the range, even by less than the slack, leaves bits in `off`.
+struct Halves {
+  __m256i whole, rest;
+};
 
-// Splits n pixels, at most kPiece, and returns whether one of them does not fit.
-std::int32_t split_piece(const RoundingJob& job, const float* __restrict pixels, std::int64_t n,
-                         std::int32_t* __restrict whole, std::int32_t* __restrict rest) {
+PHOTOPEAK_BODY Halves split_eight(__m256 pixels, const RoundingJob& j, __m512i& off) {
+  const __m512d low = _mm512_set1_pd(j.range.low), high = _mm512_set1_pd(j.range.high);
+  const __m512d shifted = _mm512_sub_pd(_mm512_cvtps_pd(pixels), _mm512_set1_pd(j.intercept));
+  const __m512d exact = _mm512_mul_pd(shifted, _mm512_set1_pd(j.inverse_slope));
+  const __m512d value = _mm512_min_pd(_mm512_max_pd(exact, low), high);
+  constexpr int or_xor = 0xf6;  // off | (value ^ exact)
+  off = _mm512_ternarylogic_epi64(off, _mm512_castpd_si512(value), _mm512_castpd_si512(exact), or_xor);
+  const __m512d below = _mm512_roundscale_pd(value, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  // The product is exact, so that contracting it with the sum changes nothing.
+  const __m512d rest = _mm512_fmadd_pd(_mm512_sub_pd(value, below), _mm512_set1_pd(kUnit), _mm512_set1_pd(0.5));
+  return {_mm512_cvttpd_epi32(below), _mm512_cvttpd_epi32(rest)};
+}
+#endif
+
+// Splits n pixels, and returns whether all of them fit.
+bool split_pixels(const RoundingJob& job, const float* __restrict pixels, std::int64_t n,
+                  std::int32_t* __restrict whole, std::int32_t* __restrict rest) {
   const RoundingJob j = job;
-  std::int32_t misfits = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
+  std::int64_t misfits = 0, i = 0;
+#ifdef __AVX512F__
+  __m512i off = _mm512_setzero_si512();
+  for (; i + 16 <= n; i += 16) {
+    const Halves left = split_eight(load<__m256>(pixels + i), j, off),
+                 right = split_eight(load<__m256>(pixels + i + 8), j, off);
+    const __m512i wholes = _mm512_inserti32x8(_mm512_castsi256_si512(left.whole), right.whole, 1);
+    const __m512i rests = _mm512_inserti32x8(_mm512_castsi256_si512(left.rest), right.rest, 1);
+    _mm512_storeu_si512(whole + i, _mm512_add_epi32(wholes, _mm512_srai_epi32(rests, kRestBits)));
+    _mm512_storeu_si512(rest + i, _mm512_and_epi32(rests, _mm512_set1_epi32(kUnit - 1)));
+  }
+  if (_mm512_test_epi64_mask(off, off)) i = 0;  // all again, to see whether one left by more than the slack
+#endif
+  for (; i < n; ++i) {
     const Split value = split_value(pixels[i], j.inverse_slope, j.intercept, j.range);
     whole[i] = value.whole;
     rest[i] = value.rest;
     misfits |= value.misfit;
   }
-  return misfits;
-}
-
-// One row, which has no other to play against yet.
-template <class T>
-bool split_row(const RoundingJob& job, std::int64_t begin, T* __restrict out, std::int32_t* __restrict rest,
-               std::int32_t* __restrict pixel) {
-  std::int32_t whole[kPiece], misfits = 0;
-  for (std::int64_t start = 0; start < job.columns; start += kPiece) {
-    const std::int64_t n = job.columns - start < kPiece ? job.columns - start : kPiece, at = begin + start;
-    misfits |= split_piece(job, job.frame + at, n, whole, rest + start);
-    for (std::int64_t i = 0; i < n; ++i) out[at + i] = static_cast<T>(whole[i]);
-    for (std::int64_t i = 0; i < n; ++i) pixel[start + i] = static_cast<std::int32_t>(at + i);
-  }
   return misfits == 0;
 }
 
-// Two rows, with the first round between them.
-template <class T>
-bool split_row_pair(const RoundingJob& job, std::int64_t begin, T* __restrict out, std::int32_t* __restrict rest,
-                    std::int32_t* __restrict pixel) {
-  std::int32_t whole[2][kPiece], rests[2][kPiece], misfits = 0;
-  for (std::int64_t start = 0; start < job.columns; start += kPiece) {
-    const std::int64_t n = job.columns - start < kPiece ? job.columns - start : kPiece;
-    const std::int64_t upper = begin + start, lower = upper + job.columns;
-    misfits |= split_piece(job, job.frame + upper, n, whole[0], rests[0]);
-    misfits |= split_piece(job, job.frame + lower, n, whole[1], rests[1]);
-    for (std::int64_t i = 0; i < n; ++i) {
-      const std::int32_t a = static_cast<std::int32_t>(upper + i), b = static_cast<std::int32_t>(lower + i);
-      const Match match = play({rests[0][i], a}, {rests[1][i], b});
-      whole[0][i] += match.out == a ? match.up : 0;
-      whole[1][i] += match.out == a ? 0 : match.up;
-      rest[start + i] = match.winner.rest;
-      pixel[start + i] = match.winner.pixel;
-    }
-    for (std::int64_t i = 0; i < n; ++i) out[upper + i] = static_cast<T>(whole[0][i]);
-    for (std::int64_t i = 0; i < n; ++i) out[lower + i] = static_cast<T>(whole[1][i]);
-  }
-  return misfits == 0;
+constexpr int kRegisters = kBlockColumns / kInts;   // that hold one row of a block
+constexpr std::int64_t kPiece = 8 * kBlockColumns;  // columns that wait in the nearest cache between two loops
+
+// A piece of one strip: up to eight rows. What is not there has no rest, and never wins.
+struct Piece {
+  std::int32_t whole[kStripRows][kPiece], rest[kStripRows][kPiece];
+};
+
+// A register of matches. A player's name is its place in the block, row * 16 + column.
+struct Round {
+  Ints rest, name;  // of who stays
+  Ints leaver;
+  Where up;  // whether the leaver is rounded up
+};
+
+PHOTOPEAK_BODY Round meet(Ints rest_a, Ints name_a, Ints rest_b, Ints name_b) {
+  const Ints both = rest_a + rest_b, unit = Ints{} + kUnit;
+  const Where up = at_least(both, unit);
+  const Where first = at_least(rest_a, rest_b) ^ up;  // whether `a` stays
+  return {both & (unit - 1), chosen(first, name_a, name_b), chosen(first, name_b, name_a), up};
 }
 
-// Plays n matches between a[i * step] and b[i * step]; who leaves is rounded in `out`.
-template <int step, class T>
-void play_row(const std::int32_t* __restrict rest, const std::int32_t* __restrict pixel, std::int64_t other,
-              std::int64_t n, std::int32_t* __restrict next_rest, std::int32_t* __restrict next_pixel,
-              T* __restrict out) {
-  constexpr std::int64_t chunk = 64;
-  std::int32_t leaving[chunk], up[chunk];
-  for (std::int64_t start = 0; start < n; start += chunk) {
-    const std::int64_t count = n - start < chunk ? n - start : chunk;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t a = (start + i) * step, b = a + other;
-      const Match match = play({rest[a], pixel[a]}, {rest[b], pixel[b]});
-      next_rest[start + i] = match.winner.rest;
-      next_pixel[start + i] = match.winner.pixel;
-      leaving[i] = match.out;
-      up[i] = match.up;
+// The one player that each group of rows and columns still has; all lanes of the group know it.
+struct Players {
+  Ints rest[kStripRows][kRegisters], name[kStripRows][kRegisters];
+};
+
+PHOTOPEAK_BODY Ints names(int row, int part) { return counted(row * int{kBlockColumns} + part * kInts); }
+
+// One block of a piece, in registers.
+struct Block {
+  Ints whole[kStripRows][kRegisters];
+};
+
+template <int rows>
+PHOTOPEAK_BODY void settle_round(const Round& round, int row, int part, Block& block, Players& players) {
+  for (int r = row; r < row + rows; ++r)
+    block.whole[r][part] = one_more(block.whole[r][part], and_equal(round.up, round.leaver, names(r, part)));
+  players.rest[row][part] = round.rest;
+  players.name[row][part] = round.name;
+}
+
+// Groups of so many rows meet the group below.
+template <int rows>
+PHOTOPEAK_BODY void rows_meet(Block& block, Players& players) {
+  for (int row = 0; row < kStripRows; row += 2 * rows)
+    for (int part = 0; part < kRegisters; ++part) {
+      const Round round = meet(players.rest[row][part], players.name[row][part], players.rest[row + rows][part],
+                               players.name[row + rows][part]);
+      settle_round<2 * rows>(round, row, part, block, players);
     }
-    for (std::int64_t i = 0; i < count; ++i) out[leaving[i]] = static_cast<T>(out[leaving[i]] + up[i]);
+}
+
+// Groups of so many rows and columns meet the group to the right.
+template <int rows, int columns>
+PHOTOPEAK_BODY void columns_meet(Block& block, Players& players) {
+  constexpr int apart = columns / kInts;  // registers; 0 when the two share one
+  const Ints lefts = counted(0) & ~columns, rights = counted(0) | columns;
+  for (int row = 0; row < kStripRows; row += rows) {
+    const Players now = players;
+    for (int part = 0; part < kRegisters; ++part) {
+      const int left = part & ~apart, right = part | apart;
+      const auto side = [](Ints values, Ints from) { return apart ? values : shuffled(values, from); };
+      const Round round = meet(side(now.rest[row][left], lefts), side(now.name[row][left], lefts),
+                               side(now.rest[row][right], rights), side(now.name[row][right], rights));
+      settle_round<rows>(round, row, part, block, players);
+    }
   }
 }
 
-// Halves columns and rows in turn until one player is left; an odd one out moves on without a match.
-template <class T>
-Player play_strip(StripScratch s, std::int64_t rows, std::int64_t columns, T* out) {
-  const std::int64_t stride = columns;
-  int now = 0;
-  const auto pass_on = [&](std::int64_t from, std::int64_t to) {
-    s.rest[1 - now][to] = s.rest[now][from];
-    s.pixel[1 - now][to] = s.pixel[now][from];
-  };
-  while (rows > 1 || columns > 1) {
-    if (columns > 1) {
-      for (std::int64_t r = 0; r < rows; ++r) {
-        play_row<2>(s.rest[now] + r * stride, s.pixel[now] + r * stride, 1, columns / 2, s.rest[1 - now] + r * stride,
-                    s.pixel[1 - now] + r * stride, out);
-        if (columns % 2) pass_on(r * stride + columns - 1, r * stride + columns / 2);
-      }
-      columns = (columns + 1) / 2;
-      now = 1 - now;
+// Plays the block at a column of a piece down to one player, rows and columns in turn; returns its name.
+Player play_block(Piece& piece, std::int64_t column) {
+  Block block;
+  Players players;
+  for (int row = 0; row < kStripRows; ++row)
+    for (int part = 0; part < kRegisters; ++part) {
+      block.whole[row][part] = load<Ints>(piece.whole[row] + column + part * kInts);
+      players.rest[row][part] = load<Ints>(piece.rest[row] + column + part * kInts);
+      players.name[row][part] = names(row, part);
     }
-    if (rows > 1) {
-      for (std::int64_t r = 0; r < rows / 2; ++r)
-        play_row<1>(s.rest[now] + 2 * r * stride, s.pixel[now] + 2 * r * stride, stride, columns,
-                    s.rest[1 - now] + r * stride, s.pixel[1 - now] + r * stride, out);
-      if (rows % 2)
-        for (std::int64_t c = 0; c < columns; ++c) pass_on((rows - 1) * stride + c, rows / 2 * stride + c);
-      rows = (rows + 1) / 2;
-      now = 1 - now;
-    }
-  }
-  return {s.rest[now][0], s.pixel[now][0]};
+  rows_meet<1>(block, players);
+  columns_meet<2, 1>(block, players);
+  rows_meet<2>(block, players);
+  columns_meet<4, 2>(block, players);
+  rows_meet<4>(block, players);
+  columns_meet<8, 4>(block, players);
+  columns_meet<8, 8>(block, players);
+  for (int row = 0; row < kStripRows; ++row)
+    __builtin_memcpy(piece.whole[row] + column, block.whole[row], 4 * kBlockColumns);
+  return {players.rest[0][0][0], players.name[0][0][0]};
 }
 
+// Neighbouring blocks meet until one player is left; an odd one out moves on without a match.
 template <class T>
-bool round_rows(const RoundingJob& job, std::int64_t row, std::int64_t rows, StripScratch scratch, T* out,
-                Player* root) {
-  const std::int64_t n = job.columns;
+Player play_blocks(Player* players, std::int64_t n, T* out) {
+  while (n > 1) {
+    for (std::int64_t i = 0; i < n / 2; ++i) {
+      const Match match = play(players[2 * i], players[2 * i + 1]);
+      out[match.out] = static_cast<T>(out[match.out] + match.up);
+      players[i] = match.winner;
+    }
+    if (n % 2) players[n / 2] = players[n - 1];
+    n = (n + 1) / 2;
+  }
+  return players[0];
+}
+
+// Rounds a piece whose first pixel is at `at`, but for one player of each block.
+template <class T>
+bool round_piece(const RoundingJob& job, std::int64_t at, std::int64_t rows, std::int64_t columns, T* __restrict out,
+                 Player* players) {
+  Piece piece;
+  const std::int64_t blocks = block_count(columns), width = blocks * kBlockColumns;
   bool fits = true;
-  for (std::int64_t r = 0; r + 1 < rows; r += 2)
-    fits &= split_row_pair(job, (row + r) * n, out, scratch.rest[0] + r / 2 * n, scratch.pixel[0] + r / 2 * n);
-  if (rows % 2)
-    fits &= split_row(job, (row + rows - 1) * n, out, scratch.rest[0] + rows / 2 * n, scratch.pixel[0] + rows / 2 * n);
-  *root = play_strip(scratch, (rows + 1) / 2, n, out);
+  for (std::int64_t row = 0; row < kStripRows; ++row) {
+    const std::int64_t n = row < rows ? columns : 0;
+    if (n) fits &= split_pixels(job, job.frame + at + row * job.columns, n, piece.whole[row], piece.rest[row]);
+    for (std::int64_t i = n; i < width; ++i) piece.rest[row][i] = piece.whole[row][i] = 0;
+  }
+  for (std::int64_t i = 0; i < blocks; ++i) {
+    const Player winner = play_block(piece, i * kBlockColumns);
+    const std::int64_t row = winner.pixel / kBlockColumns, column = winner.pixel % kBlockColumns;
+    players[i] = {winner.rest, static_cast<std::int32_t>(at + row * job.columns + i * kBlockColumns + column)};
+  }
+  for (std::int64_t row = 0; row < rows; ++row)
+    for (std::int64_t i = 0; i < columns; ++i) out[at + row * job.columns + i] = static_cast<T>(piece.whole[row][i]);
   return fits;
 }
 
-bool round_strip(const RoundingJob& job, std::int64_t row, std::int64_t rows, StripScratch scratch, StoredFrame out,
+template <class T>
+bool round_rows(const RoundingJob& job, std::int64_t row, std::int64_t rows, Player* players, T* out, Player* root) {
+  bool fits = true;
+  for (std::int64_t left = 0; left < job.columns; left += kPiece) {
+    const std::int64_t columns = job.columns - left < kPiece ? job.columns - left : kPiece;
+    fits &= round_piece(job, row * job.columns + left, rows, columns, out, players + left / kBlockColumns);
+  }
+  *root = play_blocks(players, block_count(job.columns), out);
+  return fits;
+}
+
+bool round_strip(const RoundingJob& job, std::int64_t row, std::int64_t rows, Player* scratch, StoredFrame out,
                  Player* root) {
   bool fits = true;
-  with_type(out.type, [&](auto zero) {
+  with_integer(out.type, [&](auto zero) {
     fits = round_rows(job, row, rows, scratch, static_cast<decltype(zero)*>(out.pixels), root);
   });
   return fits;
 }
 
-void normalise(const float* in, std::int64_t n, float low, float inverse_width, float* out) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = normalised(in[i], low, inverse_width);
+void blend(const float* __restrict tile, const float* __restrict weights, float row_weight, std::int64_t n, bool first,
+           float* __restrict out) {
+  if (first) {
+    for (std::int64_t i = 0; i < n; ++i) out[i] = weighted(row_weight, weights[i], tile[i]);
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) out[i] += weighted(row_weight, weights[i], tile[i]);
+  }
 }
-
-void blend_row(const float* __restrict tile, const float* __restrict weights, float row_weight, std::int64_t n,
-               float* __restrict out) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = blended(out[i], row_weight, weights[i], tile[i]);
-}
-
-// Sums are kept in sixteen lanes, whatever the machine has: the order of additions is then the same everywhere.
-constexpr std::int64_t kSumLanes = 16;
 
 double total(const double* lanes) {
   double sum = 0;
@@ -210,7 +387,7 @@ double total(const double* lanes) {
 
 // Adds term(0) ... term(n - 1) to the lanes. The copy of the lanes is what lets the compiler hold them in registers.
 template <class Term>
-inline __attribute__((always_inline)) void add_terms(std::int64_t n, double* sum, Term&& term) {
+PHOTOPEAK_BODY void add_terms(std::int64_t n, double* sum, Term&& term) {
   double lanes[kSumLanes];
   for (std::int64_t k = 0; k < kSumLanes; ++k) lanes[k] = sum[k];
   std::int64_t i = 0;
@@ -220,28 +397,73 @@ inline __attribute__((always_inline)) void add_terms(std::int64_t n, double* sum
   for (std::int64_t k = 0; k < kSumLanes; ++k) sum[k] = lanes[k];
 }
 
-constexpr std::int64_t kNearPixels = 2048;  // what a second loop finds in the nearest cache
+constexpr int kParts = kSumLanes / kDoubles;
 
-Sums sums(const float* __restrict in, std::int64_t n) {
-  double all[kSumLanes] = {}, positive[kSumLanes] = {};
-  for (std::int64_t start = 0; start < n; start += kNearPixels) {
-    const float* __restrict x = in + start;
-    const std::int64_t count = n - start < kNearPixels ? n - start : kNearPixels;
-    add_terms(count, all, [x](std::int64_t i) { return x[i]; });
-    add_terms(count, positive, [x](std::int64_t i) { return not_negative(x[i]); });
-  }
-  return {total(all), total(positive)};
+PHOTOPEAK_BODY Doubles doubled(Floats values) {
+#ifdef __AVX512F__  // GCC 12 would do it in halves
+  return reinterpret_cast<Doubles>(_mm512_cvtps_pd(reinterpret_cast<__m256>(values)));
+#else
+  return __builtin_convertvector(values, Doubles);
+#endif
 }
 
-double scale(const float* in, std::int64_t n, float factor, float* out) {
-  double all[kSumLanes] = {};
-  for (std::int64_t start = 0; start < n; start += kNearPixels) {
-    const std::int64_t count = n - start < kNearPixels ? n - start : kNearPixels;
-    for (std::int64_t i = start; i < start + count; ++i) out[i] = scaled(in[i], factor);
-    const float* const x = out + start;  // no __restrict: it was written just above
-    add_terms(count, all, [x](std::int64_t i) { return x[i]; });
+// not_negative for a register.
+PHOTOPEAK_BODY Doubles none_negative(Doubles values) {
+#ifdef __AVX512F__
+  return reinterpret_cast<Doubles>(_mm512_max_pd(reinterpret_cast<__m512d>(values), _mm512_setzero_pd()));
+#else
+  return values > 0.0 ? values : Doubles{};
+#endif
+}
+
+PHOTOPEAK_BODY Floats none_negative(Floats values) {
+#ifdef __AVX512F__
+  return reinterpret_cast<Floats>(_mm256_max_ps(reinterpret_cast<__m256>(values), _mm256_setzero_ps()));
+#else
+  return values > 0.0f ? values : Floats{};
+#endif
+}
+
+void sums(const float* in, std::int64_t n, SumLanes* lanes) {
+  Doubles all[kParts], positive[kParts];
+  __builtin_memcpy(all, lanes->all, sizeof all);
+  __builtin_memcpy(positive, lanes->positive, sizeof positive);
+  std::int64_t i = 0;
+  for (; i + kSumLanes <= n; i += kSumLanes)
+    for (int part = 0; part < kParts; ++part) {
+      const Doubles value = doubled(load<Floats>(in + i + kDoubles * part));
+      all[part] += value;
+      positive[part] += none_negative(value);
+    }
+  __builtin_memcpy(lanes->all, all, sizeof all);
+  __builtin_memcpy(lanes->positive, positive, sizeof positive);
+  for (std::int64_t k = 0; k < n - i; ++k) {
+    lanes->all[k] += in[i + k];
+    lanes->positive[k] += not_negative(in[i + k]);
   }
-  return total(all);
+}
+
+template <bool clamp>
+void scale_run(const float* in, std::int64_t n, float factor, float* out, double* lanes) {
+  Doubles sum[kParts];
+  __builtin_memcpy(sum, lanes, sizeof sum);
+  std::int64_t i = 0;
+  for (; i + kSumLanes <= n; i += kSumLanes)
+    for (int part = 0; part < kParts; ++part) {
+      const Floats value = load<Floats>(in + i + kDoubles * part);
+      const Floats result = (clamp ? none_negative(value) : value) * factor;
+      __builtin_memcpy(out + i + kDoubles * part, &result, sizeof result);
+      sum[part] += doubled(result);
+    }
+  __builtin_memcpy(lanes, sum, sizeof sum);
+  for (std::int64_t k = 0; k < n - i; ++k) {
+    out[i + k] = scaled(in[i + k], factor, clamp);
+    lanes[k] += out[i + k];
+  }
+}
+
+void scale(const float* in, std::int64_t n, float factor, bool clamp, float* out, SumLanes* lanes) {
+  clamp ? scale_run<true>(in, n, factor, out, lanes->all) : scale_run<false>(in, n, factor, out, lanes->all);
 }
 
 struct Lanes {
@@ -358,16 +580,7 @@ Extent extent(const std::uint32_t* in, std::int64_t n) {
 }  // namespace
 
 extern const Loops PHOTOPEAK_LOOPS;
-const Loops PHOTOPEAK_LOOPS = {PHOTOPEAK_LOOPS_NAME,
-                               to_float,
-                               round_plain,
-                               round_strip,
-                               normalise,
-                               blend_row,
-                               moments,
-                               collect,
-                               extent,
-                               sums,
-                               scale};
+const Loops PHOTOPEAK_LOOPS = {
+    PHOTOPEAK_LOOPS_NAME, stage, reverse, round_plain, round_strip, blend, moments, collect, extent, sums, scale};
 
 }  // namespace photopeak

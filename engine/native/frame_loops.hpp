@@ -6,16 +6,14 @@
 
 namespace photopeak {
 
-constexpr std::int64_t kStripRows = 8;  // rows whose rests are settled together
+// Rows and columns whose rests are settled together.
+constexpr std::int64_t kStripRows = 8, kBlockColumns = 16;
+
+static inline std::int64_t block_count(std::int64_t columns) { return (columns + kBlockColumns - 1) / kBlockColumns; }
 
 struct StoredFrame {
   void* pixels;
   Stored type;
-};
-
-// Two rounds of players for one strip, each of kStripRows x columns.
-struct StripScratch {
-  std::int32_t *rest[2], *pixel[2];
 };
 
 struct RoundingJob {
@@ -32,6 +30,13 @@ struct Moments {
   std::int64_t nonzero, non_finite, fractions;
 };
 
+// Sums are kept in sixteen lanes, whatever the machine has: the order of additions is then the same everywhere.
+constexpr std::int64_t kSumLanes = 16;
+
+struct SumLanes {
+  double all[kSumLanes], positive[kSumLanes];
+};
+
 struct Sums {
   double all, positive;
 };
@@ -42,14 +47,16 @@ struct Extent {
 
 struct Loops {
   const char* name;
-  void (*to_float)(const void* stored, Stored type, std::int64_t n, Rescale rescale, float* out);
+  // Rescales and normalises n pixels that follow each other.
+  void (*stage)(const void* pixels, Stored type, std::int64_t n, Rescale rescale, Contrast contrast, float* out);
+  void (*reverse)(float* row, std::int64_t n);
   // Both return whether every pixel fits.
   bool (*round_plain)(const RoundingJob& job, std::int64_t begin, std::int64_t end, StoredFrame out);
-  bool (*round_strip)(const RoundingJob& job, std::int64_t row, std::int64_t rows, StripScratch scratch,
-                      StoredFrame out, Player* root);
-  void (*normalise)(const float* in, std::int64_t n, float low, float inverse_width, float* out);
-  // out += row_weight * weights * tile
-  void (*blend_row)(const float* tile, const float* weights, float row_weight, std::int64_t n, float* out);
+  // At most kStripRows rows; scratch holds a player for each block_count(columns).
+  bool (*round_strip)(const RoundingJob& job, std::int64_t row, std::int64_t rows, Player* scratch, StoredFrame out,
+                      Player* root);
+  // Writes the weighted pixels of the first tile that meets here, and adds those of others.
+  void (*blend)(const float* tile, const float* weights, float row_weight, std::int64_t n, bool first, float* out);
   // Of rows begin..end-1 of a frame, with their differences to the rows above; scratch holds 4 rows.
   Moments (*moments)(const float* frame, std::int64_t columns, std::int64_t begin, std::int64_t end, float* scratch);
   // Copies the bits ^ flip of the floats whose first 11 bits are `prefix`, and returns how many; writes up to 15
@@ -57,8 +64,9 @@ struct Loops {
   std::int64_t (*collect)(const float* in, std::int64_t n, std::uint32_t prefix, std::uint32_t flip,
                           std::uint32_t* out);
   Extent (*extent)(const std::uint32_t* in, std::int64_t n);
-  Sums (*sums)(const float* in, std::int64_t n);
-  double (*scale)(const float* in, std::int64_t n, float factor, float* out);  // returns the sum of what it wrote
+  void (*sums)(const float* in, std::int64_t n, SumLanes* lanes);  // adds to both
+  // Scales, and adds what it wrote to `all`.
+  void (*scale)(const float* in, std::int64_t n, float factor, bool clamp, float* out, SumLanes* lanes);
 };
 
 extern const Loops loops_baseline;
@@ -70,9 +78,9 @@ extern const Loops loops_avx512;
 // The fastest loops that this processor runs; PHOTOPEAK_SIMD=baseline|avx2|avx512 narrows the choice.
 const Loops& loops();
 
-// Calls `body(T{})` with the element type that `type` names.
+// Calls `body(T{})` with the integer that `type` names.
 template <class Body>
-static inline void with_type(Stored type, Body&& body) {
+static inline void with_integer(Stored type, Body&& body) {
   switch (type) {
     case Stored::u8: return body(std::uint8_t{});
     case Stored::i8: return body(std::int8_t{});
@@ -80,7 +88,15 @@ static inline void with_type(Stored type, Body&& body) {
     case Stored::i16: return body(std::int16_t{});
     case Stored::u32: return body(std::uint32_t{});
     case Stored::i32: return body(std::int32_t{});
+    case Stored::f32: return;
   }
+}
+
+// The same for all types.
+template <class Body>
+static inline void with_type(Stored type, Body&& body) {
+  if (type == Stored::f32) return body(float{});
+  with_integer(type, body);
 }
 
 }  // namespace photopeak

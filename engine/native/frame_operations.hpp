@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
+#include <vector>
 
 // Marks what device code may call too; nothing for other compilers.
 #ifdef __CUDACC__
@@ -24,7 +25,7 @@ struct DeviceError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-enum class Stored { u8, i8, u16, i16, u32, i32 };
+enum class Stored { u8, i8, u16, i16, u32, i32, f32 };  // f32: values that are physical already, or nearly
 
 // A C-contiguous stack.
 struct Shape {
@@ -38,6 +39,45 @@ struct Rescale {
   double slope, intercept;
 };
 
+// normalised = (physical - low) * inverse_width; {0, 1} changes nothing.
+struct Contrast {
+  float low, inverse_width;
+};
+
+// Where on an axis the same tiles have weight, in enlarged pixels.
+struct Span {
+  std::int64_t begin, end;
+  std::vector<std::int64_t> tiles;
+  bool plain;  // one tile, of weight 1
+};
+
+// The tiles along one axis of a frame, which goes on beyond its end as its mirror image.
+struct Axis {
+  std::int64_t length, tile;        // of the frame, of a tile
+  std::vector<std::int64_t> start;  // of each tile
+  std::vector<float> weight;        // of each pixel of each tile, enlarged: start.size() x (scale * tile)
+  std::vector<Span> spans;          // from 0 to scale * length
+};
+
+// Where the tiles of a frame lie, row by row, and how they are put together again when they come back enlarged.
+struct Layout {
+  Axis rows, columns;
+  std::int64_t scale;
+  std::int64_t tiles() const { return static_cast<std::int64_t>(rows.start.size() * columns.start.size()); }
+};
+
+// Numbers of the first tile to make and of how many; frame by frame they are counted from 0.
+struct Choice {
+  std::int64_t first, count;
+};
+
+// What stage does to each frame of a stack.
+struct Staging {
+  const Rescale* rescale;
+  const Contrast* contrast;
+  Choice tiles;
+};
+
 // What one pass over a frame yields. Pixels that are not finite are counted and taken as 0 otherwise; the Anscombe
 // domain is z = 2 sqrt(max(x, 0) + 3/8), in which Poisson noise has variance 1.
 struct FrameStatistics {
@@ -48,12 +88,14 @@ struct FrameStatistics {
   double difference_1, difference_2;  // mean squared difference of z to the neighbours 1 and 2 pixels right and below
 };
 
-// Where the tiles of a frame start, with the weight of each of their rows and columns (nothing for splitting).
-struct TileGrid {
-  std::int64_t tile_rows, tile_columns;          // size of a tile
-  std::int64_t down, across;                     // number of tiles
-  const std::int64_t *row_start, *column_start;  // down, across values
-  const float *row_weight, *column_weight;       // down x tile_rows, across x tile_columns values
+// What a frame keeps of its source. With its sum it loses its negative pixels; a mean is kept where both are positive.
+enum class Keep { sum, mean, none };
+
+// What finish does to each frame of a stack: `gain` takes the values of the tiles to those of the target, a sum.
+struct Finishing {
+  Keep keep;
+  const double* target;
+  const double* gain;
 };
 
 // Where to put the sum of each frame as it came in and as it went out.
@@ -66,31 +108,22 @@ class FrameOperations {
  public:
   virtual ~FrameOperations() = default;
 
-  virtual void to_float(const void* stored, Stored type, Shape shape, const Rescale* rescale, float* out,
-                        int threads) const = 0;
+  // Writes the chosen tiles of every frame, rescaled and normalised.
+  virtual void stage(const void* pixels, Stored type, Shape shape, const Layout& layout, const Staging& staging,
+                     float* tiles, int threads) const = 0;
+
+  // Puts the tiles of every frame together, each pixel once, and scales it so that it keeps what it should.
+  virtual void finish(const float* tiles, const Layout& layout, const Finishing& finishing, Shape shape, float* out,
+                      Totals totals, int threads) const = 0;
 
   // Throws InputError when a pixel is not finite or outside of what `type` holds.
   virtual void to_stored(const float* frames, Shape shape, const Rescale* rescale, Stored type, bool keep_sum,
                          void* out, int threads) const = 0;
 
-  // Copies the top left corner that both share; what `to` has below and to the right of `from` is reflected.
-  virtual void resize(const float* frames, Shape from, float* out, Shape to, int threads) const = 0;
-
   // The values at quantiles 1 - q and q of each frame, interpolated linearly.
   virtual void robust_scale(const float* frames, Shape shape, double q, float* low, float* high, int threads) const = 0;
 
-  // (x - low) / (high - low); 0 where high equals low.
-  virtual void normalise(const float* frames, Shape shape, const float* low, const float* high, float* out,
-                         int threads) const = 0;
-
-  virtual void split(const float* frames, Shape shape, const TileGrid& grid, float* tiles, int threads) const = 0;
-  virtual void blend(const float* tiles, const TileGrid& grid, float* out, Shape shape, int threads) const = 0;
-
   virtual void statistics(const float* frames, Shape shape, FrameStatistics* out, int threads) const = 0;
-
-  // Sets negative pixels to 0 and scales each frame to its target sum.
-  virtual void conserve(const float* frames, Shape shape, const double* target, float* out, Totals totals,
-                        int threads) const = 0;
 };
 
 const FrameOperations& cpu_operations();

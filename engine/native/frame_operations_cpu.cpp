@@ -3,7 +3,6 @@
 // Work is cut into pieces that do not depend on the number of threads, so results do not either.
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <string>
 #include <vector>
@@ -25,14 +24,18 @@ void parallel_for(std::int64_t count, std::int64_t pixels, int threads, Body&& b
 #ifdef _OPENMP
   const int team = static_cast<int>(std::min<std::int64_t>({threads, count, 1 + pixels / kPixelsForThread}));
   if (team > 1) {
-    std::exception_ptr failure;  // scratch may not fit into memory; leaving the parallel region would end the process
+    std::exception_ptr failure;  // leaving the parallel region with it would end the process
+    std::int64_t failed = count;
 #pragma omp parallel for num_threads(team) schedule(dynamic)
     for (std::int64_t i = 0; i < count; ++i) {
       try {
         body(i);
       } catch (...) {
 #pragma omp critical(photopeak_failure)
-        failure = std::current_exception();
+        if (i < failed) {  // the one that a single thread would meet
+          failed = i;
+          failure = std::current_exception();
+        }
       }
     }
     if (failure) std::rethrow_exception(failure);
@@ -47,12 +50,31 @@ std::int64_t pieces(std::int64_t n, std::int64_t size) { return (n + size - 1) /
 
 class CpuOperations final : public FrameOperations {
  public:
-  void to_float(const void* stored, Stored type, Shape shape, const Rescale* rescale, float* out,
-                int threads) const override {
-    const Loops& simd = loops();
-    const std::int64_t bytes = bytes_of(type);
-    for_chunks(shape, threads, [&](std::int64_t frame, std::int64_t at, std::int64_t n, std::int64_t) {
-      simd.to_float(static_cast<const char*>(stored) + at * bytes, type, n, rescale[frame], out + at);
+  void stage(const void* pixels, Stored type, Shape shape, const Layout& layout, const Staging& staging, float* tiles,
+             int threads) const override {
+    const Axis &down = layout.rows, &across = layout.columns;
+    const std::int64_t wide = static_cast<std::int64_t>(across.start.size()), count = staging.tiles.count;
+    const std::int64_t rows = std::max<std::int64_t>(1, kChunk / across.tile), per_tile = pieces(down.tile, rows);
+    const std::int64_t tile_pixels = down.tile * across.tile;
+    parallel_for(shape.frames * count * per_tile, shape.frames * count * tile_pixels, threads, [&](std::int64_t i) {
+      const std::int64_t made = i / per_tile, frame = made / count, tile = staging.tiles.first + made % count;
+      const std::int64_t begin = i % per_tile * rows, end = std::min(down.tile, begin + rows);
+      const StageJob job{static_cast<const char*>(pixels) + frame * shape.pixels() * bytes_of(type), type,
+                         staging.rescale[frame], staging.contrast[frame], &layout};
+      stage_rows(job, down.start[tile / wide] + begin, end - begin, across.start[tile % wide],
+                 tiles + made * tile_pixels + begin * across.tile);
+    });
+  }
+
+  void finish(const float* tiles, const Layout& layout, const Finishing& finishing, Shape shape, float* out,
+              Totals totals, int threads) const override {
+    // One frame after the other, while it is in the caches; several threads share either the frames or the rows.
+    const bool share_frames = shape.frames > 1;
+    const std::int64_t tile_pixels = layout.scale * layout.scale * layout.rows.tile * layout.columns.tile;
+    parallel_for(shape.frames, shape.size(), share_frames ? threads : 1, [&](std::int64_t frame) {
+      const float* of_frame = tiles + frame * layout.tiles() * tile_pixels;
+      finish_frame({of_frame, &layout, shape}, finishing, frame, out + frame * shape.pixels(), totals,
+                   share_frames ? 1 : threads);
     });
   }
 
@@ -70,7 +92,8 @@ class CpuOperations final : public FrameOperations {
                             rescale[frame].intercept, range};
       const StoredFrame target{static_cast<char*>(out) + frame * shape.pixels() * bytes, type};
       if (keep_sum) {
-        misfit[i] = !simd.round_strip(job, row, rows, scratch_for(shape.columns), target, &roots[i]);
+        Player* const players = scratch_for<Player>(block_count(shape.columns));
+        misfit[i] = !simd.round_strip(job, row, rows, players, target, &roots[i]);
       } else {
         misfit[i] = !simd.round_plain(job, row * shape.columns, (row + rows) * shape.columns, target);
       }
@@ -79,17 +102,6 @@ class CpuOperations final : public FrameOperations {
     if (!keep_sum) return;
     for (std::int64_t frame = 0; frame < shape.frames; ++frame)
       settle(&roots[frame * strips], strips, {static_cast<char*>(out) + frame * shape.pixels() * bytes, type});
-  }
-
-  void resize(const float* frames, Shape from, float* out, Shape to, int threads) const override {
-    const std::int64_t rows_per_piece = std::max<std::int64_t>(1, kChunk / to.columns);
-    const std::int64_t per_frame = pieces(to.rows, rows_per_piece);
-    parallel_for(to.frames * per_frame, to.size(), threads, [&](std::int64_t i) {
-      const std::int64_t frame = i / per_frame, first = i % per_frame * rows_per_piece;
-      for (std::int64_t row = first; row < std::min(to.rows, first + rows_per_piece); ++row)
-        resize_row(frames + (frame * from.rows + reflected(row, from.rows)) * from.columns, from.columns,
-                   out + (frame * to.rows + row) * to.columns, to.columns);
-    });
   }
 
   void robust_scale(const float* frames, Shape shape, double q, float* low, float* high, int threads) const override {
@@ -105,119 +117,151 @@ class CpuOperations final : public FrameOperations {
     if (first != bad.end()) report_non_finite(first - bad.begin());
   }
 
-  void normalise(const float* frames, Shape shape, const float* low, const float* high, float* out,
-                 int threads) const override {
-    const Loops& simd = loops();
-    for_chunks(shape, threads, [&](std::int64_t frame, std::int64_t at, std::int64_t n, std::int64_t) {
-      simd.normalise(frames + at, n, low[frame], inverse_width(low[frame], high[frame]), out + at);
-    });
-  }
-
-  void split(const float* frames, Shape shape, const TileGrid& grid, float* tiles, int threads) const override {
-    const std::int64_t per_frame = grid.down * grid.across;
-    parallel_for(shape.frames * per_frame, shape.size(), threads, [&](std::int64_t i) {
-      const std::int64_t down = i % per_frame / grid.across, across = i % grid.across;
-      const float* from =
-          frames + i / per_frame * shape.pixels() + grid.row_start[down] * shape.columns + grid.column_start[across];
-      float* to = tiles + i * grid.tile_rows * grid.tile_columns;
-      for (std::int64_t row = 0; row < grid.tile_rows; ++row)
-        std::memcpy(to + row * grid.tile_columns, from + row * shape.columns, bytes_of_row(grid.tile_columns));
-    });
-  }
-
-  void blend(const float* tiles, const TileGrid& grid, float* out, Shape shape, int threads) const override {
-    const Loops& simd = loops();
-    const std::int64_t tile_pixels = grid.tile_rows * grid.tile_columns;
-    parallel_for(shape.frames * shape.rows, shape.size(), threads, [&](std::int64_t i) {
-      const std::int64_t frame = i / shape.rows, row = i % shape.rows;
-      float* to = out + i * shape.columns;
-      std::memset(to, 0, bytes_of_row(shape.columns));
-      for (std::int64_t down = 0; down < grid.down; ++down) {
-        const std::int64_t inside = row - grid.row_start[down];
-        if (inside < 0 || inside >= grid.tile_rows) continue;
-        for (std::int64_t across = 0; across < grid.across; ++across)
-          simd.blend_row(
-              tiles + ((frame * grid.down + down) * grid.across + across) * tile_pixels + inside * grid.tile_columns,
-              grid.column_weight + across * grid.tile_columns, grid.row_weight[down * grid.tile_rows + inside],
-              grid.tile_columns, to + grid.column_start[across]);
-      }
-    });
-  }
-
   void statistics(const float* frames, Shape shape, FrameStatistics* out, int threads) const override {
     const Loops& simd = loops();
     const std::int64_t bands = pieces(shape.rows, kBandRows);
     std::vector<Moments> moments(static_cast<std::size_t>(shape.frames * bands));
     parallel_for(shape.frames * bands, shape.size(), threads, [&](std::int64_t i) {
       const std::int64_t begin = i % bands * kBandRows, end = std::min(shape.rows, begin + kBandRows);
-      moments[i] =
-          simd.moments(frames + i / bands * shape.pixels(), shape.columns, begin, end, floats_for(4 * shape.columns));
+      moments[i] = simd.moments(frames + i / bands * shape.pixels(), shape.columns, begin, end,
+                                scratch_for<float>(4 * shape.columns));
     });
     for (std::int64_t frame = 0; frame < shape.frames; ++frame)
       out[frame] = statistics_of(&moments[frame * bands], bands, shape);
   }
 
-  void conserve(const float* frames, Shape shape, const double* target, float* out, Totals totals,
-                int threads) const override {
-    const Loops& simd = loops();
-    const std::int64_t per_frame = pieces(shape.pixels(), kChunk);
-    std::vector<Sums> parts(static_cast<std::size_t>(shape.frames * per_frame)), sums(shape.frames);
-    for_chunks(shape, threads, [&](std::int64_t, std::int64_t at, std::int64_t n, std::int64_t chunk) {
-      parts[chunk] = simd.sums(frames + at, n);
-    });
-    for (std::int64_t i = 0; i < shape.frames * per_frame; ++i) {
-      sums[i / per_frame].all += parts[i].all;
-      sums[i / per_frame].positive += parts[i].positive;
-    }
-    const std::vector<float> factors = factors_of(sums.data(), target, shape.frames);
-    for_chunks(shape, threads, [&](std::int64_t frame, std::int64_t at, std::int64_t n, std::int64_t chunk) {
-      parts[chunk].all = simd.scale(frames + at, n, factors[frame], out + at);
-    });
-    for (std::int64_t i = 0; i < shape.frames; ++i) {
-      totals.before[i] = sums[i].all;
-      totals.after[i] = 0;
-      for (std::int64_t k = 0; k < per_frame; ++k) totals.after[i] += parts[i * per_frame + k].all;
-    }
-  }
-
  private:
-  // Calls body(frame, first pixel in the stack, pixels, number of the chunk).
+  struct StageJob {
+    const char* pixels;  // of one frame
+    Stored type;
+    Rescale rescale;
+    Contrast contrast;
+    const Layout* layout;
+  };
+
+  struct FinishJob {
+    const float* tiles;  // of one frame
+    const Layout* layout;
+    Shape shape;
+  };
+
+  // Stages so many rows of a tile, from this row and column of the frame and its mirror images on.
+  static void stage_rows(const StageJob& job, std::int64_t top, std::int64_t rows, std::int64_t left, float* out) {
+    const Axis &down = job.layout->rows, &across = job.layout->columns;
+    const std::int64_t row_bytes = across.length * bytes_of(job.type);
+    std::int64_t row = 0;
+    if (across.tile == across.length && top < down.length) {  // what follows each other is one run
+      row = std::min(rows, down.length - top);
+      loops().stage(job.pixels + top * row_bytes, job.type, row * across.tile, job.rescale, job.contrast, out);
+    }
+    for (; row < rows; ++row)
+      stage_row(job, job.pixels + reflected(top + row, down.length) * row_bytes, left, out + row * across.tile);
+  }
+
+  // A row is made of runs that go forward, and of runs of the mirror image.
+  static void stage_row(const StageJob& job, const char* row, std::int64_t left, float* out) {
+    const std::int64_t n = job.layout->columns.length, width = job.layout->columns.tile;
+    const std::int64_t period = n > 1 ? 2 * (n - 1) : 1;
+    for (std::int64_t done = 0; done < width;) {
+      const std::int64_t phase = (left + done) % period;
+      const bool forward = phase < n;
+      const std::int64_t run = std::min(width - done, forward ? n - phase : period - phase);
+      const std::int64_t first = forward ? phase : period - phase - run + 1;
+      loops().stage(row + first * bytes_of(job.type), job.type, run, job.rescale, job.contrast, out + done);
+      if (!forward) loops().reverse(out + done, run);
+      done += run;
+    }
+  }
+
+  static void finish_frame(const FinishJob& job, const Finishing& finishing, std::int64_t frame, float* out,
+                           Totals totals, int threads) {
+    const Loops& simd = loops();
+    const bool clamp = finishing.keep == Keep::sum;
+    std::vector<SumLanes> lanes(static_cast<std::size_t>(pieces(job.shape.rows, rows_of_piece(job.shape))));
+    for_runs(job, threads, [&](const Run& run) {
+      simd.sums(run.whole ? run.whole : assembled(job, run.row, out + run.at), run.n, &lanes[run.piece]);
+    });
+    const Sums before = sums_of(lanes);
+    const float factor = factor_of(before, finishing, frame);
+    std::fill(lanes.begin(), lanes.end(), SumLanes{});
+    for_runs(job, threads, [&](const Run& run) {
+      simd.scale(run.whole ? run.whole : out + run.at, run.n, factor, clamp, out + run.at, &lanes[run.piece]);
+    });
+    totals.before[frame] = before.all * finishing.gain[frame];
+    totals.after[frame] = sums_of(lanes).all;
+  }
+
+  static std::int64_t rows_of_piece(Shape shape) { return std::max<std::int64_t>(1, kChunk / shape.columns); }
+
+  // Pixels that follow each other: where they are in the frame, and in the tile if one gives all of them.
+  struct Run {
+    const float* whole;  // null when tiles meet, or end, in this row
+    std::int64_t row, at, n, piece;
+  };
+
+  // Calls body(run) for all rows of a frame, and for many at once where they follow each other in the tile too.
   template <class Body>
-  static void for_chunks(Shape shape, int threads, Body&& body) {
-    const std::int64_t per_frame = pieces(shape.pixels(), kChunk);
-    parallel_for(shape.frames * per_frame, shape.size(), threads, [&](std::int64_t i) {
-      const std::int64_t frame = i / per_frame, begin = i % per_frame * kChunk;
-      body(frame, frame * shape.pixels() + begin, std::min(kChunk, shape.pixels() - begin), i);
+  static void for_runs(const FinishJob& job, int threads, Body&& body) {
+    const std::int64_t rows = rows_of_piece(job.shape), columns = job.shape.columns;
+    const Axis &down = job.layout->rows, &across = job.layout->columns;
+    const bool full = across.spans.size() == 1 && across.spans[0].plain;
+    const bool solid = full && down.spans.size() == 1 && job.layout->scale * across.tile == columns;
+    parallel_for(pieces(job.shape.rows, rows), job.shape.pixels(), threads, [&](std::int64_t piece) {
+      const std::int64_t end = std::min(job.shape.rows, (piece + 1) * rows);
+      for (std::int64_t row = piece * rows, count; row < end; row += count) {
+        const Span& span = span_of(down, row);
+        count = solid ? end - row : 1;
+        const float* whole =
+            full && span.plain ? pixels(job, row, span.tiles[0], 0, across.spans[0].tiles[0]) : nullptr;
+        body(Run{whole, row, row * columns, count * columns, piece});
+      }
     });
   }
 
-  static std::size_t bytes_of_row(std::int64_t columns) { return static_cast<std::size_t>(columns) * sizeof(float); }
+  static const Span& span_of(const Axis& axis, std::int64_t pixel) {
+    return *std::find_if(axis.spans.begin(), axis.spans.end(), [&](const Span& span) { return pixel < span.end; });
+  }
+
+  // Where a tile has the pixel of a frame.
+  static const float* pixels(const FinishJob& job, std::int64_t row, std::int64_t down, std::int64_t column,
+                             std::int64_t across) {
+    const Layout& layout = *job.layout;
+    const std::int64_t height = layout.scale * layout.rows.tile, width = layout.scale * layout.columns.tile;
+    const std::int64_t tile = down * static_cast<std::int64_t>(layout.columns.start.size()) + across;
+    return job.tiles + (tile * height + row - layout.scale * layout.rows.start[down]) * width + column -
+           layout.scale * layout.columns.start[across];
+  }
+
+  // Writes what the weighted tiles give for a row.
+  static const float* assembled(const FinishJob& job, std::int64_t row, float* out) {
+    const Loops& simd = loops();
+    const Axis &down = job.layout->rows, &across = job.layout->columns;
+    const std::int64_t scale = job.layout->scale, height = scale * down.tile, width = scale * across.tile;
+    for (const Span& columns : across.spans) {
+      bool first = true;
+      for (const std::int64_t i : span_of(down, row).tiles)
+        for (const std::int64_t k : columns.tiles) {
+          const float* weights = &across.weight[k * width + columns.begin - scale * across.start[k]];
+          simd.blend(pixels(job, row, i, columns.begin, k), weights,
+                     down.weight[i * height + row - scale * down.start[i]], columns.end - columns.begin, first,
+                     out + columns.begin);
+          first = false;
+        }
+    }
+    return out;
+  }
 
   // Scratch is kept for the life of the thread: allocating it for each frame costs more than the work at 64 x 64.
-  static float* floats_for(std::int64_t n) {
-    thread_local std::vector<float> memory;
+  template <class T>
+  static T* scratch_for(std::int64_t n) {
+    thread_local std::vector<T> memory;
     if (memory.size() < static_cast<std::size_t>(n)) memory.resize(static_cast<std::size_t>(n));
     return memory.data();
   }
 
-  static void resize_row(const float* in, std::int64_t n, float* out, std::int64_t wanted) {
-    const std::int64_t period = n > 1 ? 2 * (n - 1) : 1, mirrored = std::min(wanted, period);
-    std::memcpy(out, in, static_cast<std::size_t>(std::min(n, wanted)) * sizeof(float));
-    for (std::int64_t column = n; column < mirrored; ++column) out[column] = in[period - column];
-    for (std::int64_t column = std::max(n, period); column < wanted; ++column) out[column] = out[column - period];
-  }
-
-  static StripScratch scratch_for(std::int64_t columns) {
-    thread_local std::vector<std::int32_t> memory;
-    const std::size_t n = static_cast<std::size_t>(kStripRows * columns);
-    if (memory.size() < 4 * n) memory.resize(4 * n);
-    std::int32_t* start = memory.data();
-    return {{start, start + n}, {start + 2 * n, start + 3 * n}};
-  }
-
   // The winners of the strips meet from top to bottom; the last rest is rounded to the nearest.
   static void settle(const Player* roots, std::int64_t strips, StoredFrame out) {
-    with_type(out.type, [&](auto zero) {
+    with_integer(out.type, [&](auto zero) {
       using T = decltype(zero);
       T* pixels = static_cast<T*>(out.pixels);
       Player last = roots[0];

@@ -21,9 +21,11 @@ void check(cudaError_t status) {
 template <class T>
 class DeviceBuffer {
  public:
-  explicit DeviceBuffer(std::int64_t n) : n_(static_cast<std::size_t>(n)) { check(cudaMalloc(&data_, n_ * sizeof(T))); }
+  explicit DeviceBuffer(std::int64_t n) : n_(static_cast<std::size_t>(n)) {
+    if (n_ > 0) check(cudaMalloc(&data_, n_ * sizeof(T)));
+  }
   DeviceBuffer(const T* host, std::int64_t n) : DeviceBuffer(n) {
-    check(cudaMemcpy(data_, host, n_ * sizeof(T), cudaMemcpyHostToDevice));
+    if (n_ > 0) check(cudaMemcpy(data_, host, n_ * sizeof(T), cudaMemcpyHostToDevice));
   }
   DeviceBuffer(const DeviceBuffer&) = delete;
   DeviceBuffer& operator=(const DeviceBuffer&) = delete;
@@ -52,17 +54,44 @@ void for_each(std::int64_t n, Body body) {
   check(cudaGetLastError());
 }
 
+// One axis of a layout in device memory.
+struct DeviceAxis {
+  struct View {
+    std::int64_t length, tile, count;
+    const std::int64_t* start;
+    const float* weight;
+  };
+
+  explicit DeviceAxis(const Axis& axis)
+      : start(axis.start.data(), static_cast<std::int64_t>(axis.start.size())),
+        weight(axis.weight.data(), static_cast<std::int64_t>(axis.weight.size())),
+        view{axis.length, axis.tile, static_cast<std::int64_t>(axis.start.size()), start.get(), weight.get()} {}
+
+  DeviceBuffer<std::int64_t> start;
+  DeviceBuffer<float> weight;
+  View view;
+};
+
 template <class T>
-void to_float(const T* stored, Shape shape, const Rescale* rescale, float* out) {
-  const DeviceBuffer<T> in(stored, shape.size());
-  const DeviceBuffer<Rescale> rescales(rescale, shape.frames);
-  const DeviceBuffer<float> result(shape.size());
-  const std::int64_t pixels = shape.pixels();
-  for_each(shape.size(), [pixels, from = in.get(), by = rescales.get(), to = result.get()] __device__(std::int64_t i) {
-    const Rescale r = by[i / pixels];
-    to[i] = to_physical(from[i], r.slope, r.intercept);
+void stage(const T* pixels, Shape shape, const Layout& layout, const Staging& staging, float* tiles) {
+  const DeviceAxis down(layout.rows), across(layout.columns);
+  const DeviceBuffer<T> in(pixels, shape.size());
+  const DeviceBuffer<Rescale> rescale(staging.rescale, shape.frames);
+  const DeviceBuffer<Contrast> contrast(staging.contrast, shape.frames);
+  const std::int64_t size = shape.frames * staging.tiles.count * down.view.tile * across.view.tile;
+  const DeviceBuffer<float> result(size);
+  for_each(size, [shape, rows = down.view, columns = across.view, choice = staging.tiles, from = in.get(),
+                  rescales = rescale.get(), contrasts = contrast.get(), to = result.get()] __device__(std::int64_t i) {
+    const std::int64_t made = i / (rows.tile * columns.tile), frame = made / choice.count;
+    const std::int64_t tile = choice.first + made % choice.count;
+    const std::int64_t row = rows.start[tile / columns.count] + i / columns.tile % rows.tile;
+    const std::int64_t column = columns.start[tile % columns.count] + i % columns.tile;
+    const T* pixel = from + (frame * shape.rows + reflected(row, rows.length)) * shape.columns;
+    const Rescale r = rescales[frame];
+    const Contrast c = contrasts[frame];
+    to[i] = staged(pixel[reflected(column, columns.length)], r.slope, r.intercept, c.low, c.inverse_width);
   });
-  result.download(out);
+  result.download(tiles);
 }
 
 template <class T>
@@ -184,81 +213,6 @@ bool to_stored(const float* frames, Shape shape, const Rescale* rescale, StoredR
   return found == 0;
 }
 
-void resize(const float* frames, Shape from, float* out, Shape to) {
-  const DeviceBuffer<float> in(frames, from.size()), result(to.size());
-  for_each(to.size(), [from, to, pixels = in.get(), target = result.get()] __device__(std::int64_t i) {
-    const std::int64_t column = i % to.columns, row = i / to.columns % to.rows, frame = i / to.pixels();
-    target[i] =
-        pixels[(frame * from.rows + reflected(row, from.rows)) * from.columns + reflected(column, from.columns)];
-  });
-  result.download(out);
-}
-
-void normalise(const float* frames, Shape shape, const float* low, const float* high, float* out) {
-  const DeviceBuffer<float> in(frames, shape.size()), lows(low, shape.frames), highs(high, shape.frames);
-  const DeviceBuffer<float> result(shape.size());
-  const std::int64_t pixels = shape.pixels();
-  for_each(shape.size(),
-           [pixels, x = in.get(), a = lows.get(), b = highs.get(), to = result.get()] __device__(std::int64_t i) {
-             const std::int64_t frame = i / pixels;
-             to[i] = normalised(x[i], a[frame], inverse_width(a[frame], b[frame]));
-           });
-  result.download(out);
-}
-
-// The plan of the tiles in device memory.
-struct DeviceGrid {
-  explicit DeviceGrid(const TileGrid& host)
-      : row_start(host.row_start, host.down), column_start(host.column_start, host.across), grid(host) {
-    grid.row_start = row_start.get();
-    grid.column_start = column_start.get();
-  }
-  DeviceBuffer<std::int64_t> row_start, column_start;
-  TileGrid grid;
-};
-
-void split(const float* frames, Shape shape, const TileGrid& host, float* tiles) {
-  const DeviceGrid plan(host);
-  const TileGrid grid = plan.grid;
-  const std::int64_t size = shape.frames * grid.down * grid.across * grid.tile_rows * grid.tile_columns;
-  const DeviceBuffer<float> in(frames, shape.size()), result(size);
-  for_each(size, [shape, grid, from = in.get(), to = result.get()] __device__(std::int64_t i) {
-    const std::int64_t column = i % grid.tile_columns, row = i / grid.tile_columns % grid.tile_rows;
-    const std::int64_t tile = i / (grid.tile_rows * grid.tile_columns);
-    const std::int64_t across = tile % grid.across, down = tile / grid.across % grid.down;
-    const std::int64_t frame = tile / (grid.across * grid.down);
-    to[i] =
-        from[(frame * shape.rows + grid.row_start[down] + row) * shape.columns + grid.column_start[across] + column];
-  });
-  result.download(tiles);
-}
-
-void blend(const float* tiles, const TileGrid& host, float* out, Shape shape) {
-  const DeviceGrid plan(host);
-  TileGrid grid = plan.grid;
-  const std::int64_t tile_pixels = grid.tile_rows * grid.tile_columns, per_frame = grid.down * grid.across;
-  const DeviceBuffer<float> row_weight(host.row_weight, grid.down * grid.tile_rows);
-  const DeviceBuffer<float> column_weight(host.column_weight, grid.across * grid.tile_columns);
-  const DeviceBuffer<float> in(tiles, shape.frames * per_frame * tile_pixels), result(shape.size());
-  grid.row_weight = row_weight.get();
-  grid.column_weight = column_weight.get();
-  for_each(shape.size(), [=, from = in.get(), to = result.get()] __device__(std::int64_t i) {
-    const std::int64_t column = i % shape.columns, row = i / shape.columns % shape.rows, frame = i / shape.pixels();
-    float sum = 0.0f;
-    for (std::int64_t down = 0; down < grid.down; ++down)
-      for (std::int64_t across = 0; across < grid.across; ++across) {
-        const std::int64_t y = row - grid.row_start[down], x = column - grid.column_start[across];
-        if (y < 0 || y >= grid.tile_rows || x < 0 || x >= grid.tile_columns) continue;
-        const std::int64_t tile = frame * per_frame + down * grid.across + across;
-        sum =
-            blended(sum, grid.row_weight[down * grid.tile_rows + y], grid.column_weight[across * grid.tile_columns + x],
-                    from[tile * tile_pixels + y * grid.tile_columns + x]);
-      }
-    to[i] = sum;
-  });
-  result.download(out);
-}
-
 // Adds the values of all threads of a block in a fixed order; thread 0 has the result. kThreads is a power of two.
 template <class Value, class Add>
 __device__ Value block_total(Value mine, Add add) {
@@ -348,17 +302,45 @@ std::vector<Sums> frame_sums(const float* frames, Shape shape) {
   return sums;
 }
 
-void conserve(const float* frames, Shape shape, const double* target, float* out, Totals totals) {
-  const DeviceBuffer<float> in(frames, shape.size()), result(shape.size());
-  const std::vector<Sums> before = frame_sums(in.get(), shape);
-  const std::vector<float> factors = factors_of(before.data(), target, shape.frames);
+// Puts the tiles of all frames of a stack on the device together, in the order of the CPU.
+void assemble(const float* tiles, const Layout& layout, Shape shape, float* out) {
+  const DeviceAxis down(layout.rows), across(layout.columns);
+  for_each(shape.size(), [=, rows = down.view, columns = across.view, scale = layout.scale] __device__(std::int64_t i) {
+    const std::int64_t column = i % shape.columns, row = i / shape.columns % shape.rows, frame = i / shape.pixels();
+    const std::int64_t height = scale * rows.tile, width = scale * columns.tile;
+    float sum = 0.0f;
+    bool first = true;
+    for (std::int64_t d = 0; d < rows.count; ++d)
+      for (std::int64_t a = 0; a < columns.count; ++a) {
+        const std::int64_t y = row - scale * rows.start[d], x = column - scale * columns.start[a];
+        if (y < 0 || y >= height || x < 0 || x >= width) continue;
+        const float row_weight = rows.weight[d * height + y], column_weight = columns.weight[a * width + x];
+        if (row_weight == 0.0f || column_weight == 0.0f) continue;
+        const std::int64_t tile = (frame * rows.count + d) * columns.count + a;
+        const float part = weighted(row_weight, column_weight, tiles[(tile * height + y) * width + x]);
+        sum = first ? part : sum + part;
+        first = false;
+      }
+    out[i] = sum;
+  });
+}
+
+void finish(const float* tiles, const Layout& layout, const Finishing& finishing, Shape shape, float* out,
+            Totals totals) {
+  const std::int64_t tile_pixels = layout.scale * layout.scale * layout.rows.tile * layout.columns.tile;
+  const DeviceBuffer<float> in(tiles, shape.frames * layout.tiles() * tile_pixels), result(shape.size());
+  assemble(in.get(), layout, shape, result.get());
+  const std::vector<Sums> before = frame_sums(result.get(), shape);
+  std::vector<float> factors;
+  for (std::int64_t i = 0; i < shape.frames; ++i) factors.push_back(factor_of(before[i], finishing, i));
   const DeviceBuffer<float> factor(factors.data(), shape.frames);
-  for_each(shape.size(), [pixels = shape.pixels(), from = in.get(), by = factor.get(),
-                          to = result.get()] __device__(std::int64_t i) { to[i] = scaled(from[i], by[i / pixels]); });
+  for_each(shape.size(),
+           [pixels = shape.pixels(), clamp = finishing.keep == Keep::sum, by = factor.get(),
+            to = result.get()] __device__(std::int64_t i) { to[i] = scaled(to[i], by[i / pixels], clamp); });
   const std::vector<Sums> after = frame_sums(result.get(), shape);
   result.download(out);
   for (std::int64_t i = 0; i < shape.frames; ++i) {
-    totals.before[i] = before[i].all;
+    totals.before[i] = before[i].all * finishing.gain[i];
     totals.after[i] = after[i].all;
   }
 }
@@ -432,21 +414,25 @@ class DeviceQuantiles {
 
 class CudaOperations final : public FrameOperations {
  public:
-  void to_float(const void* stored, Stored type, Shape shape, const Rescale* rescale, float* out, int) const override {
-    with_type(type, [&](auto zero) { gpu::to_float(static_cast<const decltype(zero)*>(stored), shape, rescale, out); });
+  void stage(const void* pixels, Stored type, Shape shape, const Layout& layout, const Staging& staging, float* tiles,
+             int) const override {
+    with_type(type, [&](auto zero) {
+      gpu::stage(static_cast<const decltype(zero)*>(pixels), shape, layout, staging, tiles);
+    });
+  }
+
+  void finish(const float* tiles, const Layout& layout, const Finishing& finishing, Shape shape, float* out,
+              Totals totals, int) const override {
+    gpu::finish(tiles, layout, finishing, shape, out, totals);
   }
 
   void to_stored(const float* frames, Shape shape, const Rescale* rescale, Stored type, bool keep_sum, void* out,
                  int) const override {
     bool fits = true;
-    with_type(type, [&](auto zero) {
+    with_integer(type, [&](auto zero) {
       fits = gpu::to_stored(frames, shape, rescale, range_of(type), keep_sum, static_cast<decltype(zero)*>(out));
     });
     if (!fits) report_misfit(frames, shape, rescale, type);
-  }
-
-  void resize(const float* frames, Shape from, float* out, Shape to, int) const override {
-    gpu::resize(frames, from, out, to);
   }
 
   void robust_scale(const float* frames, Shape shape, double q, float* low, float* high, int) const override {
@@ -458,25 +444,8 @@ class CudaOperations final : public FrameOperations {
     }
   }
 
-  void normalise(const float* frames, Shape shape, const float* low, const float* high, float* out,
-                 int) const override {
-    gpu::normalise(frames, shape, low, high, out);
-  }
-
-  void split(const float* frames, Shape shape, const TileGrid& grid, float* tiles, int) const override {
-    gpu::split(frames, shape, grid, tiles);
-  }
-
-  void blend(const float* tiles, const TileGrid& grid, float* out, Shape shape, int) const override {
-    gpu::blend(tiles, grid, out, shape);
-  }
-
   void statistics(const float* frames, Shape shape, FrameStatistics* out, int) const override {
     gpu::statistics(frames, shape, out);
-  }
-
-  void conserve(const float* frames, Shape shape, const double* target, float* out, Totals totals, int) const override {
-    gpu::conserve(frames, shape, target, out, totals);
   }
 };
 

@@ -12,18 +12,18 @@
 namespace photopeak {
 
 inline const char* name_of(Stored type) {
-  constexpr const char* names[] = {"uint8", "int8", "uint16", "int16", "uint32", "int32"};
+  constexpr const char* names[] = {"uint8", "int8", "uint16", "int16", "uint32", "int32", "float32"};
   return names[static_cast<int>(type)];
 }
 
 inline std::int64_t bytes_of(Stored type) {
-  constexpr std::int64_t bytes[] = {1, 1, 2, 2, 4, 4};
+  constexpr std::int64_t bytes[] = {1, 1, 2, 2, 4, 4, 4};
   return bytes[static_cast<int>(type)];
 }
 
 inline StoredRange range_of(Stored type) {
   StoredRange range{};
-  with_type(type, [&](auto zero) {
+  with_integer(type, [&](auto zero) {
     using Limits = std::numeric_limits<decltype(zero)>;
     const double high = static_cast<double>(Limits::max());
     range = {static_cast<double>(Limits::min()), high, high * std::numeric_limits<float>::epsilon()};
@@ -75,18 +75,36 @@ inline FrameStatistics statistics_of(const Moments* bands, std::int64_t count, S
   throw InputError("Frame " + std::to_string(frame) + " has pixels that are not finite; repair them first.");
 }
 
-// What each frame is multiplied by to reach its target.
-inline std::vector<float> factors_of(const Sums* sums, const double* target, std::int64_t frames) {
-  std::vector<float> factors(static_cast<std::size_t>(frames));
-  for (std::int64_t i = 0; i < frames; ++i) {
-    const double positive = sums[i].positive, factor = target[i] == 0.0 ? 0.0 : target[i] / positive;
-    if (!std::isfinite(sums[i].all)) report_non_finite(i);
-    if (!std::isfinite(target[i]) || target[i] < 0.0 || !(factor <= std::numeric_limits<float>::max()))
-      throw InputError("Frame " + std::to_string(i) + ", whose positive pixels sum to " + std::to_string(positive) +
-                       ", cannot be scaled to " + std::to_string(target[i]) + "; check the model and the target.");
-    factors[static_cast<std::size_t>(i)] = static_cast<float>(factor);
+// Adds the pieces of a frame from top to bottom, and in each of them the lanes.
+inline Sums sums_of(const std::vector<SumLanes>& pieces) {
+  Sums sums{0, 0};
+  for (const SumLanes& lanes : pieces) {
+    Sums piece{0, 0};
+    for (std::int64_t lane = 0; lane < kSumLanes; ++lane) {
+      piece.all += lanes.all[lane];
+      piece.positive += lanes.positive[lane];
+    }
+    sums = {sums.all + piece.all, sums.positive + piece.positive};
   }
-  return factors;
+  return sums;
+}
+
+// What the pixels of a frame are multiplied by to keep what they should.
+inline float factor_of(Sums sums, const Finishing& finishing, std::int64_t frame) {
+  const double target = finishing.target[frame], gain = finishing.gain[frame];
+  double factor = gain;
+  if (finishing.keep == Keep::sum) {
+    factor = target == 0.0 ? 0.0 : target / sums.positive;
+  } else if (finishing.keep == Keep::mean && sums.all > 0.0 && target > 0.0) {
+    factor = target / sums.all;
+  }
+  if (!std::isfinite(sums.all)) report_non_finite(frame);
+  const bool possible = finishing.keep != Keep::sum || target >= 0.0;
+  if (!possible || !std::isfinite(target) || !(std::abs(factor) <= std::numeric_limits<float>::max()))
+    throw InputError("Frame " + std::to_string(frame) + ", whose positive pixels sum to " +
+                     std::to_string(sums.positive * gain) + ", cannot be scaled to " + std::to_string(target) +
+                     "; check the model and the target.");
+  return static_cast<float>(factor);
 }
 
 // Names the first pixel that `type` cannot hold.

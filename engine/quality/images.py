@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..failures import Failure, failure_of
 from ..frames import Frames
 from ..reading import Scan, Series, scan
-from .pictures import is_picture, luma, read_picture
+from .pictures import is_picture, read_picture
 
 __all__ = ["Found", "Image", "Source", "find", "image_of", "read_image"]
 
@@ -46,6 +46,8 @@ class Image:
 
     def luma(self, index: int) -> NDArray[Any]:
         """Return the Y plane of a frame; of a grey image that is the frame itself."""
+        from ...kernels.iqa.perceptual import luma
+
         return self.pixels[index] if self.rgb is None else luma(self.rgb[index])
 
     def file_of(self, index: int) -> str:

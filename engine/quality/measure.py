@@ -11,7 +11,7 @@ from ...kernels.parallel import over
 from ..errors import InputError, PhotopeakError, UsageError
 from ..failures import Failure, failure_of
 from .images import Image, Source
-from .metrics import METRICS, Found, Settings, View
+from .metrics import METRICS, Found, Settings, View, prepared
 from .windows import FrameWindow, grey_frame, grey_luma, window_for
 
 __all__ = ["Against", "FrameScores", "Measured", "Score", "measure", "stream"]
@@ -146,7 +146,7 @@ def measure(
     >>> measured.frames[0].scores[0].found.reason
     'too-small'
     """
-    against = against or Against()
+    against, settings = against or Against(), prepared(settings)
     _check(image, settings, against)
 
     def one(index: int) -> FrameScores:
@@ -178,6 +178,7 @@ def stream(
     Measured or Failure
         One for each source.
     """
+    settings = prepared(settings)
     for batch in _batches(sources, threads):
         inner = threads if len(batch) == 1 else 1
 

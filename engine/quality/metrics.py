@@ -1,7 +1,7 @@
 """The metrics that can be asked for, by name, and how each is computed for one frame."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +13,7 @@ from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ...kernels.iqa.comparison import Comparison
+    from ...kernels.iqa.ma.model import MaModel
     from ...kernels.iqa.score import Scores
 
 __all__ = [
@@ -40,8 +41,8 @@ class Settings:
         How values become grey values; see :func:`photopeak.engine.quality.windows.window_for`.
     models : mapping of str to str
         Model of NIQE or BRISQUE, by name of the metric: a name or a file.
-    ma_model : Path, optional
-        The published forests of Ma et al., a MATLAB file.
+    ma_model : Path or MaModel, optional
+        The published forests of Ma et al.: a MATLAB file, or what was read from it.
     data_range : float, optional
         Largest possible difference of two pixels for PSNR, SSIM and MS-SSIM.
     maps : bool
@@ -51,7 +52,7 @@ class Settings:
     metrics: tuple[str, ...]
     window: Window = "auto"
     models: Mapping[str, str] = field(default_factory=dict)
-    ma_model: Path | None = None
+    ma_model: "Path | MaModel | None" = None
     data_range: float | None = None
     maps: bool = False
 
@@ -169,6 +170,21 @@ def chosen_models(words: Sequence[str], metrics: Sequence[str]) -> dict[str, str
             raise UsageError(f"--model {word} makes no sense here; write {choices}.")
         models[metric] = model
     return models
+
+
+def prepared(settings: Settings) -> Settings:
+    """Return settings whose forests are read, if they are needed: reading them for each frame would take seconds.
+
+    Raises
+    ------
+    ModelError
+        If they are needed and not there.
+    """
+    if not {"ma", "pi"} & set(settings.metrics):
+        return settings
+    from ...kernels.iqa.ma.model import needed
+
+    return replace(settings, ma_model=needed(settings.ma_model))
 
 
 def _niqe(view: View) -> Found:

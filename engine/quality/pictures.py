@@ -14,14 +14,12 @@ from ..dicom.guard import DEFAULT_LIMITS, Limits, check_memory, open_regular
 from ..dicom.quiet import input_errors
 from ..errors import InputError
 
-__all__ = ["is_picture", "luma", "read_picture"]
+__all__ = ["is_picture", "read_picture"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 # ITU-R BT.601, with the digits of MATLAB.
 RGB_TO_GREY = (0.298936021293775, 0.587043074451121, 0.114020904255103)
-RGB_TO_Y = (65.481 / 255, 128.553 / 255, 24.966 / 255)
-Y_OF_BLACK = 16.0
 _GREY_MODES = {"1": "uint8", "L": "uint8", "I;16": "uint16", "I;16B": "uint16", "I;16L": "uint16", "I": "int32"}
 _GREY_MODES |= {"F": "float32"}
 _COLOUR_MODES = ("RGB", "RGBA", "P", "LA", "PA")
@@ -65,23 +63,12 @@ def read_picture(path: Path, limits: Limits = DEFAULT_LIMITS) -> tuple[NDArray[A
     if len({(plane.shape, plane.dtype) for plane in planes}) > 1:
         raise InputError(f"{path}: its pages differ in size or kind; save them as files of their own.")
     stack = np.stack(planes)
-    return (stack, None) if stack.ndim == 3 else (_weighted(stack, RGB_TO_GREY), stack)
+    return (stack, None) if stack.ndim == 3 else (_grey(stack), stack)
 
 
-def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the Y of YCbCr as MATLAB computes it: 16 for black, 235 for white.
-
-    Examples
-    --------
-    >>> luma(np.array([[0, 0, 0], [255, 255, 255], [255, 0, 0]], np.uint8))
-    array([ 16, 235,  81], dtype=uint8)
-    """
-    return _weighted(rgb, RGB_TO_Y, Y_OF_BLACK)
-
-
-def _weighted(rgb: NDArray[np.uint8], weights: tuple[float, ...], offset: float = 0.0) -> NDArray[np.uint8]:
+def _grey(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     # Half a grey value is rounded up, as MATLAB does.
-    plane: NDArray[np.uint8] = np.floor(rgb @ np.array(weights) + (offset + 0.5)).astype(np.uint8)
+    plane: NDArray[np.uint8] = np.floor(rgb @ np.array(RGB_TO_GREY) + 0.5).astype(np.uint8)
     return plane
 
 

@@ -31,6 +31,7 @@ Roi = tuple[tuple[int, int], tuple[int, int]]
 Spacing = tuple[float, float]
 Floats = NDArray[np.float64]
 
+UNITS = {"_mm": " mm", "_px": " px", "_deg": "\u00b0"}
 METHODS = ("edge", "disk", "line", "point")
 
 
@@ -73,12 +74,23 @@ class Curve:
         return {name: float(value) for name, value in self.mtf.details.items() if _is_number(value)}
 
     @property
+    def widths(self) -> dict[str, float]:
+        """Full widths at half and at a tenth of the maximum, where the method gives them: in mm if these are known."""
+        unit = "px" if self.mtf.pixel_spacing_mm is None else "mm"
+        keys = {f"{name} [{unit}]": f"{name.lower()}_{unit}" for name in ("FWHM", "FWTM")}
+        return {heading: self.scalars[key] for heading, key in keys.items() if key in self.scalars}
+
+    @property
     def spelled_scalars(self) -> str:
-        """The numbers of `scalars` in words, such as ``angle deg 5.02, radius 47.8 mm``."""
+        """The other numbers of `scalars` in words, such as ``snr 9.1, radius 47.8 mm``."""
         words = []
         for name, value in self.scalars.items():
-            in_mm = name.endswith("_mm")
-            words.append(f"{name.removesuffix('_mm').replace('_', ' ')} {value:.4g}{' mm' if in_mm else ''}")
+            if name.startswith(("fwhm", "fwtm")):
+                continue
+            stem, unit = next(
+                ((name.removesuffix(end), u) for end, u in UNITS.items() if name.endswith(end)), (name, "")
+            )
+            words.append(f"{stem.replace('_', ' ')} {value:.4g}{unit}")
         return ", ".join(words)
 
 
@@ -294,10 +306,10 @@ def _method(name: str) -> Callable[..., tuple[Mtf, ...]]:
 
 
 def _found(pixels: NDArray[Any], method: str, file: str) -> tuple[Roi, ...]:
-    from ...kernels.mtf.roi import find_rois
+    from ...kernels.mtf.roi import Method, find_rois
 
     _method(method)
-    found = tuple(find_rois(pixels, method))
+    found = find_rois(pixels, cast(Method, method))
     if not found:
         raise InputError(f"{file}: no {method} was found; name a region with --roi R0:R1,C0:C1.")
     return found

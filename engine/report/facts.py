@@ -16,7 +16,7 @@ from ..result import Result
 from .statistics import Residual
 
 __all__ = ["Chip", "chips", "done", "facts_of_input", "frame_label", "number", "percent", "provenance", "reading"]
-__all__ += ["described", "measured", "per_area", "plain_warnings", "summary", "unit_of", "versions"]
+__all__ += ["capitalised", "described", "measured", "per_area", "plain_warnings", "summary", "unit_of", "versions"]
 
 _UNITS = {
     Units.COUNTS: "counts",
@@ -60,6 +60,11 @@ def measured(value: float) -> str:
     """Return a value with about four significant digits."""
     size = abs(value)
     return number(value, 0 if size >= 1000 or value == int(value) else 1 if size >= 100 else 2 if size >= 1 else 4)
+
+
+def capitalised(sentence: str) -> str:
+    """Return a sentence that begins with a capital letter."""
+    return sentence[:1].upper() + sentence[1:]
 
 
 def percent(ratio: float) -> str:

@@ -16,6 +16,7 @@ from ..quality.sharpness import spelled
 from . import facts
 from .curves import Line, curve_figure, plane_figure
 from .document import write_document
+from .images import Window
 from .shown import Planes
 from .subjects import boxes, facts_of, name_of, shot
 
@@ -86,7 +87,7 @@ def write_nps_report(subject: NoiseSubject, path: Path, title: str = "Noise powe
         used=_used(subject),
         facts=facts_of(image),
         chips=[facts.Chip("fair" if warnings else "good", words)],
-        warnings=[warning.sentence for warning in warnings],
+        warnings=[facts.capitalised(warning.sentence) for warning in warnings],
         shot=_shot(subject),
         unit=unit,
         results_table=_results(subject),
@@ -96,7 +97,10 @@ def write_nps_report(subject: NoiseSubject, path: Path, title: str = "Noise powe
 
 
 def _shot(subject: NoiseSubject) -> dict[str, Any]:
-    found = shot(subject.image, (subject.frame or 1) - 1)
+    spectrum = subject.spectrum
+    # Noise shows in a window of a few standard deviations.
+    reach = 4 * float(np.sqrt(spectrum.variance)) or 1.0
+    found = shot(subject.image, (subject.frame or 1) - 1, Window(spectrum.mean - reach, spectrum.mean + reach))
     whole = ((0, found["rows"]), (0, found["columns"]))
     return found | {"boxes": boxes([area for area in subject.where.areas if area != whole], ["c2"])}
 

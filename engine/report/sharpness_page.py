@@ -1,6 +1,5 @@
 """The page of transfer functions: where they were measured, the curves with their bands, before and after."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -23,8 +22,6 @@ METHODS = {
     "line": ("line source", "NEMA NU 1"),
     "point": ("point source", "NEMA NU 2"),
 }
-# Details that deserve a column, with their heading; what else there is stands in the list below the table.
-WIDTHS = {"fwhm_mm": "FWHM [mm]", "fwtm_mm": "FWTM [mm]", "fwhm": "FWHM [px]", "fwtm": "FWTM [px]"}
 SPREADS = (("edge_spread", "Edge spread function"), ("line_spread", "Line spread function"))
 
 
@@ -90,9 +87,9 @@ def write_mtf_report(subject: Subject, path: Path, title: str = "Modulation tran
         chips=[_chip(len(warnings))],
         warnings=list(dict.fromkeys(warnings)),
         shots=_shots(subject),
-        columns=_columns(curves),
+        columns=list(curves[0].widths),
         unit=curves[0].unit,
-        rows=_rows(subject, _columns(curves)),
+        rows=_rows(subject),
         spreads=[(name, words) for name, words in SPREADS if name in figures],
         finer=subject.after[0].scale if subject.after else 1,
     )
@@ -105,7 +102,7 @@ def _chip(warnings: int) -> facts.Chip:
 
 def _warnings(curve: Curve, subject: Subject) -> list[str]:
     lead = "" if len(subject.curves) + len(subject.after) == 1 else f"{_named(curve, subject)}: "
-    return [lead + warning.sentence for warning in curve.mtf.warnings]
+    return [lead + facts.capitalised(warning.sentence) for warning in curve.mtf.warnings]
 
 
 def _named(curve: Curve, subject: Subject) -> str:
@@ -163,14 +160,15 @@ def _figures(subject: Subject) -> dict[str, Any]:
 def _spread(line: Line, curve: Curve, name: str) -> Line | None:
     """Return a spread function of a curve, if its method gives one."""
     details = curve.mtf.details
-    if name not in details or "distances" not in details:
+    distances = details.get("distances", details.get("distances_px"))
+    if distances is None or len(distances) != len(details.get(name, ())):
         return None
     step = curve.mtf.pixel_spacing_mm or 1 / curve.scale
     values = details[name]
     if name == "line_spread":
         # Of a bright and a dark object alike.
         values = values / values[abs(values).argmax()]
-    return Line(line.name, line.colour, details["distances"] * step, values, None, None, line.dash)
+    return Line(line.name, line.colour, distances * step, values, None, None, line.dash)
 
 
 def _shots(subject: Subject) -> list[dict[str, Any]]:
@@ -189,13 +187,7 @@ def _shots(subject: Subject) -> list[dict[str, Any]]:
     return shots
 
 
-def _columns(curves: Sequence[Curve]) -> list[tuple[str, str]]:
-    """Return the widths that are worth a column: in mm where they are known."""
-    found = [(key, words) for key, words in WIDTHS.items() if any(key in curve.scalars for curve in curves)]
-    return [pair for pair in found if pair[0].endswith("_mm")] or found
-
-
-def _rows(subject: Subject, columns: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+def _rows(subject: Subject) -> list[dict[str, Any]]:
     rows = []
     for line, curve in _lines(subject):
         mtf, spacing = curve.mtf, curve.mtf.pixel_spacing_mm
@@ -205,7 +197,7 @@ def _rows(subject: Subject, columns: Sequence[tuple[str, str]]) -> list[dict[str
                 "colour": line.colour,
                 "region": spelled(curve.roi),
                 "levels": [_level(level, spacing, curve.scale) for level in (mtf.mtf50, mtf.mtf10)],
-                "widths": [f"{curve.scalars[key]:.3f}" if key in curve.scalars else "\u2013" for key, _ in columns],
+                "widths": [f"{width:.3f}" for width in curve.widths.values()],
                 "details": curve.spelled_scalars,
                 "spacing": "unknown" if spacing is None else f"{spacing:.4g} mm",
             }
