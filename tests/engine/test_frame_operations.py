@@ -113,19 +113,6 @@ def test_to_stored_reaches_the_limits_and_refuses_what_is_beyond(dtype, keep_sum
             fo.to_stored(frames, dtype=dtype, keep_sum=keep_sum)
 
 
-# --- Padding and cropping ------------------------------------------------------------------------------------------
-
-
-@settings(deadline=None)
-@given(stacks, st.integers(1, 97))
-def test_pad_reflect_equals_numpy_and_crop_undoes_it(frames, multiple):
-    _, rows, columns = frames.shape
-    expected = np.pad(frames, ((0, 0), (0, -rows % multiple), (0, -columns % multiple)), mode="reflect")
-    padded = fo.pad_reflect(frames, multiple)
-    np.testing.assert_array_equal(padded, expected)
-    np.testing.assert_array_equal(fo.crop(padded, rows, columns), frames)
-
-
 # --- Intensity ---------------------------------------------------------------------------------------------------------
 
 
@@ -154,13 +141,6 @@ def test_robust_scale_finds_single_order_statistics():
         np.testing.assert_allclose(
             [low[0], high[0]], [np.interp(p * 1000, np.arange(1001), ordered) for p in (1 - q, q)], rtol=1e-5
         )
-
-
-def test_normalise_maps_limits_to_0_and_1(counts):
-    low, high = fo.robust_scale(counts)
-    expected = (counts - low[:, None, None]) / (high - low)[:, None, None]
-    np.testing.assert_allclose(fo.normalise(counts, low, high), expected, rtol=1e-6, atol=1e-7)
-    np.testing.assert_array_equal(fo.normalise(np.full((1, 2, 2), 3, np.float32), 3.0, 3.0), 0)
 
 
 def reference_statistics(frame):
@@ -213,45 +193,20 @@ def test_statistics_of_a_constant_frame_have_no_variance():
     assert found["difference_1"] == found["difference_2"] == 0
 
 
-@settings(deadline=None)
-@given(stacks, st.just(0.0) | st.floats(1e-3, 1e6))
-def test_conserve_meets_the_target_and_is_never_negative(frames, target):
-    frames = frames - np.float32(20)
-    if not (frames > 1e-3).any(axis=(1, 2)).all():
-        target = 0.0
-    sums = frames.sum(axis=(1, 2), dtype=np.float64)
-    found, before, after = fo.conserve(frames, target)
-    assert (found >= 0).all()
-    np.testing.assert_allclose(before, sums, rtol=1e-12, atol=1e-9)
-    np.testing.assert_allclose(after, found.sum(axis=(1, 2), dtype=np.float64), rtol=1e-12)
-    np.testing.assert_allclose(found.sum(axis=(1, 2), dtype=np.float64), target, rtol=2e-7)
-
-
-def test_conserve_keeps_means_and_works_in_place(counts):
-    expected = counts * (2.5 / counts.mean(axis=(1, 2), dtype=np.float64))[:, None, None]
-    mean = counts.mean(axis=(1, 2), dtype=np.float64)
-    found, before, after = fo.conserve(counts, 2.5, mean=True, out=counts)
-    assert found is counts
-    np.testing.assert_allclose(after, 2.5, rtol=2e-7)
-    np.testing.assert_allclose(before, mean, rtol=1e-12)
-    np.testing.assert_allclose(found, expected, rtol=3e-7)
-
-
 # --- Threads, outputs, instruction sets --------------------------------------------------------------------------------
 
-PLAN = Tiling(MatrixSize(130, 70), MatrixSize(48, 48), 12)
+PADDED = Tiling(MatrixSize(130, 70), step=48)
+CUT = Tiling(MatrixSize(130, 70), MatrixSize(48, 48), 12, step=4)
 OPERATIONS = {
     "to_float": lambda f, **k: fo.to_float((f * 9).astype(np.uint16), 0.3, -1.0, **k),
     "to_stored": lambda f, **k: fo.to_stored(f, 0.3, -1.0, **k),
     "to_stored_plain": lambda f, **k: fo.to_stored(f, 0.3, keep_sum=False, **k),
-    "pad_reflect": lambda f, **k: fo.pad_reflect(f, 48, **k),
-    "crop": lambda f, **k: fo.crop(f, 50, 50, **k),
     "robust_scale": lambda f, **k: np.stack(fo.robust_scale(f, **k)),
-    "normalise": lambda f, **k: fo.normalise(f, 0.5, 7.0, **k),
-    "split": PLAN.split,
-    "blend": lambda f, **k: PLAN.blend(PLAN.split(f), **k),
+    "stage_padded": lambda f, **k: PADDED.stage(f, low=0.5, high=7.0, **k),
+    "stage_tiles": lambda f, **k: CUT.stage(f, slope=0.3, intercept=-1.0, **k),
+    "finish_padded": lambda f, **k: PADDED.finish(PADDED.stage(f), 1000.0, **k)[0],
+    "finish_tiles": lambda f, **k: CUT.finish(CUT.stage(f), 2.0, keep="mean", **k)[0],
     "statistics": fo.statistics,
-    "conserve": lambda f, **k: fo.conserve(f, 1000.0, **k)[0],
 }
 NO_OUTPUT = {"robust_scale", "statistics"}
 
@@ -283,8 +238,11 @@ def test_every_instruction_set_gives_the_same_bits(simd, counts, tmp_path):
     code = (
         "import numpy as np, hashlib; from photopeak.engine import frame_operations as fo;"
         f"x = np.load({str(tmp_path / 'counts.npy')!r});"
-        "r = [fo.to_float((x * 9).astype('u2'), .3, -1), fo.to_stored(x, .3, -1), fo.robust_scale(x)[1],"
-        "fo.normalise(x, .5, 7), fo.statistics(x), fo.conserve(x, 1000.)[0]];"
+        "from photopeak.engine.tiling import Tiling; from photopeak.engine.matrix import MatrixSize;"
+        "plan = Tiling(MatrixSize(130, 70), MatrixSize(48, 48), 12, 1, 4); tiles = plan.stage(x, high=7.);"
+        "whole = Tiling(MatrixSize(130, 70), step=48).stage((x * 9).astype('u1'), slope=.3, low=1.);"
+        "r = [fo.to_float((x * 9).astype('u2'), .3, -1), fo.to_stored(x, .3, -1), fo.to_stored(x - 9, .3, 0, 'i1'),"
+        "fo.robust_scale(x)[1], fo.statistics(x), tiles, whole, plan.finish(tiles, 1000.)[0]];"
         "print(fo.build().simd, hashlib.sha256(b''.join(a.tobytes() for a in r)).hexdigest())"
     )
     runs = [
@@ -300,7 +258,7 @@ def test_every_instruction_set_gives_the_same_bits(simd, counts, tmp_path):
 # --- Bad input ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - {"to_float", "blend"}))
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - {"to_float", "finish_padded", "finish_tiles"}))
 def test_operations_refuse_other_arrays(name, counts):
     for bad in (counts.astype(np.float64), counts[0], counts[:, ::2], counts.astype(">f4"), counts[:0]):
         with pytest.raises(InputError, match="give"):
@@ -326,13 +284,12 @@ def test_operations_refuse_unfit_outputs(name, counts):
             OPERATIONS[name](counts, out=out)
 
 
-def test_operations_refuse_an_output_that_overlaps(counts):
-    frames = np.zeros((3, 16, 16), np.float32)
+def test_operations_refuse_an_output_that_overlaps():
+    frames, plan = np.zeros((3, 16, 16), np.float32), Tiling(MatrixSize(16, 16))
     for call in (
-        lambda: fo.crop(frames[:2], 16, 16, out=frames[1:]),
-        lambda: fo.pad_reflect(frames[:2], 4, out=frames[1:]),
-        lambda: fo.normalise(frames[:2], 0.0, 1.0, out=frames[1:]),
-        lambda: fo.conserve(frames[:2], 0.0, out=frames[1:]),
+        lambda: plan.stage(frames[:2], out=frames[1:]),
+        lambda: plan.finish(frames[:2], out=frames[1:]),
+        lambda: fo.to_stored(frames[:2], dtype=np.int32, out=frames[1:].view(np.int32)),
     ):
         with pytest.raises(UsageError, match="shares memory"):
             call()
@@ -345,7 +302,7 @@ def test_operations_refuse_arrays_that_are_not_aligned():
     with pytest.raises(InputError, match="aligned"):
         fo.to_float(odd.view(np.int32))
     with pytest.raises(InputError, match="aligned"):
-        fo.normalise(np.zeros((2, 4, 4), np.float32), 0.0, 1.0, out=odd)
+        Tiling(MatrixSize(4, 4)).stage(np.zeros((2, 4, 4), np.float32), out=odd)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
@@ -384,35 +341,19 @@ def test_conversions_refuse_slopes_that_cannot_be_undone(slope):
 def test_per_frame_values_must_match_the_frames(counts):
     for call in (
         lambda: fo.to_stored(counts, [1.0, 1.0, 1.0]),
-        lambda: fo.normalise(counts, 0.0, [1.0, 2.0, 3.0]),
-        lambda: fo.conserve(counts, [[1.0, 2.0]]),
+        lambda: PADDED.stage(counts, high=[1.0, 2.0, 3.0]),
+        lambda: PADDED.finish(PADDED.stage(counts), [[1.0, 2.0]]),
     ):
         with pytest.raises(InputError, match="one for each of the 2 frames"):
             call()
 
 
-def test_intensity_refuses_what_has_no_answer(counts):
-    broken = counts.copy()
-    broken[1, 5, 5] = np.nan
+def test_robust_scale_refuses_what_has_no_answer(counts):
+    counts[1, 5, 5] = np.nan
     with pytest.raises(InputError, match="Frame 1 has pixels that are not finite"):
-        fo.robust_scale(broken)
-    with pytest.raises(InputError, match="Frame 1 has pixels that are not finite"):
-        fo.conserve(broken, 1.0)
-    with pytest.raises(InputError, match="cannot be scaled"):
-        fo.conserve(np.zeros((1, 4, 4), np.float32), 5.0)
-    with pytest.raises(InputError, match="cannot be scaled"):
-        fo.conserve(counts, -1.0)
-    with pytest.raises(InputError, match="the low one first"):
-        fo.normalise(counts, 2.0, 1.0)
+        fo.robust_scale(counts)
     with pytest.raises(UsageError, match="quantile"):
         fo.robust_scale(counts, 0.3)
-
-
-def test_shapes_refuse_what_does_not_fit(counts):
-    with pytest.raises(UsageError, match="multiple is 0"):
-        fo.pad_reflect(counts, 0)
-    with pytest.raises(InputError, match="Cannot crop"):
-        fo.crop(counts, 131, 70)
 
 
 # --- CUDA --------------------------------------------------------------------------------------------------------------
@@ -430,12 +371,12 @@ def test_cuda_reports_why_it_cannot_run(counts):
     if not problem:
         pytest.skip("a CUDA device is here")
     with pytest.raises(DeviceError) as raised:
-        fo.crop(counts, 2, 2, device="cuda")
+        PADDED.stage(counts, device="cuda")
     assert str(raised.value) == problem
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - {"statistics", "conserve"}))
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - {"statistics", "finish_padded", "finish_tiles"}))
 def test_cuda_gives_the_bits_of_the_cpu(name, counts, cuda):
     np.testing.assert_array_equal(OPERATIONS[name](counts, device=cuda), OPERATIONS[name](counts))
 
@@ -445,7 +386,12 @@ def test_cuda_sums_agree_with_the_cpu(counts, cuda):
     on_cpu, on_gpu = fo.statistics(counts), fo.statistics(counts, device=cuda)
     for name in on_cpu.dtype.names or ():
         np.testing.assert_allclose(on_gpu[name], on_cpu[name], rtol=1e-10)
-    np.testing.assert_allclose(fo.conserve(counts, 1e3, device=cuda)[0], fo.conserve(counts, 1e3)[0], rtol=2e-7)
+    tiles = CUT.stage(counts)
+    for on_gpu, on_cpu in zip(CUT.finish(tiles, 1e3, device=cuda), CUT.finish(tiles, 1e3), strict=True):
+        np.testing.assert_allclose(on_gpu, on_cpu, rtol=2e-7)
+    # without a factor that rests on a sum, the bits are the same
+    kept = [CUT.finish(tiles, keep="none", device=device)[0] for device in ("cpu", cuda)]
+    np.testing.assert_array_equal(*kept)
 
 
 @pytest.mark.gpu
