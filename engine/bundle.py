@@ -109,8 +109,10 @@ class Training(_Strict):
         Optimiser steps.
     matrices : tuple of str
         Matrix sizes of the training images.
-    counts_per_pixel : tuple of float
-        Lowest and highest mean counts per pixel that were trained.
+    counts_per_pixel : tuple of float, optional
+        Lowest and highest mean counts per pixel that were trained; for models of counts.
+    coincidences : tuple of float, optional
+        Lowest and highest number of true coincidences in a slice that were trained; for models of PET.
     data : tuple of str
         Sources, each with its licence.
     """
@@ -120,7 +122,8 @@ class Training(_Strict):
     seconds: Annotated[float, Field(gt=0)]
     steps: Annotated[int, Field(ge=1)]
     matrices: tuple[str, ...]
-    counts_per_pixel: tuple[float, float]
+    counts_per_pixel: tuple[float, float] | None = None
+    coincidences: tuple[float, float] | None = None
     data: tuple[str, ...]
 
     @field_validator("matrices")
@@ -355,7 +358,9 @@ def write_bundle(folder: Path, manifest: Manifest, *, model: bytes, golden: Gold
     np.savez_compressed(buffer, input=golden.input, output=golden.output, truth=golden.truth)
     contents = {MODEL: model, GOLDEN: buffer.getvalue(), CARD: card.encode()}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    contents[MANIFEST] = tomli_w.dumps(manifest.model_copy(update={"files": digests}).model_dump(mode="json")).encode()
+    contents[MANIFEST] = tomli_w.dumps(
+        manifest.model_copy(update={"files": digests}).model_dump(mode="json", exclude_none=True)
+    ).encode()
     for name, content in contents.items():
         with atomic_write(folder / name) as file:
             file.write(content)

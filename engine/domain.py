@@ -7,16 +7,18 @@ interpolated images betray themselves by a noise that is not 1.
 """
 
 from math import log10
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import postprocess
 from .bundle import Domain
 from .errors import ModelError
 from .frame_operations import statistics
 from .result import DomainVerdict, Verdict
 
-__all__ = ["FEATURES", "features", "fit_domain", "judge", "judge_statistics"]
+__all__ = ["FEATURES", "features", "fit_domain", "judge", "judge_scaled", "judge_statistics"]
 
 FEATURES = (
     "log10 mean counts",
@@ -37,13 +39,19 @@ _WORDS = (
     ("the roughness at two pixels, relative to that at one,", True),
     ("the fraction of pixels that are not whole counts", False),
 )
+# Concentrations have no counting noise of their own: they are seen as if their brightest pixels held so many counts, which
+# makes the features the same for any unit.
+_COUNTS_OF_BRIGHTEST = 60.0
+_SCALED_MEAN = ("the mean, relative to the brightest pixels,", True)
 _ACTIVE = FEATURES.index("active fraction")
 _LEAST_DEVIATION = 0.05
 _UNUSUAL = 4.0
 _VERDICTS: tuple[Verdict, ...] = ("inside", "border", "outside")
 
 
-def features(pixels: NDArray[np.float32], threads: int = 1) -> NDArray[np.float64]:
+def features(
+    pixels: NDArray[np.float32], threads: int = 1, *, scaling: Literal["none", "robust"] = "none"
+) -> NDArray[np.float64]:
     """Return the domain features of each frame.
 
     Parameters
@@ -52,6 +60,8 @@ def features(pixels: NDArray[np.float32], threads: int = 1) -> NDArray[np.float6
         Counts per pixel [counts].
     threads : int
         Threads to use.
+    scaling : {"none", "robust"}
+        That of the model's input. With ``robust`` pixels may be in any unit, and what is negative counts as 0.
 
     Returns
     -------
@@ -70,7 +80,15 @@ def features(pixels: NDArray[np.float32], threads: int = 1) -> NDArray[np.float6
     >>> bool(abs(row[0] - np.log10(50)) < 0.01 and abs(row[4]) < 0.05)
     True
     """
+    if scaling == "robust":
+        scaled = postprocess.scale_in(pixels, scaling, threads).pixels
+        pixels = np.maximum(scaled, np.float32(0)) * np.float32(_COUNTS_OF_BRIGHTEST)
     return _features_of(statistics(pixels, threads=threads), pixels.shape[1] * pixels.shape[2])
+
+
+def judge_scaled(pixels: NDArray[np.float32], domain: Domain, threads: int = 1) -> DomainVerdict:
+    """Return the verdict on frames whose model scales its input, in any unit."""
+    return judge(features(pixels, threads, scaling="robust"), domain, scaled=True)
 
 
 def judge_statistics(stats: NDArray[np.void], pixels: int, domain: Domain) -> DomainVerdict:
@@ -120,7 +138,7 @@ def fit_domain(training: NDArray[np.float64], held_out: NDArray[np.float64]) -> 
     return domain.model_copy(update={"limits": (border, 2 * border)})
 
 
-def judge(found: NDArray[np.float64], domain: Domain) -> DomainVerdict:
+def judge(found: NDArray[np.float64], domain: Domain, *, scaled: bool = False) -> DomainVerdict:
     """Return how far features lie from a training domain, in words too.
 
     Parameters
@@ -129,6 +147,8 @@ def judge(found: NDArray[np.float64], domain: Domain) -> DomainVerdict:
         Features of the input frames.
     domain : Domain
         From the bundle's manifest.
+    scaled : bool
+        Whether the features are those of scaled frames.
 
     Returns
     -------
@@ -149,7 +169,7 @@ def judge(found: NDArray[np.float64], domain: Domain) -> DomainVerdict:
     worst = int(np.argmax(distances))  # NaN counts as the largest
     # A distance that is not a number is not inside.
     verdict = _VERDICTS[sum(not distances[worst] <= limit for limit in domain.limits)]
-    reasons = () if verdict == "inside" else _reasons(rows[worst], domain)
+    reasons = () if verdict == "inside" else _reasons(rows[worst], domain, scaled)
     return DomainVerdict(verdict, np.array(distances), domain.limits, reasons)
 
 
@@ -161,17 +181,21 @@ def _distances(found: NDArray[np.float64], domain: Domain) -> NDArray[np.float64
     return np.sqrt(np.abs(squares))
 
 
-def _reasons(row: list[float], domain: Domain) -> tuple[str, ...]:
+def _reasons(row: list[float], domain: Domain, scaled: bool) -> tuple[str, ...]:
     """Return sentences on the features that are most unusual given all others."""
     mean, precision = domain.arrays
     # With the others given, a feature's deviation is 1/sqrt(P_ii) about a mean shifted by the others.
     unusual = (np.abs(precision @ (np.array(row) - mean)) / np.sqrt(np.diag(precision))).tolist()
     order = sorted(range(len(row)), key=unusual.__getitem__, reverse=True)[:2]
     least = min(_UNUSUAL, unusual[order[0]])
-    return tuple(_sentence(i, row[i], domain.mean[i]) for i in order if unusual[i] >= least)
+    return tuple(
+        _sentence(_SCALED_MEAN if scaled and not i else _WORDS[i], row[i], domain.mean[i])
+        for i in order
+        if unusual[i] >= least
+    )
 
 
-def _sentence(feature: int, value: float, usual: float) -> str:
-    words, logarithm = _WORDS[feature]
+def _sentence(feature: tuple[str, bool], value: float, usual: float) -> str:
+    words, logarithm = feature
     found, typical = (10**value, 10**usual) if logarithm else (value, usual)
     return f"{words} is {found:.2g}, {'more' if value > usual else 'less'} than the model was trained on (typically {typical:.2g})"

@@ -19,7 +19,7 @@ from .matrix import MatrixSize
 from .plan import Plan, Request, choose
 from .processors import available_processors
 from .providers import Lane, Runnable
-from .result import Result
+from .result import DomainVerdict, Result
 from .tiling import Tiling
 from .zoo import load_bundle
 
@@ -165,7 +165,7 @@ class Session:
         stats = frame_operations.statistics(source.pixels, threads=plan.threads)
         lowest = min(stats["minimum"].tolist())
         warnings = self._admit(source, lowest, stats["non_finite"].tolist())
-        judge = partial(domain.judge_statistics, stats, source.matrix.pixels, self.bundle.manifest.domain)
+        judge = self._judge(source, stats, plan.threads)
         pixels = source.pixels
         if lowest < 0 and self.bundle.manifest.input.units is Units.COUNTS:
             pixels = np.maximum(pixels, np.float32(0))
@@ -183,6 +183,13 @@ class Session:
         """Take an array at its word."""
         manifest = self.bundle.manifest
         return Frames.from_array(np.asarray(array), units=manifest.input.units, modality=manifest.modalities[0])
+
+    def _judge(self, source: Frames, stats: NDArray[np.void], threads: int) -> Callable[[], DomainVerdict]:
+        """Return what tells whether the frames are of the model's domain; it works when it is asked."""
+        manifest = self.bundle.manifest
+        if manifest.input.scaling == "robust":
+            return partial(domain.judge_scaled, source.pixels, manifest.domain, threads)
+        return partial(domain.judge_statistics, stats, source.matrix.pixels, manifest.domain)
 
     def _plan_for(self, matrix: MatrixSize) -> tuple[Plan, Tiling]:
         """Return the plan for frames of this size, and where their tiles lie; made once."""

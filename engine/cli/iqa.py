@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ..quality.metrics import Settings
 
 MOST_ROWS = 60
-# A report keeps the pixels of so many frames.
-MOST_IN_REPORT = 48
+# What a report shows of the images themselves, with maps; its tables hold all.
+MOST_SHOWN, MOST_PIXELS = 24, 32 << 20
 
 
 def iqa(
@@ -85,13 +85,14 @@ def _outcomes(
     task = bar.task_ids[0]
     bar.update(task, total=sum(source.frames for source in found.sources))
     outcomes: list[Measured | Failure] = [*found.failures]
-    room = MOST_IN_REPORT if settings.maps else 0
+    shown = pixels = 0
     for outcome in stream(found.sources, settings, against, threads=threads, advance=lambda: bar.advance(task)):
-        if isinstance(outcome, Failure):
-            outcomes.append(outcome)
-            continue
-        outcomes.append(outcome if len(outcome.frames) <= room else outcome.without_pixels())
-        room -= len(outcome.frames)
+        if not isinstance(outcome, Failure):
+            size = outcome.image.pixels.size if outcome.image else 0
+            keep = settings.maps and shown < MOST_SHOWN and pixels + size <= MOST_PIXELS
+            shown, pixels = shown + keep, pixels + size * keep
+            outcome = outcome if keep else outcome.without_pixels()
+        outcomes.append(outcome)
     bar.stop()
     return outcomes
 
@@ -140,15 +141,18 @@ def _parted(outcomes: "Sequence[Measured | Failure]") -> "tuple[list[Measured], 
 def _print(images: "Sequence[Measured]") -> None:
     """Print the scores: of each frame, or of each image where there are too many frames."""
     from ..quality.metrics import METRICS
-    from ..quality.table import cells, summary_cells
+    from ..quality.table import cells, short_names, summary_cells
 
-    names = [score.metric for score in images[0].frames[0].scores]
-    columns = [METRICS[name].title + {"lower": " \u2193", "higher": " \u2191"}[METRICS[name].better] for name in names]
-    short = sum(len(image.frames) for image in images) <= MOST_ROWS
-    rows = [row for image in images for row in (cells(image) if short else [summary_cells(image)])]
-    lead = ("frame",) if short else ("frames",)
-    print_table("Image quality", (*lead, *columns, "window", "file"), rows)
-    say(
-        "\u2193 lower is better, \u2191 higher is better."
-        + ("" if short else " Medians over the frames, with the range.")
-    )
+    if sum(len(image.frames) for image in images) > MOST_ROWS:
+        rows = [row for image in images for row in summary_cells(image)]
+        heading: tuple[str, ...] = ("metric", "median", "range", "frames", "window", "file")
+        title = "Image quality, medians over frames"
+    else:
+        arrows = {"lower": " \u2193", "higher": " \u2191"}
+        metrics = [METRICS[score.metric] for score in images[0].frames[0].scores]
+        rows = [row for image in images for row in cells(image)]
+        heading = ("frame", *(metric.title + arrows[metric.better] for metric in metrics), "window", "file")
+        title = "Image quality"
+    names = short_names(row[-1] for row in rows)
+    print_table(title, heading, [[*row[:-1], names[row[-1]]] for row in rows])
+    say("\u2193 lower is better, \u2191 higher is better.")

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
@@ -11,6 +12,7 @@ from typing import Any
 from ..failures import Failure
 from ..files import atomic_write
 from .measure import FrameScores, Measured, Score
+from .metrics import METRICS
 from .windows import FrameWindow
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "cells",
     "described",
     "rows",
+    "short_names",
     "spelled_score",
     "spelled_window",
     "summary_cells",
@@ -89,13 +92,17 @@ def cells(measured: Measured) -> Iterator[list[str]]:
         yield [str(frame.number), *scores, _window_of(frame.scores), frame.file]
 
 
-def summary_cells(measured: Measured) -> list[str]:
-    """Return one line for people for all frames: how many, medians with the range, window, file."""
-    columns = zip(*(frame.scores for frame in measured.frames), strict=True)
-    windows = {_window_of(frame.scores) for frame in measured.frames}
-    window = windows.pop() if len(windows) == 1 else measured.frames[0].scores[0].window
-    spelled = window if isinstance(window, str) else f"{window.name}, by frame" if window else ""
-    return [str(len(measured.frames)), *map(_median, columns), spelled, measured.source]
+def summary_cells(measured: Measured) -> Iterator[list[str]]:
+    """Yield a line for people for each metric: name, median and range, how many frames have a score, window, file."""
+    for scores in zip(*(frame.scores for frame in measured.frames), strict=True):
+        metric = METRICS[scores[0].metric]
+        values = [score.found.value for score in scores if not math.isnan(score.found.value)]
+        middle = f"{median(values):.4f}" if values else spelled_score(scores[0])
+        ends = f"{min(values):.4f} to {max(values):.4f}" if values else ""
+        windows = {spelled_window(score.window) for score in scores}
+        window = windows.pop() if len(windows) == 1 else f"{scores[0].window.name if scores[0].window else ''} by frame"
+        arrow = {"lower": "\u2193", "higher": "\u2191"}[metric.better]
+        yield [f"{metric.title} {arrow}", middle, ends, f"{len(values)} of {len(scores)}", window, measured.source]
 
 
 def spelled_score(score: Score) -> str:
@@ -116,16 +123,23 @@ def _window_of(scores: Sequence[Score]) -> str:
     return next((spelled_window(score.window) for score in scores if score.window), "")
 
 
-def _median(scores: Sequence[Score]) -> str:
-    values = [score.found.value for score in scores if not math.isnan(score.found.value)]
-    if not values:
-        return spelled_score(scores[0])
-    text = f"{median(values):.4f} ({min(values):.3f} to {max(values):.3f})"
-    return text + (f", {len(values)} of {len(scores)}" if len(values) < len(scores) else "")
-
-
 def write_rows(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> Path:
-    """Write a CSV file that appears when it is whole."""
+    """Write a CSV file that appears when it is whole.
+
+    Parameters
+    ----------
+    path : Path
+        File to write, or to replace.
+    columns : sequence of str
+        The first row.
+    lines : iterable of sequences
+        The others.
+
+    Returns
+    -------
+    Path
+        `path`.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -133,6 +147,19 @@ def write_rows(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any]
     with atomic_write(path) as file:
         file.write(text.getvalue().encode())
     return path
+
+
+def short_names(files: Iterable[str]) -> dict[str, str]:
+    """Return each file's name without its folder, where that tells it from the others.
+
+    Examples
+    --------
+    >>> short_names(["a/1.dcm", "b/1.dcm", "b/2.dcm"])
+    {'a/1.dcm': 'a/1.dcm', 'b/1.dcm': 'b/1.dcm', 'b/2.dcm': '2.dcm'}
+    """
+    all_files = list(dict.fromkeys(files))
+    names = Counter(Path(file).name for file in all_files)
+    return {file: Path(file).name if names[Path(file).name] == 1 else file for file in all_files}
 
 
 def _frame(frame: FrameScores) -> dict[str, Any]:

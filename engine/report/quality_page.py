@@ -198,7 +198,11 @@ def _section(measured: Measured, name: str) -> dict[str, Any]:
         "shown": shown,
         "stack": len(shown) > FEW_VIEWS,
         "portrait": shown[0]["picture"]["aspect"] < 0.6,
-        "data": {"start": 0, "labels": [frame["picture"]["label"] for frame in shown], "figures": {}},
+        "data": {
+            "start": len(shown) // 2 if len(shown) > FEW_VIEWS else 0,
+            "labels": [frame["picture"]["label"] for frame in shown],
+            "figures": {},
+        },
     }
 
 
@@ -231,6 +235,7 @@ def _blocks(details: Any) -> dict[str, Any]:
             {"name": name, "colour": _css(colour), "percent": f"{100 * fraction:.1f} %"}
             for (name, colour), fraction in zip(BLOCKS[1:], fractions[1:], strict=True)
         ],
+        "any": bool(labels.any()),
         "active": f"{100 * (1 - fractions[0]):.1f} %",
     }
 
