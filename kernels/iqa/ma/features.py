@@ -70,7 +70,8 @@ def _gsm(grey: Floats) -> Floats:
     pyramid = steerable_pyramid(grey)
     subbands = normalise(pyramid)
     residual = local(pyramid.residual)
-    across = [similarity(local(enlarge(band, grey.shape)), residual) for band in (*pyramid.fine, *pyramid.coarse)]
+    stretched = enlarge(pyramid.coarse, pyramid.residual.shape)
+    across = [similarity(local(band), residual) for band in (*pyramid.fine, *stretched)]
     orientations = [local(band) for band in subbands.fine]
     between = [similarity(one, other) for one, other in combinations(orientations, 2)]
     return np.concatenate([shapes(subbands), across, between])

@@ -17,11 +17,9 @@ Floats = NDArray[np.float64]
 
 # Pixels that are left out at the borders of the fine scale, beside the one that has no neighbours; half at the coarse.
 _GUARD = 16
-_NEIGHBOURHOOD = 9
-# Pixels are worked on in chunks of rows and columns that fit into the nearest cache with all their neighbours: at most
-# nine, the coarser one and five orientations, and zeros.
-_ROWS, _LANES, _KINDS = 8, 64, 16
-_CHUNK = _ROWS * _LANES
+# Neighbours: nine around a coefficient, five of other orientations, a coarser one, and zeros to make groups of four.
+_KINDS = 16
+_RUN, _SUMS = 512, 32
 
 
 class Subbands(NamedTuple):
@@ -50,11 +48,9 @@ def normalise(pyramid: Pyramid) -> Subbands:
     root of y' inv(C) y / N for its values y, where N leaves out the other orientations. The published definition gives no
     coarser coefficient to the last orientation, nor to the second scale.
     """
-    shape = pyramid.fine.shape[1:]
-    none = np.empty((0, 0))
-    parents = [*(enlarge(band, shape, doubled=True) for band in pyramid.coarse[:-1]), none]
+    parents = enlarge(pyramid.coarse[:-1], pyramid.fine.shape[1:], doubled=True)
     fine, fine_moments = _scale(pyramid.fine, parents, _GUARD)
-    coarse, coarse_moments = _scale(pyramid.coarse, [none] * ORIENTATIONS, _GUARD // 2)
+    coarse, coarse_moments = _scale(pyramid.coarse, np.empty((0, 0, 0)), _GUARD // 2)
     return Subbands(fine, coarse, np.concatenate([fine_moments, coarse_moments]))
 
 
@@ -74,17 +70,16 @@ def shapes(subbands: Subbands) -> Floats:
     return found
 
 
-def _scale(bands: Floats, parents: list[Floats], guard: int) -> tuple[Floats, Floats]:
-    """Return the normalised bands of one scale and their moments; an empty parent stands for none."""
+def _scale(bands: Floats, parents: Floats, guard: int) -> tuple[Floats, Floats]:
+    """Return the normalised bands of one scale and their moments; the last bands may have no parents."""
     border = guard + 1
     inner = np.empty((ORIENTATIONS, bands.shape[1] - 2 * border, bands.shape[2] - 2 * border))
     moments = np.empty((ORIENTATIONS, 2))
-    for band, parent in enumerate(parents):
-        size = _NEIGHBOURHOOD + (parent.size > 0) + ORIENTATIONS - 1
-        covariance, triangle = np.empty((size, size)), np.zeros((_KINDS, _KINDS))
-        _covariance(bands, band, parent, covariance)
-        _whiten(covariance, triangle)
-        _divide(bands, band, parent, triangle, inner[band], moments[band])
+    covariances = np.zeros((ORIENTATIONS, _KINDS, _KINDS))
+    triangles = np.zeros((ORIENTATIONS, _KINDS, _KINDS))
+    _covariances(bands, parents, covariances)
+    _whiten(covariances, triangles)
+    _divide(bands, parents, triangles, inner, moments)
     return inner, moments
 
 
@@ -96,125 +91,165 @@ def _shapes(moments: Floats, table: Floats, found: Floats) -> None:
 
 
 @inlined
-def _gather(
-    bands: Floats, band: int, parent: Floats, start: tuple[int, int], size: tuple[int, int], values: Floats
-) -> None:
-    """Collect the neighbourhoods of a chunk of a band, kind by kind, each row in lanes of its own; the rest is zero."""
-    (top, left), (rows, columns) = start, size
-    if rows < _ROWS or columns < _LANES:
-        values[:] = 0.0
-    for y in range(rows):
-        lanes = values[:, _LANES * y : _LANES * y + columns]
+def _offsets(rows: int, columns: int) -> NDArray[np.int64]:
+    """Return, for each band, how far its neighbours are from it in an array of all bands: nine, then five."""
+    offsets = np.empty((ORIENTATIONS, _KINDS - 2), np.int64)
+    for band in range(ORIENTATIONS):
         kind = 0
         for down in range(-1, 2):
             for along in range(-1, 2):
-                _copy(bands[band, top + y - down, left - along :], lanes[kind])
+                offsets[band, kind] = (band * rows - down) * columns - along
                 kind += 1
-        if parent.size > 0:
-            _copy(parent[top + y, left:], lanes[kind])
-            kind += 1
         for other in range(ORIENTATIONS):
             if other != band:
-                _copy(bands[other, top + y, left:], lanes[kind])
+                offsets[band, kind] = other * rows * columns
                 kind += 1
+    return offsets
+
+
+@compiled("(float64[:, :, ::1], float64[:, :, ::1], float64[:, :, ::1])")
+def _covariances(bands: Floats, parents: Floats, covariances: Floats) -> None:
+    """Fill in the mean products of all pairs of neighbours over each band; their means count as zero.
+
+    A neighbour is a fixed distance away in memory. Runs therefore go on from row to row; what they see at both ends of a
+    row, where neighbours belong to other rows, is taken off again.
+    """
+    rows, columns = bands.shape[1:]
+    offsets = _offsets(rows, columns)
+    every, above = bands.ravel(), parents.ravel()
+    sums = np.zeros((ORIENTATIONS, _KINDS, _KINDS, _SUMS))
+    first, last = columns + 1, (rows - 1) * columns - 1
+    for start in range(first, last, _RUN):
+        _accumulate(every, above, offsets, rows * columns, start, min(_RUN, last - start), 1.0, sums)
+    for row in range(2, rows - 1):
+        _accumulate(every, above, offsets, rows * columns, row * columns - 1, 2, -1.0, sums)
+    for band in range(ORIENTATIONS):
+        for i in range(_KINDS):
+            for j in range(i + 1):
+                mean = sums[band, i, j].sum() / ((rows - 2) * (columns - 2))
+                covariances[band, i, j] = covariances[band, j, i] = mean
 
 
 @inlined
-def _copy(row: Floats, lanes: Floats) -> None:
-    if lanes.size == _LANES:
-        for x in range(_LANES):
-            lanes[x] = row[x]
-    else:
-        for x in range(lanes.size):
-            lanes[x] = row[x]
-
-
-@compiled("(float64[:, :, ::1], int64, float64[:, ::1], float64[:, ::1])")
-def _covariance(bands: Floats, band: int, parent: Floats, covariance: Floats) -> None:
-    """Fill in the mean products of all pairs of neighbours over a band; their means count as zero."""
-    rows, columns = bands.shape[1] - 2, bands.shape[2] - 2
-    kinds = covariance.shape[0]
-    values = np.zeros((_KINDS, _CHUNK))
-    sums = np.zeros((kinds, kinds, _LANES))
-    for top in range(0, rows, _ROWS):
-        for left in range(0, columns, _LANES):
-            size = min(_ROWS, rows - top), min(_LANES, columns - left)
-            _gather(bands, band, parent, (top + 1, left + 1), size, values)
-            for i in range(kinds):
-                for j in range(i + 1):
-                    _multiply(values[i], values[j], sums[i, j])
-    for i in range(kinds):
-        for j in range(i + 1):
-            covariance[i, j] = covariance[j, i] = sums[i, j].sum() / (rows * columns)
+def _accumulate(
+    every: Floats,
+    above: Floats,
+    offsets: NDArray[np.int64],
+    pitch: int,
+    start: int,
+    size: int,
+    sign: float,
+    sums: Floats,
+) -> None:
+    """Add the products of all pairs of neighbours in one run of each band; `pitch` is the size of a band."""
+    for band in range(ORIENTATIONS):
+        for i in range(_KINDS - 2):
+            one = every[start + offsets[band, i] :][:size]
+            for j in range(i + 1):
+                _multiply(one, every[start + offsets[band, j] :][:size], sign, sums[band, i, j])
+        if band * pitch < above.size:
+            one = above[start + band * pitch :][:size]
+            for j in range(_KINDS - 2):
+                _multiply(one, every[start + offsets[band, j] :][:size], sign, sums[band, _KINDS - 2, j])
+            _multiply(one, one, sign, sums[band, _KINDS - 2, _KINDS - 2])
 
 
 @inlined
-def _multiply(a: Floats, b: Floats, sums: Floats) -> None:
-    """Add the products of two chunks, lane by lane."""
-    for x in range(_LANES):
-        near = a[x] * b[x] + a[x + 64] * b[x + 64] + a[x + 128] * b[x + 128] + a[x + 192] * b[x + 192]
-        far = a[x + 256] * b[x + 256] + a[x + 320] * b[x + 320] + a[x + 384] * b[x + 384] + a[x + 448] * b[x + 448]
-        sums[x] += near + far
+def _multiply(a: Floats, b: Floats, sign: float, sums: Floats) -> None:
+    """Add the products of two runs, in 32 interleaved sums that a compiler can keep in vectors."""
+    if a.size < _RUN:
+        for x in range(a.size):
+            sums[x % _SUMS] += sign * (a[x] * b[x])
+        return
+    for x in range(_SUMS):
+        p = a[x] * b[x] + a[x + 32] * b[x + 32] + a[x + 64] * b[x + 64] + a[x + 96] * b[x + 96]
+        q = a[x + 128] * b[x + 128] + a[x + 160] * b[x + 160] + a[x + 192] * b[x + 192] + a[x + 224] * b[x + 224]
+        r = a[x + 256] * b[x + 256] + a[x + 288] * b[x + 288] + a[x + 320] * b[x + 320] + a[x + 352] * b[x + 352]
+        s = a[x + 384] * b[x + 384] + a[x + 416] * b[x + 416] + a[x + 448] * b[x + 448] + a[x + 480] * b[x + 480]
+        sums[x] += (p + q) + (r + s)
 
 
-@compiled("(float64[:, ::1], float64[:, ::1])")
-def _whiten(covariance: Floats, triangle: Floats) -> None:
-    """Fill in the upper triangle R with R'R = pinv(C), zero on entry and perhaps larger than C, which is overwritten."""
-    size = covariance.shape[0]
-    vectors = np.eye(size)
-    orthogonalise(covariance, vectors)
-    # The rows of the covariance are now its eigenvectors, times the eigenvalues.
-    eigenvalues = np.empty(size)
-    positive = 0.0
-    for k in range(size):
-        eigenvalues[k] = dot(covariance[k], vectors[k])
-        positive += max(eigenvalues[k], 0.0)
-    # Rounding may leave negative ones; without them the trace stays what it was.
-    gain = eigenvalues.sum() / positive if positive > 0.0 else 1.0
-    smallest = size * np.spacing(gain * eigenvalues.max())
-    for k in range(size):
-        value = gain * eigenvalues[k]
-        for i in range(size):
-            vectors[k, i] = vectors[k, i] / np.sqrt(value) if value > smallest else 0.0
-    fold(triangle[:size, :size], vectors.T.copy())
+@compiled("(float64[:, :, ::1], float64[:, :, ::1])")
+def _whiten(covariances: Floats, triangles: Floats) -> None:
+    """Fill in the upper triangles R, zero on entry, with R'R = pinv(C); the covariances are overwritten.
+
+    Kinds of neighbours that a band does not have are zero in C, and therefore in R.
+    """
+    eigenvalues = np.empty(_KINDS)
+    for band in range(ORIENTATIONS):
+        covariance = covariances[band]
+        vectors = np.eye(_KINDS)
+        orthogonalise(covariance, vectors)
+        # The rows of the covariance are now its eigenvectors, times the eigenvalues.
+        positive = 0.0
+        for k in range(_KINDS):
+            eigenvalues[k] = dot(covariance[k], vectors[k])
+            positive += max(eigenvalues[k], 0.0)
+        # Rounding may leave negative ones; without them the trace stays what it was.
+        gain = eigenvalues.sum() / positive if positive > 0.0 else 1.0
+        smallest = _KINDS * np.spacing(gain * eigenvalues.max())
+        for k in range(_KINDS):
+            value = gain * eigenvalues[k]
+            for i in range(_KINDS):
+                vectors[k, i] = vectors[k, i] / np.sqrt(value) if value > smallest else 0.0
+        fold(triangles[band], vectors.T.copy())
 
 
-@compiled("(float64[:, :, ::1], int64, float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[::1])")
-def _divide(bands: Floats, band: int, parent: Floats, triangle: Floats, inner: Floats, moments: Floats) -> None:
-    """Fill in one normalised band and its moments."""
-    mean = _mean(bands[band, 1:-1, 1:-1])
-    divisor = _NEIGHBOURHOOD + (parent.size > 0)
-    border = (bands.shape[2] - inner.shape[1]) // 2
-    values, turned, energy = np.zeros((_KINDS, _CHUNK)), np.empty(_CHUNK), np.empty(_CHUNK)
-    for top in range(0, inner.shape[0], _ROWS):
-        for left in range(0, inner.shape[1], _LANES):
-            rows, columns = min(_ROWS, inner.shape[0] - top), min(_LANES, inner.shape[1] - left)
-            _gather(bands, band, parent, (top + border, left + border), (rows, columns), values)
-            _energy(triangle, values, turned, energy)
-            for y in range(rows):
-                mixed = energy[_LANES * y :]
-                middle = bands[band, top + y + border, left + border :]
-                normal = inner[top + y, left : left + columns]
-                for x in range(columns):
-                    # Without any signal around there is nothing to divide by, nor to divide.
-                    scale = np.sqrt(mixed[x] / divisor) if mixed[x] > 0.0 else np.inf
-                    normal[x] = (middle[x] - mean) / scale
-    _centre(inner, moments)
+@compiled("(float64[:, :, ::1], float64[:, :, ::1], float64[:, :, ::1], float64[:, :, ::1], float64[:, ::1])")
+def _divide(bands: Floats, parents: Floats, triangles: Floats, inner: Floats, moments: Floats) -> None:
+    """Fill in the normalised bands and their moments."""
+    rows, columns = bands.shape[1:]
+    offsets = _offsets(rows, columns)
+    every, above = bands.ravel(), parents.ravel()
+    size = inner.shape[2]
+    border = (columns - size) // 2
+    means = np.empty(ORIENTATIONS)
+    for band in range(ORIENTATIONS):
+        means[band] = _mean(bands[band, 1:-1, 1:-1])
+    nothing, turned, energy = np.zeros(size), np.empty(size), np.empty(size)
+    for row in range(inner.shape[1]):
+        start = (row + border) * columns + border
+        for band in range(ORIENTATIONS):
+            has_parent = band < parents.shape[0]
+            parent = above[start + band * rows * columns :][:size] if has_parent else nothing
+            _energy(every, offsets[band], start, parent, triangles[band], turned, energy)
+            middle = bands[band, row + border, border:]
+            normal = inner[band, row]
+            divisor = 9.0 + has_parent
+            for x in range(size):
+                # Without any signal around there is nothing to divide by, nor to divide.
+                local = energy[x] / divisor if energy[x] > 0.0 else np.inf
+                normal[x] = (middle[x] - means[band]) / np.sqrt(local)
+    for band in range(ORIENTATIONS):
+        _centre(inner[band], moments[band])
 
 
 @inlined
-def _energy(triangle: Floats, values: Floats, turned: Floats, energy: Floats) -> None:
-    """Fill in the squared length of each column of triangle @ values."""
+def _energy(
+    every: Floats,
+    offsets: NDArray[np.int64],
+    start: int,
+    parent: Floats,
+    triangle: Floats,
+    turned: Floats,
+    energy: Floats,
+) -> None:
+    """Fill in the squared length of the triangle times the neighbours, for a run of coefficients."""
+    size = energy.size
     energy[:] = 0.0
-    for i in range(_KINDS):
-        turned[:] = 0.0
+    for i in range(_KINDS - 1):
+        p, q, r = triangle[i, _KINDS - 4], triangle[i, _KINDS - 3], triangle[i, _KINDS - 2]
+        a, b = every[start + offsets[_KINDS - 4] :][:size], every[start + offsets[_KINDS - 3] :][:size]
+        for x in range(size):
+            turned[x] = p * a[x] + q * b[x] + r * parent[x]
         # What the triangle holds left of its diagonal is zero: whole groups of four are skipped.
-        for j in range(i // 4 * 4, _KINDS, 4):
+        for j in range(i // 4 * 4, _KINDS - 4, 4):
             p, q, r, s = triangle[i, j], triangle[i, j + 1], triangle[i, j + 2], triangle[i, j + 3]
-            a, b, c, d = values[j], values[j + 1], values[j + 2], values[j + 3]
-            for x in range(_CHUNK):
+            a, b = every[start + offsets[j] :][:size], every[start + offsets[j + 1] :][:size]
+            c, d = every[start + offsets[j + 2] :][:size], every[start + offsets[j + 3] :][:size]
+            for x in range(size):
                 turned[x] += p * a[x] + q * b[x] + r * c[x] + s * d[x]
-        for x in range(_CHUNK):
+        for x in range(size):
             energy[x] += turned[x] * turned[x]
 
 

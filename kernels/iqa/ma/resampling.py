@@ -43,25 +43,26 @@ def halve(plane: Floats) -> Floats:
     return half
 
 
-def enlarge(plane: Floats, shape: tuple[int, int], *, doubled: bool = False) -> Floats:
-    """Return a plane with more samples, by bicubic interpolation (a = -1/2) with mirrored borders.
+def enlarge(planes: Floats, shape: tuple[int, int], *, doubled: bool = False) -> Floats:
+    """Return planes with more samples, by bicubic interpolation (a = -1/2) with mirrored borders.
 
     Parameters
     ----------
-    plane : ndarray, shape (rows, columns), float64
+    planes : ndarray, shape (n, rows, columns), float64
         Samples.
     shape : tuple of int
         Rows and columns wanted, not fewer than there are.
     doubled : bool
-        Place samples as if both sizes doubled, and cut at `shape`; otherwise stretch the plane to `shape`.
+        Place samples as if both sizes doubled, and cut at `shape`; otherwise stretch the planes to `shape`.
 
     Returns
     -------
-    ndarray, shape `shape`, float64
+    ndarray, shape (n, *shape), float64
     """
-    taps = [_taps(old, new, 2.0 if doubled else new / old) for old, new in zip(plane.shape, shape, strict=True)]
-    large = np.empty(shape)
-    _enlarge(plane, *taps[0], *taps[1], large)
+    taps = [_taps(old, new, 2.0 if doubled else new / old) for old, new in zip(planes.shape[1:], shape, strict=True)]
+    large = np.empty((len(planes), *shape))
+    for plane, enlarged in zip(planes, large, strict=True):
+        _enlarge(plane, *taps[0], *taps[1], enlarged)
     return large
 
 

@@ -72,17 +72,17 @@ def test_small_singular_values_are_not_lost_in_large_ones():
 
 def test_enlarging_keeps_straight_lines_and_equal_sizes():
     rows, columns = np.mgrid[:20, :30] * 1.0
-    plane = 3 * rows - 2 * columns
-    large = enlarge(plane, (40, 60))
+    plane = (3 * rows - 2 * columns)[None]
+    large = enlarge(plane, (40, 60))[0]
     expected = 3 * ((np.arange(40)[:, None] + 0.5) / 2 - 0.5) - 2 * ((np.arange(60) + 0.5) / 2 - 0.5)
     np.testing.assert_allclose(large[4:-4, 4:-4], expected[4:-4, 4:-4], rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(enlarge(plane, plane.shape), plane)
+    np.testing.assert_array_equal(enlarge(plane, (20, 30)), plane)
 
 
 def test_doubling_cuts_what_stretching_squeezes():
-    plane = random(20, 30)
-    np.testing.assert_array_equal(enlarge(plane, (39, 59), doubled=True), enlarge(plane, (40, 60))[:39, :59])
-    assert np.abs(enlarge(plane, (39, 59)) - enlarge(plane, (40, 60))[:39, :59]).max() > 0.01
+    planes = random(2, 20, 30)
+    np.testing.assert_array_equal(enlarge(planes, (39, 59), doubled=True), enlarge(planes, (40, 60))[:, :39, :59])
+    assert np.abs(enlarge(planes, (39, 59)) - enlarge(planes, (40, 60))[:, :39, :59]).max() > 0.01
 
 
 def test_halving_keeps_a_constant_inside_and_takes_odd_samples():
