@@ -1,6 +1,9 @@
 """Forests against walking their trees by hand, and the file that they come in."""
 
 import builtins
+import hashlib
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -81,6 +84,55 @@ def test_file_gives_its_forests_and_weights(forests, save_model):
     np.testing.assert_allclose(model.predict(vectors), expected, rtol=1e-14)
     assert model.score((1.0, 2.0, 3.0)) == pytest.approx(0.5 + 0.1 + 0.4 + 0.9)
     assert model.name == f"custom-{blob[:12]}"
+
+
+def element(kind, data):
+    return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+
+def matrix(kind, shape, *parts):
+    """Return a nameless array of level 5: flags, size, name, content."""
+    flags = element(6, struct.pack("<II", kind, 0))
+    return element(14, flags + element(5, struct.pack("<ii", *shape)) + b"".join(parts))
+
+
+def structure(fields):
+    names = b"".join(name.encode().ljust(32, b"\0") for name in fields)
+    return matrix(2, (1, 1), element(1, b""), element(5, struct.pack("<i", 32)), element(1, names), *fields.values())
+
+
+def numbers(array):
+    kind, stored = (12, 5) if array.dtype == np.int32 else (6, 9)
+    return matrix(kind, array.shape, element(1, b""), element(stored, array.tobytes(order="F")))
+
+
+@pytest.mark.parametrize("stored", [4, 17], ids=["uint16", "utf-16"])
+def test_file_is_read_as_matlab_writes_it(forests, tmp_path, stored):
+    """Byte for byte: a row of cells, the status of nodes as characters that are none, everything compressed."""
+    cells = []
+    for fields in forests:
+        arrays = {name: numbers(np.asarray(value)) for name, value in fields.items() if name != "ntree"}
+        status = np.where(fields["lDau"] == 0, -1, -3).astype(np.int8).tobytes(order="F")
+        status += bytes(len(status) % 2)
+        arrays["nodestatus"] = matrix(4, (len(status) // 2, 1), element(1, b""), element(stored, status))
+        cells.append(structure({**arrays, "coef": numbers(np.zeros((0, 0)))}))
+    model = {
+        "rf": matrix(1, (1, 3), element(1, b""), *cells),
+        "linear": numbers(np.array([[0.5], [0.1], [0.2], [0.3]])),
+    }
+    unnamed = structure(model)
+    named = unnamed.replace(element(1, b""), element(1, b"model"), 1)
+    variable = struct.pack("<II", 14, len(named) - 8) + named[8:]
+    packed = zlib.compress(variable)
+    header = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 0x0100) + b"IM"
+    content = header + struct.pack("<II", 15, len(packed)) + packed
+    (tmp_path / "model.mat").write_bytes(content)
+    blob = hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
+    found = MaModel.read(tmp_path / "model.mat", digest=blob)
+    vectors = Features(*(np.random.default_rng(6).uniform(0, 1, size) for size in (18, 45, 75)))
+    expected = [walked(fields, vector) for fields, vector in zip(forests, vectors, strict=True)]
+    np.testing.assert_allclose(found.predict(vectors), expected, rtol=1e-14)
+    assert found.linear == (0.5, 0.1, 0.2, 0.3)
 
 
 @pytest.mark.parametrize("image", PUBLISHED_SCORES)
