@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ from ..errors import InputError
 from ..iqa.intensity import check_frames
 from ..parallel import over
 from .curve import Mtf
-from .edge_fit import find_steps, refine
+from .edge_fit import find_steps, line_through, refine
 from .edge_quality import Facts, warnings_of
-from .mixture import OFFSETS, WIDTHS, ladder
+from .mixture import families, ladder
 from .oversample import STEP
 from .spread import collect, estimate
 from .uncertainty import modulation_of, standard_errors
@@ -26,7 +25,7 @@ Floats = NDArray[np.float64]
 Roi = tuple[tuple[int, int], tuple[int, int]]
 
 _FREQUENCIES = np.arange(129) / 128.0
-_COARSE = np.ascontiguousarray(_FREQUENCIES[::4])
+_COARSE = np.ascontiguousarray(_FREQUENCIES[::8])
 _LEAST = 16
 # A bend is followed if it exceeds these many standard errors, and pixels over the length of the edge.
 _BENT = (4.0, 0.01)
@@ -156,20 +155,19 @@ def _measure(piece: NDArray[Any], spacing: tuple[float, float] | None) -> Mtf:
     gain = 1.0 / (edge.high - edge.low)
     moments = collect(edge.plane, edge.line, edge.low, gain, before, after)
     table = ladder(max(before, after))
-    candidates, signs, ends = _families(*_bounds(edge.width, min(before, after) * STEP))
-    start = table.steps.shape[1] // 2 - 1 - before
+    start = table.steps.shape[0] // 2 - 1 - before
     facts = np.zeros(6)
     atoms, amounts, deviation, profile, envelope, band = estimate(
-        moments, edge.width, start, table.steps, table.envelopes, candidates, signs, ends, facts
+        moments, edge.width, start, table.steps, table.envelopes, families(edge.width, min(before, after) * STEP), facts
     )
     dark, bright, shift, size, length, _ = facts.tolist()
     widths, offsets = table.widths[atoms[1:]], table.offsets[atoms[1:]]
     spectrum = modulation_of(_FREQUENCIES, widths, offsets, amounts[1:], shift, deviation, before)
     splines = np.ones((atoms.size, profile.size))
-    splines[1:] = table.steps[atoms[1:], start : start + profile.size]
+    splines[1:] = table.steps[start : start + profile.size, atoms[1:]].T
     errors = standard_errors(
         _COARSE,
-        np.ascontiguousarray(spectrum[:, ::4]),
+        np.ascontiguousarray(spectrum[:, ::8]),
         widths,
         offsets,
         splines,
@@ -226,8 +224,10 @@ def _find(plane: Floats) -> _Edge:
     if transposed:
         plane = np.ascontiguousarray(plane.T)
     rows, columns = plane.shape
-    steps = find_steps(plane)
-    line, low, high = _line_through(steps)
+    centre, slope, low, high, distance = line_through(find_steps(plane)).tolist()
+    if not distance <= 0.05 * rows + 2.0:
+        raise InputError(_NO_EDGE)
+    line = np.array([centre, slope, 0.0])
     reach = min(0.25 * columns, 24.0)
     width, sag, sag_error, _ = refine(plane, line, low, 1.0 / (high - low), reach, 2).tolist()
     if abs(sag) > max(_BENT[0] * sag_error, _BENT[1]):
@@ -238,46 +238,6 @@ def _find(plane: Floats) -> _Edge:
 
 
 _NO_EDGE = "no edge was found in the region; choose one that a single edge crosses near its middle."
-
-
-def _line_through(steps: Floats) -> tuple[Floats, float, float]:
-    """Return a line through the steps of most rows, and the levels to its left and right."""
-    rows = len(steps)
-    contrast = steps[:, 2] - steps[:, 1]
-    typical = float(np.median(contrast))
-    use = contrast * np.sign(typical) > 0.5 * abs(typical)
-    if typical == 0.0 or use.sum() < max(8, rows // 4):
-        raise InputError(_NO_EDGE)
-    t = np.flatnonzero(use) - 0.5 * (rows - 1)
-    position = steps[use, 0]
-    half = t.size // 2
-    slope = float(np.median((position[half : 2 * half] - position[:half]) / (t[half : 2 * half] - t[:half])))
-    centre = float(np.median(position - slope * t))
-    for _ in range(3):
-        away = np.abs(position - centre - slope * t)
-        near = away <= max(1.0, 3.0 * float(np.median(away)))
-        slope, centre = np.polyfit(t[near], position[near], 1).tolist()
-    if float(np.median(away)) > 0.05 * rows + 2.0:
-        raise InputError(_NO_EDGE)
-    return np.array([centre, slope, 0.0]), float(np.median(steps[use, 1])), float(np.median(steps[use, 2]))
-
-
-def _bounds(width: float, reach: float) -> tuple[int, int, int]:
-    """Return the first width of symmetric steps, the first of those beside the middle, and the end of both."""
-    end = int(np.searchsorted(WIDTHS, reach / 1.5))
-    core = int(np.searchsorted(WIDTHS, 0.4 * width))
-    return 0, min(core + core % 2, end - 2), end
-
-
-@lru_cache(maxsize=256)
-def _families(first: int, core: int, end: int) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
-    """Return three families of steps to mix: symmetric, lopsided, and symmetric with negative weights."""
-    symmetric = np.arange(first, end)
-    coarse = np.arange(core, end, 2)
-    beside = WIDTHS.size + (coarse[:, None] // 2 * OFFSETS.size + np.arange(OFFSETS.size)).ravel()
-    members = [symmetric, np.concatenate([coarse, beside]), np.concatenate([coarse, coarse])]
-    signs = [np.ones(symmetric.size), np.ones(members[1].size), np.repeat([1.0, -1.0], coarse.size)]
-    return np.concatenate(members), np.concatenate(signs), np.cumsum([len(family) for family in members])
 
 
 def _beyond(widths: Floats, offsets: Floats, amounts: Floats, before: float, after: float) -> float:

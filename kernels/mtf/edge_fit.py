@@ -9,7 +9,7 @@ from ..compilation import compiled, inlined
 from .banded import factor, solve
 from .oversample import MOMENTS, STEP, accumulate, normal_equations, slope_at, value_at
 
-__all__ = ["find_steps", "refine"]
+__all__ = ["find_steps", "line_through", "refine"]
 
 Floats = NDArray[np.float64]
 
@@ -37,6 +37,43 @@ def find_steps(plane: Floats) -> Floats:
         steps[row, 1] = mean + left / position
         steps[row, 2] = mean - left / (columns - position)
     return steps
+
+
+@compiled("(float64[:, ::1],)")
+def line_through(steps: Floats) -> Floats:
+    """Return position, slope, and levels to the left and right of a line through the steps of most rows.
+
+    Five values: the last is the typical distance of a step from the line; it is infinite if there is no edge.
+    """
+    rows = steps.shape[0]
+    contrast = steps[:, 2] - steps[:, 1]
+    typical = np.median(contrast)
+    use = contrast * np.sign(typical) > 0.5 * abs(typical)
+    count = use.sum()
+    if typical == 0.0 or count < max(8, rows // 4):
+        return np.array([0.0, 0.0, 0.0, 0.0, np.inf])
+    t = np.arange(rows)[use] - 0.5 * (rows - 1)
+    position = steps[:, 0][use]
+    half = count // 2
+    slope = np.median((position[half : 2 * half] - position[:half]) / (t[half : 2 * half] - t[:half]))
+    centre = np.median(position - slope * t)
+    typical_distance = 0.0
+    for _ in range(3):
+        away = np.abs(position - centre - slope * t)
+        typical_distance = np.median(away)
+        limit = max(1.0, 3.0 * typical_distance)
+        n = st = sp = stt = stp = 0.0
+        for i in range(count):
+            if away[i] <= limit:
+                n += 1.0
+                st += t[i]
+                sp += position[i]
+                stt += t[i] * t[i]
+                stp += t[i] * position[i]
+        slope = (n * stp - st * sp) / (n * stt - st * st)
+        centre = (sp - slope * st) / n
+    low, high = np.median(steps[:, 1][use]), np.median(steps[:, 2][use])
+    return np.array([centre, slope, low, high, typical_distance])
 
 
 @inlined
@@ -184,7 +221,8 @@ def refine(plane: Floats, line: Floats, low: float, gain: float, reach: float, t
         change = _correction(plane, line, low, gain, half, spline, smooth, terms)
         step = max(abs(change[1]) * middle, abs(change[2]) * middle * middle)
         answer[0], answer[3] = width, change[4]
-        settled = step < max(1e-4, 0.1 * change[4] * middle)
+        # What is left after a step is a small part of it.
+        settled = step < max(1e-3, 0.3 * change[4] * middle)
         if settled:
             bend = _correction(plane, line, low, gain, half, spline, smooth, 3)
             sag = line[2] + bend[2]

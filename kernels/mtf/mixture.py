@@ -15,14 +15,14 @@ from ..compilation import compiled, inlined
 from .banded import factor, multiply, solve
 from .oversample import MOMENTS, STEP, normal_equations
 
-__all__ = ["OFFSETS", "WIDTHS", "Ladder", "ladder", "nonnegative"]
+__all__ = ["WIDTHS", "Ladder", "families", "ladder", "nonnegative"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 # Widths of the steps [pixel]; every second one also comes beside the middle, by these multiples of its width.
 WIDTHS = 0.25 * 1.14 ** np.arange(42)
-OFFSETS = np.array([-2.0, -1.0, 1.0, 2.0])
+_PLACES = np.array([0.0, -2.0, -1.0, 1.0, 2.0])
 
 _MOST = 24
 # How much the first and the second moment of a spread may outgrow those of its part in the mixture.
@@ -36,9 +36,9 @@ class Ladder(NamedTuple):
 
     Parameters
     ----------
-    steps : ndarray, shape (atoms, n), float64
-        Spline coefficients of steps from 0 to 1; the column ``n // 2`` is that of the knot in the middle.
-    envelopes : ndarray, shape (atoms, n), float64
+    steps : ndarray, shape (n, atoms), float64
+        Spline coefficients of steps from 0 to 1; the row ``n // 2`` is that of the knot in the middle.
+    envelopes : ndarray, shape (n, atoms), float64
         How large deviations from each may be, relative to its weight.
     widths, offsets : ndarray, shape (atoms,), float64
         What they are [pixel].
@@ -52,12 +52,34 @@ class Ladder(NamedTuple):
 
 @lru_cache(maxsize=4)
 def _ladder(length: int) -> Ladder:
-    beside = np.repeat(WIDTHS[::2], OFFSETS.size)
-    widths = np.concatenate([WIDTHS, beside])
-    offsets = np.concatenate([np.zeros(WIDTHS.size), np.tile(OFFSETS, WIDTHS[::2].size) * beside])
-    steps, envelopes = np.empty((2, widths.size, length))
+    coarse = WIDTHS[::2]
+    widths = np.concatenate([WIDTHS, np.repeat(coarse, _PLACES.size), coarse])
+    offsets = np.concatenate([np.zeros(WIDTHS.size), np.tile(_PLACES, coarse.size), np.zeros(coarse.size)]) * widths
+    steps, envelopes = np.empty((2, length, widths.size))
     _tabulate(widths, offsets, steps, envelopes)
     return Ladder(steps, envelopes, widths, offsets)
+
+
+def families(width: float, reach: float) -> NDArray[np.int64]:
+    """Return which atoms suit an edge of a width in a region that reaches so far to either side [pixel].
+
+    Returns
+    -------
+    ndarray, shape (3, 3), int64
+        First atom, end, and whether weights may be negative, of symmetric, lopsided and overshooting mixtures.
+    """
+    end = int(np.searchsorted(WIDTHS, reach / 2.5))
+    core = min(int(np.searchsorted(WIDTHS, 0.4 * width)), end - 2) // 2
+    coarse = WIDTHS[::2].size
+    lopsided, overshooting = WIDTHS.size, WIDTHS.size + _PLACES.size * coarse
+    return np.array(
+        [
+            [0, end, 0],
+            [lopsided + _PLACES.size * core, lopsided + _PLACES.size * ((end + 1) // 2), 0],
+            [overshooting + core, overshooting + max((end + 1) // 2 - 3, core + 1), 1],
+        ],
+        np.int64,
+    )
 
 
 def ladder(knots: int) -> Ladder:
@@ -68,7 +90,7 @@ def ladder(knots: int) -> Ladder:
 @compiled("(float64[::1], float64[::1], float64[:, ::1], float64[:, ::1])")
 def _tabulate(widths: Floats, offsets: Floats, steps: Floats, envelopes: Floats) -> None:
     """Fill the tables of a ladder by least squares: a spline through values would be too low near Nyquist."""
-    length = steps.shape[1]
+    length = steps.shape[0]
     moments, right = np.zeros((length - 3, MOMENTS)), np.empty(length)
     band, lower = np.empty((length, 4)), np.empty((length, 4))
     for atom in range(widths.size):
@@ -85,75 +107,62 @@ def _tabulate(widths: Floats, offsets: Floats, steps: Floats, envelopes: Floats)
                         moments[k, 7 + p] += power * value
         normal_equations(moments, np.ones(length - 3), band, right)
         factor(band, lower)
-        solve(lower, right, steps[atom])
+        solve(lower, right, right)
+        steps[:, atom] = right
         for k in range(length):
             x = ((k - length // 2) * STEP - offsets[atom]) / widths[atom]
-            envelopes[atom, k] = math.exp(-0.5 * (x / _BROADER) ** 2) / math.sqrt(2.0 * math.pi)
+            envelopes[k, atom] = math.exp(-0.5 * (x / _BROADER) ** 2) / math.sqrt(2.0 * math.pi)
 
 
 @inlined
 def nonnegative(
-    steps: Floats, start: int, candidates: Integers, signs: Floats, band: Floats, right: Floats, tolerance: float
+    steps: Floats, start: int, first: int, end: int, signed: bool, band: Floats, right: Floats, tolerance: float
 ) -> tuple[Integers, Floats, Floats]:
-    """Return the chosen candidates, their weights and the right side that is left: Lawson and Hanson's active set.
+    """Return the chosen atoms, their weights and the right side that is left: Lawson and Hanson's active set.
 
-    The first chosen, -1, is a constant of either sign. Atoms join until half the sum of squares is within
-    `tolerance` of the least there is; `start` is the column of the tables that the first spline coefficient takes.
+    The first chosen, -1, is a constant of either sign. Atoms join until half the sum of squares is within `tolerance` of
+    the least there is; `start` is the row of the tables that the first spline coefficient takes.
     """
     n = right.size
     chosen = np.full(_MOST, -1, np.int64)
-    weights = np.zeros(_MOST)
-    trial = np.zeros(_MOST)
-    columns = np.empty((_MOST, n))
-    rows = np.empty((_MOST, n))
+    weights, trial, target = np.zeros(_MOST), np.zeros(_MOST), np.zeros(_MOST)
+    signs = np.ones(_MOST)
+    columns, rows = np.empty((_MOST, n)), np.empty((_MOST, n))
     gram = np.zeros((_MOST, _MOST))
-    target = np.zeros(_MOST)
     rows[0] = 1.0
     multiply(band, rows[0], columns[0])
-    lumped = columns[0].copy()
-    gram[0, 0] = lumped.sum()
-    target[0] = right.sum()
+    gram[0, 0] = _dot(rows[0], columns[0])
+    target[0] = _dot(rows[0], right)
     weights[0] = target[0] / gram[0, 0]
     count = 1
-    norms = np.empty(candidates.size)
-    for j in range(candidates.size):
-        atom = steps[candidates[j]]
-        total = 0.0
-        for k in range(n):
-            total += lumped[k] * atom[start + k] ** 2
-        norms[j] = max(total, 1e-300)
     left = np.empty(n)
-    free = np.ones(candidates.size, np.bool_)
+    size = end - first
+    slopes = np.empty(size)
+    free = np.ones(size, np.bool_)
     for _ in range(3 * _MOST):
         left[:] = right
         for i in range(count):
             weight = weights[i]
             for k in range(n):
                 left[k] -= weight * columns[i, k]
-        best, gain = -1, 0.0
-        for j in range(candidates.size):
-            if free[j]:
-                atom = steps[candidates[j]]
-                # Four sums that do not wait for each other.
-                a = b = c = d = 0.0
-                for k in range(0, n - 3, 4):
-                    a += atom[start + k] * left[k]
-                    b += atom[start + k + 1] * left[k + 1]
-                    c += atom[start + k + 2] * left[k + 2]
-                    d += atom[start + k + 3] * left[k + 3]
-                for k in range(n - n % 4, n):
-                    a += atom[start + k] * left[k]
-                slope = signs[j] * ((a + b) + (c + d))
-                # The weights sum to about 1, so that no steeper slope means: no more than the tolerance to be gained.
-                if slope > tolerance and slope * slope / norms[j] > gain:
-                    best, gain = j, slope * slope / norms[j]
+        slopes[:] = 0.0
+        for k in range(n):
+            value = left[k]
+            atoms = steps[start + k, first:end]
+            for j in range(size):
+                slopes[j] += value * atoms[j]
+        # The weights sum to about 1, so that no steeper slope means: no more than the tolerance to be gained.
+        best, gain = -1, tolerance
+        for j in range(size):
+            slope = abs(slopes[j]) if signed else slopes[j]
+            if free[j] and slope > gain:
+                best, gain = j, slope
         if best < 0 or count == _MOST:
             break
         free[best] = False
-        chosen[count] = best
-        weights[count] = 0.0
+        chosen[count], signs[count], weights[count] = best, math.copysign(1.0, slopes[best]), 0.0
         for k in range(n):
-            rows[count, k] = signs[best] * steps[candidates[best], start + k]
+            rows[count, k] = signs[count] * steps[start + k, first + best]
         multiply(band, rows[count], columns[count])
         target[count] = _dot(rows[count], right)
         for i in range(count + 1):
@@ -178,12 +187,16 @@ def nonnegative(
             free[chosen[worst]] = worst != count - 1
             count -= 1
             for i in range(worst, count):
-                chosen[i], weights[i], target[i] = chosen[i + 1], weights[i + 1], target[i + 1]
+                chosen[i], weights[i] = chosen[i + 1], weights[i + 1]
+                signs[i], target[i] = signs[i + 1], target[i + 1]
                 rows[i] = rows[i + 1]
                 columns[i] = columns[i + 1]
                 gram[i, : count + 1] = gram[i + 1, : count + 1]
             for i in range(worst, count):
                 gram[: count + 1, i] = gram[: count + 1, i + 1]
+    for i in range(1, count):
+        chosen[i] += first
+        weights[i] *= signs[i]
     return chosen[:count].copy(), weights[:count].copy(), left
 
 

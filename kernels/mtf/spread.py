@@ -22,13 +22,13 @@ Integers = NDArray[np.int64]
 
 _THIRD = np.array([-1.0, 3.0, -3.0, 1.0])
 # Sizes of the deviation relative to the mixture, and its correlation lengths in widths of the edge.
-_SIZES = 10.0 ** np.arange(-3.0, 4.1, 0.5)
-_LENGTHS = (1.0, 0.5, 2.0)
+_SIZES = 10.0 ** np.arange(-2.25, 4.1, 0.75)
+_LENGTHS = (0.6, 1.5)
 # Deviations may also lie where the mixture is nothing.
 _ELSEWHERE = 1e-3
 # Improvements of the log likelihood that an atom must bring, and of the evidence that make other mixtures worth a look.
 _WORTH = 0.05
-_DOUBT = 3.0
+_DOUBT = 1.0
 
 
 @compiled("(float64[:, ::1], float64[::1], float64, float64, int64, int64)")
@@ -120,18 +120,19 @@ def prior_of(envelope: Floats, length: float, prior: Floats) -> None:
 
 @inlined
 def _deviation(band: Floats, left: Floats, envelope: Floats, width: float, mean: Floats) -> tuple[float, float, float]:
-    """Fill the deviation, averaged over its possible sizes; return the evidence for it, and its best size and length."""
+    """Fill the deviation, averaged over its possible sizes; return the evidence for it, its root mean square size, and length."""
     n = left.size
     prior, joint, lower = np.empty((n, 4)), np.empty((n, 4)), np.empty((n, 4))
     trial = np.empty(n)
     mean[:] = 0.0
     # No deviation at all is one of the possibilities.
-    best, total, best_size, best_length = 0.0, 1.0, 0.0, 0.0
+    best, total, extent, best_length = 0.0, 1.0, 0.0, width / STEP
+    count = 1
     for length in _LENGTHS:
         knots = length * width / STEP
         prior_of(envelope, knots, prior)
         unit = factor(prior, lower)
-        index, step, peak = 2, 1, -np.inf
+        index, step, peak = 1, 1, -np.inf
         while 0 <= index < _SIZES.size:
             inverse = 1.0 / _SIZES[index] ** 2
             for k in range(n):
@@ -143,28 +144,29 @@ def _deviation(band: Floats, left: Floats, envelope: Floats, width: float, mean:
             for k in range(n):
                 evidence += trial[k] * left[k]
             evidence = 0.5 * (evidence + unit + n * math.log(inverse) - determinant)
+            count += 1
             if evidence > best:
                 shrink = math.exp(best - evidence)
                 total *= shrink
+                extent *= shrink
                 mean *= shrink
-                best, best_size, best_length = evidence, _SIZES[index], knots
+                best, best_length = evidence, knots
             weight = math.exp(evidence - best)
             if weight > 1e-4:
                 total += weight
+                extent += weight / inverse
                 for k in range(n):
                     mean[k] += weight * trial[k]
             if evidence > peak:
                 peak = evidence
                 index += step
-            elif step > 0 and index == 3:
+            elif step > 0 and index == 2:
                 # The first step up was a step down.
-                index, step = 1, -1
+                index, step = 0, -1
             else:
                 break
-        if best <= 0.0:
-            break
     mean /= total
-    return best + math.log(total), best_size, best_length
+    return best + math.log(total / count), math.sqrt(extent / total), best_length
 
 
 @inlined
@@ -186,19 +188,9 @@ def _shift(band: Floats, left: Floats, spline: Floats) -> float:
     return shift
 
 
-@compiled(
-    "(float64[:, ::1], float64, int64, float64[:, ::1], float64[:, ::1], int64[::1], float64[::1], int64[::1], float64[::1])"
-)
+@compiled("(float64[:, ::1], float64, int64, float64[:, ::1], float64[:, ::1], int64[:, ::1], float64[::1])")
 def estimate(
-    moments: Floats,
-    width: float,
-    start: int,
-    steps: Floats,
-    envelopes: Floats,
-    candidates: Integers,
-    signs: Floats,
-    ends: Integers,
-    facts: Floats,
+    moments: Floats, width: float, start: int, steps: Floats, envelopes: Floats, families: Integers, facts: Floats
 ) -> tuple[Integers, Floats, Floats, Floats, Floats, Floats]:
     """Return atoms, weights, deviation, profile, envelope and the weighted matrix of least squares; fill `facts`.
 
@@ -217,31 +209,27 @@ def estimate(
     pixels = moments[:, 0].sum()
     best = -np.inf
     atoms, amounts = np.empty(0, np.int64), np.empty(0)
-    begin = 0
-    for model in range(ends.size):
-        family, sign = candidates[begin : ends[model]], signs[begin : ends[model]]
-        begin = ends[model]
-        chosen, found, left = nonnegative(steps, start, family, sign, band, right, _WORTH)
+    for model in range(families.shape[0]):
+        first, end, signed = families[model]
+        chosen, found, left = nonnegative(steps, start, first, end, signed != 0, band, right, _WORTH)
         spline[:] = found[0]
         size = 0.0
         for i in range(1, chosen.size):
-            size += found[i]
+            size += abs(found[i])
         for k in range(n):
             x = (k - 0.5 * n) * STEP / width
             envelope[k] = _ELSEWHERE / (1.0 + x * x)
         for i in range(1, chosen.size):
-            found[i] *= sign[chosen[i]]
-            chosen[i] = family[chosen[i]]
             for k in range(n):
-                spline[k] += found[i] * steps[chosen[i], start + k]
-                envelope[k] += abs(found[i]) / size * envelopes[chosen[i], start + k]
+                spline[k] += found[i] * steps[start + k, chosen[i]]
+                envelope[k] += abs(found[i]) / size * envelopes[start + k, chosen[i]]
         shift = _shift(band, left, spline) if model == 0 else 0.0
         evidence, extent, length = _deviation(band, left, envelope, width, trial)
         # The squares of the pixels themselves are the same for all mixtures.
         explained = 0.0
         for k in range(n):
             explained += spline[k] * (right[k] + left[k])
-        score = evidence + 0.5 * explained - 0.5 * chosen.size * math.log(pixels)
+        score = evidence + 0.5 * explained - 2.0 * chosen.size
         if score > best:
             best = score
             atoms, amounts = chosen, found
