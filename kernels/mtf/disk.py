@@ -167,13 +167,17 @@ def _first_guess(region: Region) -> tuple[_Disk, int]:
         peak = np.median(smooth[mask])
     rows, columns = region.aspect
     if not parts or not _is_round(part := parts[0], region):
-        (row, column), (height, width) = region.origin, pixels.shape
-        raise InputError(
-            f"no disk was found in the region {row}:{row + height},{column}:{column + width}; "
-            "give a region that holds one disk and some of its surroundings on all sides."
-        )
+        raise _no_disk(region)
     radius = float(np.sqrt(part.area * rows * columns / np.pi))
     return _Disk(part.column * columns, part.row * rows, radius), len(parts) - 1
+
+
+def _no_disk(region: Region) -> InputError:
+    (row, column), (height, width) = region.origin, region.pixels.shape
+    return InputError(
+        f"no disk was found in the region {row}:{row + height},{column}:{column + width}; "
+        "give a region that holds one disk and some of its surroundings on all sides."
+    )
 
 
 def _is_round(part: Component, region: Region) -> bool:
@@ -235,14 +239,17 @@ def _fit(region: Region, disk: _Disk) -> tuple[_Disk, _Annulus, Curve]:
             break
         x, y = disk.x + np.clip(moves[0], -2.0, 2.0), disk.y + np.clip(moves[1], -2.0, 2.0)
         disk = replace(disk, x=x, y=y, slope_x=disk.slope_x + moves[2], slope_y=disk.slope_y + moves[3])
+        if not (disk.radius > 1 and _reach(region, disk) > disk.radius + 1):
+            raise _no_disk(region)
     return disk, annulus, curve
 
 
 def _levels(annulus: _Annulus, curve: Curve, width: float) -> _Levels:
-    """Return values and noise on both sides, at least two widths from the edge where there is that much room."""
+    """Return values and noise on both sides, at least three widths from the edge where there is that much room."""
     fitted, _ = curve.at(annulus.distance)
     residual = annulus.value - fitted
-    far = min(2 * width, -0.5 * float(annulus.distance.min())), min(2 * width, 0.5 * float(annulus.distance.max()))
+    low, high = annulus.span
+    far = min(3 * width, -0.5 * low), min(3 * width, 0.5 * high)
     inside, outside = annulus.distance < -far[0], annulus.distance > far[1]
     return _Levels(
         float(fitted[inside].mean()),

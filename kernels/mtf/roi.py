@@ -65,7 +65,7 @@ def find_rois(frame: NDArray[Any], method: Method, *, most: int = 32) -> tuple[R
     --------
     >>> row, column = np.mgrid[:96, :96]
     >>> find_rois(100.0 * (np.hypot(row - 40, column - 50) < 15), "disk")
-    (((10, 71), (20, 81)),)
+    (((8, 73), (18, 83)),)
     """
     finders: dict[str, Callable[[Floats], Iterable[Roi]]] = {
         "edge": edge_regions,

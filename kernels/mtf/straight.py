@@ -46,6 +46,12 @@ class _Bar(NamedTuple):
             return None
         return (first, second) if self.upright else (second, first)
 
+    def continues(self, other: "_Bar") -> bool:
+        """Return whether two bars lie on one straight line."""
+        if self.upright != other.upright or abs(self.slope - other.slope) > 0.1:
+            return False
+        return abs(other.across + other.slope * (self.along - other.along) - self.across) < 4
+
 
 def _bar(part: Component) -> _Bar:
     """Return a slender component as a bar."""
@@ -65,7 +71,7 @@ def edge_regions(image: Floats) -> list[Roi]:
     steepness = np.hypot(down, right)
     steep = steepness > _STEEP * np.quantile(steepness, 0.9995)
     angle = np.arctan2(down, right)
-    found: list[tuple[float, Roi]] = []
+    found: list[tuple[float, Roi, _Bar]] = []
     for turn in range(_DIRECTIONS):
         apart = np.abs((angle - 2 * np.pi * turn / _DIRECTIONS + np.pi) % (2 * np.pi) - np.pi)
         for part in components(steep & (apart < 1.2 * np.pi / _DIRECTIONS), int(_SHORTEST)):
@@ -73,14 +79,14 @@ def edge_regions(image: Floats) -> list[Roi]:
             slant = float(np.degrees(np.arctan(abs(bar.slope))))
             if 2 * bar.half >= _SHORTEST and 2 * bar.half > 1.5 * bar.width and _SLANTS[0] <= slant <= _SLANTS[1]:
                 found.extend(_even_region(image, bar))
-    chosen: list[Roi] = []
-    for _, roi in sorted(found, key=lambda item: -item[0]):
-        if not any(_overlap(roi, other) > 0.4 for other in chosen):
-            chosen.append(roi)
-    return chosen
+    chosen: list[tuple[_Bar, Roi]] = []
+    for _, roi, bar in sorted(found, key=lambda item: -item[0]):
+        if not any(_overlap(roi, other) > 0.4 or bar.continues(second) for second, other in chosen):
+            chosen.append((bar, roi))
+    return [roi for _, roi in chosen]
 
 
-def _even_region(image: Floats, bar: _Bar) -> list[tuple[float, Roi]]:
+def _even_region(image: Floats, bar: _Bar) -> list[tuple[float, Roi, _Bar]]:
     """Return the widest region around an edge whose sides are even, with its merit."""
     half = min(bar.half - 1.0, _LONGEST / 2)
     for sides in _SIDES:
@@ -100,7 +106,7 @@ def _even_region(image: Floats, bar: _Bar) -> list[tuple[float, Roi]]:
         uneven = max(_tilt(pixels, distance, sign * near) for sign in (-1.0, 1.0))
         noise = max(float(left.std()), float(right.std()))
         if uneven < _UNEVEN * contrast and noise < contrast and _bend(pixels, distance, sides) < _BENT:
-            return [(contrast / (noise + 0.01 * contrast) * np.sqrt(half), roi)]
+            return [(contrast / (noise + 0.01 * contrast) * np.sqrt(half), roi, bar)]
     return []
 
 
@@ -163,6 +169,8 @@ def _pieces(bar: _Bar, bars: list[_Bar], shape: tuple[int, ...]) -> list[Roi]:
         if other is not bar and other.upright == bar.upright and abs(other.along - bar.along) < other.half + bar.half:
             apart = abs(other.across + other.slope * (bar.along - other.along) - bar.across)
             sides = min(sides, 0.55 * apart)
+    ends = bar.across + bar.slope * 0.5 * length, bar.across - bar.slope * 0.5 * length
+    sides = min(sides, min(ends) - 1, shape[1 if bar.upright else 0] - 2 - max(ends))
     if length < 10 or sides < 5:
         return []
     longest = min(_LONGEST, 4 * sides / max(abs(bar.slope), 0.01))
