@@ -10,7 +10,7 @@ from functools import cache, cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, cast
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,13 +89,16 @@ class _Model:
         """
         file = Path(path)
         try:
-            if file.stat().st_size > _LARGEST:
-                raise ModelError(f"{file} is larger than {_LARGEST >> 20} MB and thus no {cls.metric} model.")
+            with ZipFile(file) as contents:
+                if sum(part.file_size for part in contents.infolist()) > _LARGEST:
+                    raise ModelError(f"{file} holds more than {_LARGEST >> 20} MB and is thus no {cls.metric} model.")
             with np.load(file, allow_pickle=False) as archive:
                 found = {name: archive[name] for name in archive.files}
         except OSError as error:
             raise ModelError(f"{file} cannot be read: {error.strerror or error}; give a model's file.") from error
-        except (ValueError, BadZipFile, EOFError, KeyError, AttributeError, TypeError) as error:
+        except ModelError:
+            raise
+        except Exception as error:  # a damaged header can make NumPy's parser raise almost anything
             raise ModelError(f"{file} is no {cls.metric} model: it is damaged or of another kind.") from error
         return cls._from(found, file)
 

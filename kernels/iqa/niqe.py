@@ -147,16 +147,10 @@ def _outcome(plane: Plane, model: NiqeModel, precision: str) -> Outcome:
 
 def _distance(features: NDArray[np.float64], model: NiqeModel) -> float:
     """Return the distance between the distributions of features; NaN if one of them has no value anywhere."""
-    missing = np.isnan(features)
-    counts = len(features) - missing.sum(axis=0)
-    if not counts.all():
+    mean, covariance = np.empty(FEATURES), np.empty((FEATURES, FEATURES))
+    if not _moments(features, mean, covariance):
         return np.nan
-    mean = np.where(missing, 0.0, features).sum(axis=0) / counts
-    complete = features[~missing.any(axis=1)]
-    covariance = model.covariance / 2
-    if len(complete) > 1:
-        centred = complete - complete.mean(axis=0)
-        covariance = covariance + centred.T @ centred / (2 * (len(complete) - 1))
+    covariance = (covariance + model.covariance) / 2
     apart = model.mean - mean
     # The published pseudo-inverse drops directions below this; where there are none, it is the inverse.
     relative = FEATURES * np.finfo(np.float64).eps
@@ -187,6 +181,35 @@ def _block_features(
         if scale == 0:
             image = halved(image, height, width)
             height, width, edge = height // 2, width // 2, edge // 2
+
+
+@compiled("(float64[:, ::1], float64[::1], float64[:, ::1])")
+def _moments(features: NDArray[np.float64], mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> bool:
+    """Write the mean of what is there and the covariance of complete rows; return whether each feature has a value."""
+    blocks, count = features.shape
+    for item in range(count):
+        total, there = 0.0, 0
+        for block in range(blocks):
+            value = features[block, item]
+            if not np.isnan(value):
+                total, there = total + value, there + 1
+        mean[item] = total / there
+    whole = np.empty((blocks, count))
+    rows = 0
+    for block in range(blocks):
+        if not np.isnan(features[block]).any():
+            whole[rows] = features[block]
+            rows += 1
+    # One complete row has no spread, as published.
+    middle = np.zeros(count)
+    for row in range(rows):
+        middle += whole[row] / rows
+    covariance[:] = 0
+    for row in range(rows):
+        whole[row] -= middle
+        for item in range(count):
+            covariance[item] += whole[row, item] * whole[row] / max(rows - 1, 1)
+    return not np.isnan(mean).any()
 
 
 @inlined
