@@ -146,8 +146,10 @@ def measure(
     >>> measured.frames[0].scores[0].found.reason
     'too-small'
     """
-    against, settings = against or Against(), prepared(settings)
-    _check(image, settings, against)
+    against = against or Against()
+    _check_mask(settings, against)
+    settings = prepared(settings)
+    _check(image, against)
 
     def one(index: int) -> FrameScores:
         window = windows[index] if windows else window_for(image, index, settings.window)
@@ -178,6 +180,7 @@ def stream(
     Measured or Failure
         One for each source.
     """
+    _check_mask(settings, against or Against())
     settings = prepared(settings)
     for batch in _batches(sources, threads):
         inner = threads if len(batch) == 1 else 1
@@ -242,7 +245,7 @@ def _matching(other: Image | None, index: int) -> NDArray[Any] | None:
     return None if other is None else other.pixels[index if len(other) > 1 else 0]
 
 
-def _check(image: Image, settings: Settings, against: Against) -> None:
+def _check(image: Image, against: Against) -> None:
     for name, other in (("reference", against.reference), ("mask", against.mask)):
         if other is None:
             continue
@@ -251,6 +254,9 @@ def _check(image: Image, settings: Settings, against: Against) -> None:
                 f"{image.file_of(0)}: has {len(image)} frame(s) of {image.frames.matrix}, but the {name} "
                 f"{other.file_of(0)} has {len(other)} of {other.frames.matrix}; give one of the same size."
             )
+
+
+def _check_mask(settings: Settings, against: Against) -> None:
     unmasked = [name for name in settings.metrics if not METRICS[name].takes_mask]
     if against.mask is not None and unmasked:
         raise UsageError(f"{', '.join(unmasked)} takes no mask; leave out --mask or these metrics.")

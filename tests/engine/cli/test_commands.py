@@ -128,7 +128,7 @@ def test_help_imports_no_inference_library():
     script = (
         "import sys\nfrom photopeak.engine.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "print(sorted({'torch', 'onnxruntime', 'openvino', 'onnx', 'plotly', 'numpy'} & set(sys.modules)), file=sys.stderr)"
+        "print(sorted({'torch', 'onnxruntime', 'openvino', 'onnx', 'plotly', 'numpy', 'numba', 'PIL'} & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from photopeak import kernels
 from photopeak.engine import zoo
 from photopeak.engine.session import Session
 
@@ -224,9 +225,38 @@ def test_help_says_what_brackets_would_hide(photopeak):
     assert "keeps all series in memory" in words
 
 
-@pytest.mark.parametrize("command", ["run", "models", "info", "validate", "doctor", "demo", "train", "bench"])
+@pytest.mark.parametrize(
+    "command",
+    ["run", "iqa", "mtf", "nps", "models", "info", "validate", "doctor", "demo", "warmup", "train", "bench"],
+)
 def test_every_command_has_help_with_an_example(photopeak, command):
     code, out, _ = photopeak(command, "--help")
     assert code == 0
     assert f"photopeak {command}" in out.replace("Usage: ", "", 1)
     assert "Example" in out
+
+
+def test_iqa_scores_before_and_after_in_table_json_and_report(photopeak, photopeak_json, tmp_path):
+    np.save(tmp_path / "body.npy", np.random.default_rng(0).poisson(9, (2, 128, 96)))
+    words = ("run", "scint-denoise", tmp_path / "body.npy", "-o", tmp_path / "out", "--iqa")
+    found = photopeak_json(*words, "--report")
+    scores = found["outcomes"][0]["iqa"]
+    assert [(score["metric"], score["frame"]) for score in scores] == [
+        (metric, frame) for frame in (1, 2) for metric in ("niqe", "brisque", "piqe")
+    ]
+    niqe = next(score for score in scores if score["metric"] == "niqe")
+    before, after = np.load(tmp_path / "body.npy")[0], np.load(tmp_path / "out" / "body_scint-denoise.npy")[0]
+    window = (niqe["low"], niqe["high"])
+    assert niqe["before"] == float(kernels.niqe(before.astype(np.float32), window=window))
+    assert niqe["after"] == float(kernels.niqe(after, window=window))
+    code, out, _ = photopeak(*words)
+    assert code == 0
+    assert f"{niqe['before']:.4f}" in out
+    page = Path(found["report"]).read_text("utf-8")
+    assert f">{niqe['before']:.3f}<" in page
+    assert "through the same window" in page
+
+
+def test_nothing_is_scored_unless_asked_for(photopeak_json, flood, tmp_path):
+    (item,) = photopeak_json("run", "scint-denoise", flood, "-o", tmp_path / "out")["outcomes"]
+    assert item["iqa"] is None
