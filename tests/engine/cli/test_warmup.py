@@ -51,7 +51,7 @@ def python(code):
 
 
 def test_importing_the_kernels_loads_neither_numba_nor_numpy():
-    loaded = python("import photopeak.kernels, sys; print(sorted({"numba", "numpy", "scipy"} & set(sys.modules)))")
+    loaded = python("import photopeak.kernels, sys; print(sorted({'numba', 'numpy', 'scipy'} & set(sys.modules)))")
     assert loaded == "[]"
 
 
