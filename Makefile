@@ -1,14 +1,18 @@
 # Each target makes what it needs in .venv, whatever virtual environment is active.
 #   PYTHON=python3.12     the interpreter that .venv is made with
 #   EXTRAS=evaluate       another extra to install first (it brings torch, which `make test` alone never does)
+#   REFERENCE=DIR         reference images and scores for `make figures`
 #   ARGS='-k dicom -x'    more arguments for pytest or for photopeak bench
 
 PYTHON ?= python3
 EXTRAS ?=
+REFERENCE ?=
 ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .peers
+KERNELS := --suite iqa,mtf,noise --matrix 64,128,256,512,1024,2048,1024x256 $(ARGS)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # pip builds against the tools in .venv, so that they are pinned too and a rebuild compiles only what changed.
 BUILD_TOOLS := scikit-build-core pybind11 cmake ninja
@@ -19,7 +23,7 @@ BUILD_INPUTS := pyproject.toml constraints.txt engine/root.py.in $(CMAKE_LISTS) 
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check bench build clean
+.PHONY: help demo test check bench figures build clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,11 +46,17 @@ check: $(VENV)/.ready-dev $(EXTRAS:%=$(VENV)/.ready-%) ## lint, formats, types, 
 bench: $(VENV)/.ready-bench ## measure every suite for every matrix size
 	$(BIN)/photopeak bench $(ARGS)
 
+figures: $(PEERS)/.ready ## measure kernels beside other libraries; REFERENCE=DIR has the reference scores
+	$(PEERS)/bin/python $(BIN)/photopeak conformance $(REFERENCE:%=--reference %) --output benchmarks/CONFORMANCE.md
+	$(PEERS)/bin/python $(BIN)/photopeak bench $(KERNELS) --threads 1 --json build/one-thread.json
+	$(PEERS)/bin/python $(BIN)/photopeak bench $(KERNELS) --threads 2 --json build/two-threads.json
+	$(PEERS)/bin/python -m photopeak.benchmarks.speed build/one-thread.json build/two-threads.json >benchmarks/SPEED.md
+
 build: $(VENV)/.ready-dev ## write an sdist, and a wheel made from it, to dist
 	$(BIN)/python -m build
 
 clean: ## remove .venv and everything built
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # A stamp is written only after its step has ended well, so an interrupted step starts again.
 $(VENV)/.ready-python:
@@ -61,6 +71,14 @@ $(VENV)/.ready-python:
 $(VENV)/.ready-run: $(VENV)/.ready-python $(BUILD_INPUTS)
 	$(INSTALL) $(BUILD_TOOLS)
 	$(INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+# Other libraries would upset the versions in .venv: they live in an environment of their own, which sees .venv's after it.
+$(PEERS)/.ready: $(VENV)/.ready-bench $(VENV)/.ready-train benchmarks/peers.txt
+	$(BIN)/python -m venv --clear $(PEERS)
+	$(BIN)/python -c 'import sysconfig as s; print("import site; site.addsitedir(%r)" % s.get_path("purelib"))' \
+	    >"$$($(PEERS)/bin/python -c 'import sysconfig as s; print(s.get_path("purelib"))')/photopeak.pth"
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement benchmarks/peers.txt
 	@touch $@
 
 $(VENV)/.ready-%: $(VENV)/.ready-run

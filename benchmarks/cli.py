@@ -1,4 +1,4 @@
-"""``photopeak bench``."""
+"""``photopeak bench`` and ``photopeak conformance``."""
 
 import json
 import os
@@ -18,12 +18,18 @@ from ..engine.matrix import MatrixSize
 if TYPE_CHECKING:
     from .report import Report
 
-__all__ = ["SUITES", "bench"]
+__all__ = ["SUITES", "bench", "conformance"]
 
 HERE = Path(__file__).parent
 SUITES = ("reading", "frame_operations", "iqa", "mtf", "noise", "session", "pipeline")
 # The only place that limits the libraries which read their thread count when they are first imported.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+TITLE = """# Conformance
+
+How far Photopeak is from the scores of the metrics' authors and from closed forms, as `photopeak conformance` found it. The
+reference scores are those of the authors' unmodified MATLAB code run in GNU Octave, and of the canonical rule: the
+normalised value is 0 where a pixel differs from its local mean by less than 1e-9. Images in parentheses are ill-posed
+without that rule, as windows of a single value leave rounding errors that decide the score of the original code."""
 PYTEST_INI = """
 [pytest]
 python_files = bench_*.py
@@ -47,15 +53,48 @@ def bench(
 
     Example: photopeak bench --suite session --matrix 128,256 --threads 2 --json bench.json
     """
+    from .tables import show, tables
+
     if find_spec("pytest_benchmark") is None:
         raise UsageError("photopeak bench needs pytest-benchmark; install it with pip install 'photopeak[bench]'.")
     files = [_suite_file(name) for name in _split(suite)]
     sizes = ",".join(str(MatrixSize.parse(size)) for size in _split(matrix))
     options = [f"--matrix={sizes}", f"--threads={threads}", *(["--quick"] if quick else [])]
     report = _measure(files, options, threads)
-    _show(report)
+    show(tables(report))
     if json_file:
         _save(report, json_file)
+
+
+def conformance(
+    reference: Annotated[
+        Path | None, typer.Option(help="Folder with reference images and scores; without it, closed forms only.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.md", help="Write Markdown.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out the closed forms of sharpness and noise.")] = False,
+) -> None:
+    """Compare scores with those of the metrics' authors, and sharpness and noise with closed forms.
+
+    Libraries that are installed beside Photopeak are compared too. The exit code is not 0 if anything misses its bar.
+
+    Example: photopeak conformance --reference reference/iqa -o CONFORMANCE.md
+    """
+    from .closed_forms import closed_form_tables
+    from .conformance import conformance_tables, read_reference
+    from .tables import show, text_of
+    from .versions import versions
+
+    tables, missed = conformance_tables(read_reference(reference)) if reference else ([], [])
+    if not quick:
+        more, others = closed_form_tables()
+        tables, missed = tables + more, missed + others
+    show(tables)
+    if output:
+        conditions = ", ".join(f"{name} {version}" for name, version in versions().items())
+        with atomic_write(output) as file:
+            file.write("\n\n".join([TITLE, f"{conditions}.", *map(text_of, tables)]).encode() + b"\n")
+    if missed:
+        raise PhotopeakError(f"{len(missed)} figures miss their bar: {'; '.join(missed)}.")
 
 
 def _split(text: str) -> list[str]:
@@ -89,23 +128,6 @@ def _measure(files: list[Path], options: list[str], threads: int) -> "Report":
     if not text:
         raise DeviceError("Nothing was measured: every benchmark was skipped; pytest's output above says why.")
     return Report.from_pytest_benchmark(json.loads(text))
-
-
-def _show(report: "Report") -> None:
-    """Print the tables."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from .tables import tables
-
-    console = Console()
-    for table in tables(report):
-        shown = Table(title=table.title, title_justify="left")
-        for index, column in enumerate(table.columns):
-            shown.add_column(column, justify="right" if index else "left")
-        for row in table.rows:
-            shown.add_row(*row)
-        console.print(shown)
 
 
 def _save(report: "Report", path: Path) -> None:

@@ -5,10 +5,8 @@ for each scanner matrix, ``measure`` to time one function, ``compare`` to time s
 those peers that are installed, and asserts its result.
 """
 
-import platform
 from collections.abc import Callable
-from functools import cache, partial
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -17,12 +15,11 @@ import numpy as np
 import pytest
 
 from photopeak.benchmarks import images, interleave
-from photopeak.benchmarks.peers import PEERS, limit_threads
+from photopeak.benchmarks.peers import limit_threads
 from photopeak.benchmarks.settings import RUN_ONLY_MATRICES, limits
+from photopeak.benchmarks.versions import versions
 from photopeak.engine.frames import Frames, Units
 from photopeak.engine.matrix import SCANNER_MATRICES, MatrixSize
-
-LIBRARIES = ("photopeak", "numpy", "onnxruntime-gpu", "onnxruntime", "openvino", "numba", "pydicom", "torch")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -122,18 +119,6 @@ def described(request: pytest.FixtureRequest) -> None:
         benchmark.group = request.path.stem.removeprefix("bench_")
         benchmark.extra_info |= _case(request.node, benchmark.group) | {"versions": versions()}
         benchmark.extra_info["threads"] = request.getfixturevalue("threads")
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Return the versions of what is measured."""
-    found = {"python": platform.python_version()}
-    for library in dict.fromkeys((*LIBRARIES, *(peer.distribution for peer in PEERS))):
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _case(node: Any, stage: str) -> dict[str, str]:

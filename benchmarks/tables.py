@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .report import Measurement, Report, read_report
 
-__all__ = ["Table", "markdown", "tables"]
+__all__ = ["Table", "markdown", "show", "table_of", "tables", "text_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ def tables(report: Report) -> list[Table]:
     found = []
     for stage in dict.fromkeys(measurement.stage for measurement in report.measurements):
         measurements = [m for m in report.measurements if m.stage == stage]
-        found.append(_table(f"{stage}: median (p99) [ms]", ((m.case, m.matrix, _times(m)) for m in measurements)))
+        found.append(table_of(f"{stage}: median (p99) [ms]", ((m.case, m.matrix, _times(m)) for m in measurements)))
         if compared := [row for m in measurements for row in _against_baseline(m)]:
-            found.append(_table(f"{stage}: difference and ratio [95 % interval], taking turns", compared))
+            found.append(table_of(f"{stage}: difference and ratio [95 % interval], taking turns", compared))
     return found
 
 
@@ -49,13 +49,41 @@ def markdown(report: Report) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
     parts = [f"{report.cpu}, {report.cores} logical cores, {threads}; {versions}."]
-    for table in tables(report):
-        lines = [table.columns, ("---",) + ("---:",) * (len(table.columns) - 1), *table.rows]
-        parts += [f"**{table.title}**", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *(text_of(table) for table in tables(report))]) + "\n"
 
 
-def _table(title: str, entries: Iterable[tuple[str, str, str]]) -> Table:
+def text_of(table: Table) -> str:
+    """Return a table as Markdown, its title above it.
+
+    Examples
+    --------
+    >>> print(text_of(Table("Ages", ("name", "years"), (("Ada", "36"),))))
+    **Ages**
+    <BLANKLINE>
+    | name | years |
+    | --- | ---: |
+    | Ada | 36 |
+    """
+    lines = [table.columns, ("---",) + ("---:",) * (len(table.columns) - 1), *table.rows]
+    return f"**{table.title}**\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def show(shown: Iterable[Table]) -> None:
+    """Print tables on the terminal."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    console = Console()
+    for table in shown:
+        drawn = RichTable(title=table.title, title_justify="left")
+        for index, column in enumerate(table.columns):
+            drawn.add_column(column, justify="right" if index else "left")
+        for row in table.rows:
+            drawn.add_row(*row)
+        console.print(drawn)
+
+
+def table_of(title: str, entries: Iterable[tuple[str, str, str]]) -> Table:
     """Return a table of (row, matrix, cell); what has no matrix shares a column."""
     cells = {(row, matrix or "any"): cell for row, matrix, cell in entries}
     names = dict.fromkeys(row for row, _ in cells)

@@ -26,6 +26,8 @@ class Peer:
         it. Conversion to the library's own type of image is done beforehand, and so is reading parameters.
     note : str
         What was done to make it run, or how its definition differs.
+    comparable : bool
+        Whether it answers with a score of the same definition; if not, only its time is compared.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Peer:
     metric: str
     prepare: Callable[..., Callable[[], Any]]
     note: str = ""
+    comparable: bool = True
 
     def check(self) -> str:
         """Return why the library cannot be used here; empty if it can."""

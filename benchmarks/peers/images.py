@@ -84,7 +84,8 @@ def piq_brisque(image: Image, dtype: str = "float32") -> Score:
     declare_torchvision()
     import torch
 
-    module, model = import_module("piq.brisque"), resolve("live", BrisqueModel)[0]
+    module: Any = import_module("piq.brisque")
+    model = resolve("live", BrisqueModel)[0]
     weights, vectors = (torch.from_numpy(values.astype(dtype)) for values in (model.weights, model.vectors))
     # It reads its parameters at each call and turns them in place.
     module.load_url = lambda url, map_location: (weights[:, None].clone(), vectors.clone())
@@ -192,10 +193,10 @@ _OPENCV = "opencv-contrib-python-headless"
 IMAGE_PEERS: tuple[Peer, ...] = (
     Peer("pyiqa", "pyiqa", "niqe", pyiqa_niqe, _LIVE),
     Peer("piq", "piq", "brisque", piq_brisque, _LIVE),
-    Peer("OpenCV", _OPENCV, "brisque", opencv_brisque, f"{_LIVE}; keeps scores within 0 and 100"),
+    Peer("OpenCV", _OPENCV, "brisque", opencv_brisque, "its own model cannot be had", comparable=False),
     Peer("pyiqa", "pyiqa", "piqe", pyiqa_piqe),
     Peer("pypiqe", "pypiqe", "piqe", pypiqe_piqe),
-    Peer("pyiqa", "pyiqa", "ma_features", pyiqa_ma, "features only: its forests cannot be had"),
+    Peer("pyiqa", "pyiqa", "ma_features", pyiqa_ma, "its forests cannot be had", comparable=False),
     Peer("scikit-image", "scikit-image", "ssim", skimage_ssim),
     Peer("piq", "piq", "ssim", piq_ssim),
     Peer("pytorch_msssim", "pytorch-msssim", "ms_ssim", pytorch_msssim_ms_ssim),

@@ -48,9 +48,10 @@ def suite(tmp_path, monkeypatch):
     return folder
 
 
-def test_command_is_an_entry_point():
-    (found,) = entry_points(group="photopeak.commands", name="bench")
-    assert found.load() is cli.bench
+@pytest.mark.parametrize("name", ["bench", "conformance"])
+def test_commands_are_entry_points(name):
+    (found,) = entry_points(group="photopeak.commands", name=name)
+    assert found.load() is getattr(cli, name)
 
 
 def test_help_has_an_example(app):

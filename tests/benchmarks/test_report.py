@@ -7,6 +7,7 @@ import pytest
 
 from photopeak.benchmarks.report import Report, read_report, write_report
 from photopeak.benchmarks.settings import limits
+from photopeak.benchmarks.speed import page, per_pixel, ratios
 from photopeak.benchmarks.tables import markdown, tables
 from photopeak.engine.errors import InputError
 
@@ -57,6 +58,18 @@ def test_times_of_a_comparison_are_those_of_its_first_contestant(report):
 def test_report_survives_its_file(report, tmp_path):
     write_report(report, tmp_path / "report.json")
     assert read_report(tmp_path / "report.json") == report
+
+
+def test_page_on_speed_has_ratios_and_times_per_pixel(report, tmp_path):
+    write_report(report, tmp_path / "report.json")
+    command = [sys.executable, "-m", "photopeak.benchmarks.speed", *[str(tmp_path / "report.json")] * 2]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert text == page([report, report])
+    assert text.startswith("# Speed\n")
+    (ratio,), (session, pipeline) = ratios(report), per_pixel(report)
+    assert ratio.rows == (("run model: session", "1.02 [1.01, 1.03]"),)
+    assert session.rows == (("run model", "488", "763"),)
+    assert pipeline.rows == (("file to file", "1.22e+04"),)
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"measurements": [{"stage": 1}]}', '{"measurements": 5}'])
