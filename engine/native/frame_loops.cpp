@@ -62,8 +62,10 @@ void rescale_run(const T* __restrict in, std::int64_t n, Rescale r, Contrast c, 
     _mm256_storeu_ps(out + at, value);
   };
   if (n >= 16 && r.slope < kLargeSlope) {
-    eight(0);  // and from the next border of 32 bytes on, so that no store touches two cache lines
+    eight(0);  // in between, no store touches two cache lines; what overlaps is written twice
     for (i = 8 - (reinterpret_cast<std::uintptr_t>(out) / sizeof(float) & 7); i + 8 <= n; i += 8) eight(i);
+    eight(n - 8);
+    return;
   }
 #endif
   for (; i < n; ++i) {

@@ -42,6 +42,15 @@ def test_to_float_equals_float64_arithmetic_rounded_once(dtype, shape):
     np.testing.assert_array_equal(fo.to_float(stored), stored.astype(np.float32))
 
 
+@pytest.mark.parametrize("slope", [0.1, 1e-310, 3e280, 3e300])
+def test_to_float_takes_every_slope_and_values_of_one_sign(slope):
+    signed = np.random.default_rng(0).integers(-32768, 32767, (4, 40, 60), np.int16, endpoint=True)
+    signed[1], signed[2] = np.abs(signed[1] // 2), -np.abs(signed[2] // 2)
+    with np.errstate(over="ignore", under="ignore"):
+        expected = (signed * np.float64(slope) + 0.7).astype(np.float32)
+    np.testing.assert_array_equal(fo.to_float(signed, slope, 0.7), expected)
+
+
 def test_to_float_takes_a_slope_for_each_frame():
     stored = np.full((3, 4, 5), 2, np.int16)
     found = fo.to_float(stored, np.array([1.0, 2.0, 3.0]), np.array([0, 1, -6]))
