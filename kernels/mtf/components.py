@@ -11,6 +11,8 @@ __all__ = ["Component", "box_mean", "components"]
 
 Floats = NDArray[np.float64]
 
+_FEW = 7  # rows that are added faster one by one than by running sums
+
 
 class Component(NamedTuple):
     """Pixels that touch each other by an edge.
@@ -70,6 +72,10 @@ def box_mean(image: Floats, half: int) -> Floats:
         return image
     size = 2 * half + 1
     padded = np.pad(image, half, mode="edge")
+    if size <= _FEW:
+        height, width = image.shape
+        rows = sum(padded[first : first + height] for first in range(1, size)) + padded[:height]
+        return np.asarray((sum(rows[:, first : first + width] for first in range(1, size)) + rows[:, :width]) / size**2)
     rows = np.cumsum(np.pad(padded, ((1, 0), (0, 0))), axis=0)
     rows = rows[size:] - rows[:-size]
     columns = np.cumsum(np.pad(rows, ((0, 0), (1, 0))), axis=1)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compilation import compiled
 from ..errors import InputError
 from .components import Component, box_mean, components
 from .curve import Mtf, QualityWarning
@@ -157,14 +158,11 @@ def _first_guess(region: Region) -> tuple[_Disk, int]:
     border = np.concatenate((pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]))
     smooth = box_mean(pixels, max(1, min(pixels.shape) // 40)) - np.median(border)
     peak = smooth.flat[np.argmax(np.abs(smooth))]
-    parts: list[Component] = []
-    for _ in range(2):
-        mask = smooth / peak > 0.5 if peak else np.zeros(smooth.shape, bool)
-        parts = components(mask, 12)
-        if not parts:
-            break
+    if peak:
         # The brightest pixel of a noisy disk lies above its plateau.
-        peak = np.median(smooth[mask])
+        bright = smooth * (1 / peak) > 0.5
+        peak = smooth[bright].mean()
+    parts = components(smooth * (1 / peak) > 0.5, 12) if peak else []
     rows, columns = region.aspect
     if not parts or not _is_round(part := parts[0], region):
         raise _no_disk(region)
@@ -199,16 +197,30 @@ def _is_round(part: Component, region: Region) -> bool:
 def _annulus(region: Region, disk: _Disk) -> _Annulus:
     """Return the pixels of the largest circle around the disk that lies in the region."""
     rows, columns = region.aspect
-    height, width = region.pixels.shape
-    x = np.arange(width) * columns - disk.x
-    y = np.arange(height)[:, None] * rows - disk.y
-    radius = np.hypot(x, y)
-    within = radius <= _reach(region, disk)
-    value = (region.pixels - disk.slope_x * x - disk.slope_y * y)[within]
-    radius = radius[within]
-    safe = np.maximum(radius, 1e-9)
-    cosine, sine = np.broadcast_to(x, within.shape)[within] / safe, np.broadcast_to(y, within.shape)[within] / safe
-    return _Annulus(cosine, sine, radius - disk.radius, value, within)
+    gathered, within = np.empty((4, region.pixels.size)), np.zeros(region.pixels.shape, np.bool_)
+    where = np.array([disk.x, disk.y, disk.radius, disk.slope_x, disk.slope_y, columns, rows])
+    count = _gather(region.pixels, where, _reach(region, disk), gathered, within)
+    cosine, sine, distance, value = gathered[:, :count]
+    return _Annulus(cosine, sine, distance, value, within)
+
+
+@compiled("(float64[:, ::1], float64[::1], float64, float64[:, ::1], boolean[:, ::1])")
+def _gather(pixels: Floats, where: Floats, reach: float, out: Floats, within: NDArray[np.bool_]) -> int:
+    """Fill directions, distances and values of the pixels within reach; return how many there are."""
+    count = 0
+    for row in range(pixels.shape[0]):
+        y = row * where[6] - where[1]
+        for column in range(pixels.shape[1]):
+            x = column * where[5] - where[0]
+            radius = np.sqrt(x * x + y * y)
+            if radius <= reach:
+                within[row, column] = True
+                safe = max(radius, 1e-9)
+                out[0, count], out[1, count] = x / safe, y / safe
+                out[2, count] = radius - where[2]
+                out[3, count] = pixels[row, column] - where[3] * x - where[4] * y
+                count += 1
+    return count
 
 
 def _reach(region: Region, disk: _Disk) -> float:
