@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 # Pixels that are left out at the borders of the fine scale, beside the one that has no neighbours; half at the coarse.
 _GUARD = 16
 # Neighbours: nine around a coefficient, five of other orientations, a coarser one, and zeros to make groups of four.
-_KINDS = 16
+_KINDS, _PARENT = 16, 14
 _RUN, _SUMS = 512, 32
 
 
@@ -93,7 +93,7 @@ def _shapes(moments: Floats, table: Floats, found: Floats) -> None:
 @inlined
 def _offsets(rows: int, columns: int) -> NDArray[np.int64]:
     """Return, for each band, how far its neighbours are from it in an array of all bands: nine, then five."""
-    offsets = np.empty((ORIENTATIONS, _KINDS - 2), np.int64)
+    offsets = np.empty((ORIENTATIONS, _PARENT), np.int64)
     for band in range(ORIENTATIONS):
         kind = 0
         for down in range(-1, 2):
@@ -120,46 +120,51 @@ def _covariances(bands: Floats, parents: Floats, covariances: Floats) -> None:
     sums = np.zeros((ORIENTATIONS, _KINDS, _KINDS, _SUMS))
     first, last = columns + 1, (rows - 1) * columns - 1
     for start in range(first, last, _RUN):
-        _accumulate(every, above, offsets, rows * columns, start, min(_RUN, last - start), 1.0, sums)
-    for row in range(2, rows - 1):
-        _accumulate(every, above, offsets, rows * columns, row * columns - 1, 2, -1.0, sums)
+        _accumulate(every, above, offsets, start, min(_RUN, last - start), sums)
+    ends = np.empty((_KINDS, 2 * (rows - 3)))
     for band in range(ORIENTATIONS):
+        _ends(every, above, offsets[band], band, columns, ends)
         for i in range(_KINDS):
             for j in range(i + 1):
-                mean = sums[band, i, j].sum() / ((rows - 2) * (columns - 2))
-                covariances[band, i, j] = covariances[band, j, i] = mean
+                total = sums[band, i, j].sum() - dot(ends[i], ends[j])
+                covariances[band, i, j] = covariances[band, j, i] = total / ((rows - 2) * (columns - 2))
 
 
 @inlined
-def _accumulate(
-    every: Floats,
-    above: Floats,
-    offsets: NDArray[np.int64],
-    pitch: int,
-    start: int,
-    size: int,
-    sign: float,
-    sums: Floats,
-) -> None:
-    """Add the products of all pairs of neighbours in one run of each band; `pitch` is the size of a band."""
+def _accumulate(every: Floats, above: Floats, offsets: NDArray[np.int64], start: int, size: int, sums: Floats) -> None:
+    """Add the products of all pairs of neighbours in one run of each band."""
+    pitch = every.size // ORIENTATIONS
     for band in range(ORIENTATIONS):
-        for i in range(_KINDS - 2):
+        for i in range(_PARENT):
             one = every[start + offsets[band, i] :][:size]
             for j in range(i + 1):
-                _multiply(one, every[start + offsets[band, j] :][:size], sign, sums[band, i, j])
+                _multiply(one, every[start + offsets[band, j] :][:size], sums[band, i, j])
         if band * pitch < above.size:
             one = above[start + band * pitch :][:size]
-            for j in range(_KINDS - 2):
-                _multiply(one, every[start + offsets[band, j] :][:size], sign, sums[band, _KINDS - 2, j])
-            _multiply(one, one, sign, sums[band, _KINDS - 2, _KINDS - 2])
+            for j in range(_PARENT):
+                _multiply(one, every[start + offsets[band, j] :][:size], sums[band, _PARENT, j])
+            _multiply(one, one, sums[band, _PARENT, _PARENT])
 
 
 @inlined
-def _multiply(a: Floats, b: Floats, sign: float, sums: Floats) -> None:
+def _ends(every: Floats, above: Floats, offsets: NDArray[np.int64], band: int, columns: int, ends: Floats) -> None:
+    """Fill in the neighbours of the last coefficient of each row and of the first of the next, where runs go over both."""
+    ends[:] = 0.0
+    parent = band * (every.size // ORIENTATIONS)
+    for end in range(ends.shape[1]):
+        place = (end // 2 + 2) * columns - 1 + end % 2
+        for kind in range(_PARENT):
+            ends[kind, end] = every[place + offsets[kind]]
+        if parent < above.size:
+            ends[_PARENT, end] = above[place + parent]
+
+
+@inlined
+def _multiply(a: Floats, b: Floats, sums: Floats) -> None:
     """Add the products of two runs, in 32 interleaved sums that a compiler can keep in vectors."""
     if a.size < _RUN:
         for x in range(a.size):
-            sums[x % _SUMS] += sign * (a[x] * b[x])
+            sums[x % _SUMS] += a[x] * b[x]
         return
     for x in range(_SUMS):
         p = a[x] * b[x] + a[x + 32] * b[x + 32] + a[x + 64] * b[x + 64] + a[x + 96] * b[x + 96]
