@@ -9,17 +9,22 @@ from numpy.typing import NDArray
 from ..engine import domain
 from ..engine.bundle import Bundle, Golden, Input, Manifest, Output, Training, write_bundle
 from ..engine.frames import Units
+from . import slice_bundling
 from .inference import Runner
 from .phantoms.camera import bin2, count
 from .phantoms.library import ANATOMIES, simulate
 from .recipes.catalogue import Recipe
 from .recipes.dataset import Pool
+from .recipes.slices import SlicePool
+from .slice_bundling import Description
 
 VERSION = "0.1.0"
 GOLDEN_SIDE = 128
 DOMAIN_FRAMES = 1500
 DETAIL_SHARE = 0.3
 TITLES = {
+    "pet-denoise": "Denoising of PET slices",
+    "pet-sr-x2": "Doubling the matrix of PET slices",
     "scint-denoise": "Count-aware denoising of planar scintigraphy",
     "scint-sr-x2": "Doubling the matrix of planar scintigraphy",
 }
@@ -48,14 +53,14 @@ class History:
     data: tuple[str, ...]
 
 
-def make_manifest(recipe: Recipe, pool: Pool, history: History) -> Manifest:
+def make_manifest(recipe: Recipe, pool: Pool | SlicePool, history: History) -> Manifest:
     """Describe a model and measure the domain it was trained on.
 
     Parameters
     ----------
     recipe : Recipe
         What was trained.
-    pool : Pool
+    pool : Pool or SlicePool
         The studies it was trained on.
     history : History
         Time, steps and sources.
@@ -65,26 +70,40 @@ def make_manifest(recipe: Recipe, pool: Pool, history: History) -> Manifest:
     Manifest
         Without digests; ``write_bundle`` adds them.
     """
-    training = training_features(recipe, pool)
-    means = 10 ** training[:, 0]
+    what = slice_bundling.describe(recipe, pool) if isinstance(pool, SlicePool) else _describe(recipe, pool)
     return Manifest(
         name=recipe.name,
         version=VERSION,
         title=TITLES[recipe.name],
         task=recipe.task,
         licence="Apache-2.0",
-        modalities=("NM",),
-        input=Input(name="counts", units=Units.COUNTS, multiple=recipe.multiple, overlap=32 // recipe.scale),
-        output=Output(name="image", scale=recipe.scale, conserve="sum"),
+        modalities=(what.modality,),
+        input=what.input,
+        output=Output(name="image", scale=recipe.scale, conserve=what.conserve),
         training=Training(
             recipe=recipe.name,
             date=history.date,
             seconds=round(history.seconds, 3),
             steps=history.steps,
-            matrices=tuple(sorted({_matrix(image, recipe.scale) for image in pool.expected})),
-            counts_per_pixel=(float(means.min().round(4)), float(means.max().round(2))),
+            matrices=what.matrices,
+            counts_per_pixel=what.counts_per_pixel,
+            coincidences=what.coincidences,
             data=history.data,
         ),
+        domain=what.domain,
+    )
+
+
+def _describe(recipe: Recipe, pool: Pool) -> Description:
+    """Describe what a model of counts takes and was trained on."""
+    training = training_features(recipe, pool)
+    means = 10 ** training[:, 0]
+    return Description(
+        modality="NM",
+        input=Input(name="counts", units=Units.COUNTS, multiple=recipe.multiple, overlap=32 // recipe.scale),
+        conserve="sum",
+        matrices=tuple(sorted({_matrix(image, recipe.scale) for image in pool.expected})),
+        counts_per_pixel=(float(means.min().round(4)), float(means.max().round(2))),
         domain=domain.fit_domain(training, held_out_features(recipe)),
     )
 
@@ -113,6 +132,9 @@ def held_out_features(recipe: Recipe, number: int = 12) -> NDArray[np.float64]:
 
 def make_golden(recipe: Recipe, runner: Runner) -> Golden:
     """Return inputs that were held out, what the graph gives for them, and the truth."""
+    if recipe.family == "pet":
+        inputs, truth = slice_bundling.golden(recipe)
+        return Golden(inputs, runner(inputs), truth)
     rng = np.random.default_rng(13)
     truth = np.stack(
         [_middle(simulate(name, k, "held-out").image, GOLDEN_SIDE) * np.float32(f) for name, k, f in _GOLDEN]

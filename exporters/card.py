@@ -134,6 +134,7 @@ def render(bundle: Bundle, report: Report, note: str = "") -> str:
     """
     manifest = bundle.manifest
     training, recipe = manifest.training, find(manifest.training.recipe)
+    low, high = training.counts_per_pixel or (0.0, 0.0)
     cases = sorted({score.case for score in report.scores})
     return _CARD.format(
         name=manifest.name,
@@ -150,17 +151,17 @@ def render(bundle: Bundle, report: Report, note: str = "") -> str:
         start=f" --start-from photopeak-train/{recipe.parent}.pt" if recipe.parent else "",
         hours=training.seconds / 3600,
         date=training.date,
-        low=training.counts_per_pixel[0],
-        high=training.counts_per_pixel[1],
+        low=low,
+        high=high,
         cases=len(cases),
-        kinds=", ".join(sorted(set(map(_kind, cases)))),
-        psnr=_table(report.scores, "psnr", 2),
-        gain=_gain(report.scores, manifest.task),
-        kinds_gain=_gain_by_kind(report.scores),
-        ssim=_table(report.scores, "ssim", 3),
-        bias=_bias(report.scores),
+        kinds=", ".join(sorted(set(map(kind, cases)))),
+        psnr=figure_table(report.scores, "psnr", 2),
+        gain=gain_table(report.scores, manifest.task),
+        kinds_gain=gain_by_kind_table(report.scores),
+        ssim=figure_table(report.scores, "ssim", 3),
+        bias=bias_table(report.scores),
         lesions=len({recovery.case for recovery in report.recoveries}),
-        recovery=_table(report.recoveries, "recovery", 3),
+        recovery=figure_table(report.recoveries, "recovery", 3),
         repeats=REPEATS,
         real=_real(report.real),
         speed=", ".join(f"{size} {ms:.1f} ms" for size, ms in report.speed_ms.items()),
@@ -177,7 +178,7 @@ def gains(scores: tuple[Score, ...], rivals: tuple[str, ...]) -> dict[float, tup
     return found
 
 
-def _gain(scores: tuple[Score, ...], task: str) -> str:
+def gain_table(scores: tuple[Score, ...], task: str) -> str:
     """Say how far the model is ahead of the best classical method, level by level."""
     rivals = tuple(name for name in _methods(scores) if name != OURS)
     found = _gain_over("classical method", rivals, scores)
@@ -201,26 +202,26 @@ def _gain_over(what: str, rivals: tuple[str, ...], scores: tuple[Score, ...]) ->
             )
         )
     title = f"Gain over the best {what} of each count level, paired by case [dB]:\n\n"
-    return title + _markdown(("counts", f"best {what}", "gain", "cases won"), lines)
+    return title + markdown(("counts", f"best {what}", "gain", "cases won"), lines)
 
 
-def _gain_by_kind(scores: tuple[Score, ...]) -> str:
+def gain_by_kind_table(scores: tuple[Score, ...]) -> str:
     """Tabulate the gain for each kind of object: a mean over all may hide where a model loses."""
     found = gains(scores, tuple(name for name in _methods(scores) if name != OURS))
-    kinds = np.array([_kind(case) for case in dict.fromkeys(score.case for score in scores)])
+    kinds = np.array([kind(case) for case in dict.fromkeys(score.case for score in scores)])
     rows = [
         (f"{kind} ({(kinds == kind).sum()})", *(f"{gain[kinds == kind].mean():+.2f}" for _, gain in found.values()))
         for kind in dict.fromkeys(kinds.tolist())
     ]
-    return _markdown(("kind (cases)", *(_FRACTIONS[level] for level in found)), rows)
+    return markdown(("kind (cases)", *(_FRACTIONS[level] for level in found)), rows)
 
 
-def _kind(case: str) -> str:
+def kind(case: str) -> str:
     """Name the kind of object of a case."""
     return case.rsplit("-", 1)[0]
 
 
-def _bias(scores: tuple[Score, ...]) -> str:
+def bias_table(scores: tuple[Score, ...]) -> str:
     """Tabulate the deviation of the sum."""
     rows = []
     for level in sorted({score.level for score in scores}):
@@ -234,17 +235,17 @@ def _bias(scores: tuple[Score, ...]) -> str:
                 f"{np.abs(values).max():.3f}",
             )
         )
-    return _markdown(("counts", "mean [%]", "mean magnitude [%]", "largest [%]"), rows)
+    return markdown(("counts", "mean [%]", "mean magnitude [%]", "largest [%]"), rows)
 
 
 def _real(scores: tuple[RealScore, ...]) -> str:
     """Tabulate the real scan, or say that it was not there."""
     if not scores:
         return "The scan was not present when this card was made."
-    return _table(scores, "psnr", 2, interval=False)
+    return figure_table(scores, "psnr", 2, interval=False)
 
 
-def _table(
+def figure_table(
     scores: tuple[Score, ...] | tuple[Recovery, ...] | tuple[RealScore, ...],
     field: str,
     digits: int,
@@ -260,7 +261,7 @@ def _table(
             spread = f" ({found.low:.{digits}f} to {found.high:.{digits}f})" if interval else ""
             cells.append(f"{found.mean:.{digits}f}{spread}")
         rows.append((f"**{name}**" if name == OURS else name, *cells))
-    return _markdown(("counts", *(_FRACTIONS[level] for level in levels)), rows)
+    return markdown(("counts", *(_FRACTIONS[level] for level in levels)), rows)
 
 
 def _values(scores: Iterable[Score | Recovery | RealScore], level: float, method: str, field: str) -> np.ndarray:
@@ -273,7 +274,7 @@ def _methods(scores: Iterable[Score | Recovery | RealScore]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(score.method for score in scores))
 
 
-def _markdown(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def markdown(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Format a table."""
     lines = [header, tuple("---" for _ in header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

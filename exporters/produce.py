@@ -14,11 +14,13 @@ from ..engine.errors import UsageError
 from .bundling import History, make_manifest, save
 from .recipes.catalogue import Recipe, find
 from .recipes.dataset import Pool, build_pool, load_or_build_pool
+from .recipes.slices import SlicePool, build_slice_pool, load_or_build_slice_pool
 
 if TYPE_CHECKING:
     from .recipes.training import Trained
 
 SIMULATED = "simulated gamma-camera images, photopeak.exporters.phantoms (Apache-2.0)"
+SIMULATED_PET = "simulated PET slices, photopeak.exporters.phantoms (Apache-2.0)"
 SHARED = (
     ("benauer_phantoms", "voxel phantoms of SPECT objects, github.com/BenAuer2021 (MIT)"),
     ("stir/thorax3d", "thorax phantom of STIR (Apache-2.0)"),
@@ -92,7 +94,7 @@ def produce(job: Job, steps: int | None = None, minutes: float | None = None) ->
     limits = Limits(steps or job.recipe.steps, minutes)
     parent = load_trained(_parent(job.recipe), job.start_from) if job.start_from else None
     pool = _pool(job)
-    sources = (SIMULATED, *shared_sources(job.data), *(_inherited(job.recipe, parent) if parent else ()))
+    sources = (*_sources(job), *(_inherited(job.recipe, parent) if parent else ()))
     begin = Start(job.work / f"{job.recipe.name}.pt", job.seed, parent.net if parent else None, sources)
     with _bar() as bar:
         task = bar.add_task(f"training {job.recipe.name}", total=limits.steps)
@@ -125,7 +127,9 @@ def evaluate(job: Job) -> None:
         If the bundle is that of another recipe or the data folder does not exist.
     """
     from .card import render
+    from .evaluation.slice_study import measure_slices
     from .evaluation.study import measure
+    from .slice_card import render_slices
 
     _check_data(job.data)
     bundle = open_bundle(job.output)
@@ -136,10 +140,12 @@ def evaluate(job: Job) -> None:
     job.work.mkdir(parents=True, exist_ok=True)
     with _bar() as bar:
         task = bar.add_task("measuring", total=None)
-        report = measure(
-            job.recipe, bundle.model, job.data, job.work, lambda name: bar.update(task, description=f"measuring {name}")
-        )
-    card = render(bundle, report, job.note)
+        arguments = job.recipe, bundle.model, job.data, job.work
+        tell = lambda name: bar.update(task, description=f"measuring {name}")
+        if job.recipe.family == "pet":
+            card = render_slices(bundle, measure_slices(*arguments, tell), job.note)
+        else:
+            card = render(bundle, measure(*arguments, tell), job.note)
     write_bundle(job.output, bundle.manifest, model=bundle.model, golden=bundle.golden, card=card)
 
 
@@ -162,6 +168,11 @@ def shared_sources(data: Path | None) -> tuple[str, ...]:
     ()
     """
     return tuple(source for folder, source in SHARED if data and (data / folder).is_dir())
+
+
+def _sources(job: Job) -> tuple[str, ...]:
+    """Name what the studies of a recipe are made from."""
+    return (SIMULATED_PET,) if job.recipe.family == "pet" else (SIMULATED, *shared_sources(job.data))
 
 
 def _inherited(recipe: Recipe, parent: "Trained") -> tuple[str, ...]:
@@ -189,18 +200,17 @@ def _parent(recipe: Recipe) -> Recipe:
     return find(recipe.parent)
 
 
-def _pool(job: Job) -> Pool:
+def _pool(job: Job) -> Pool | SlicePool:
     """Simulate the training studies, or read those of an earlier run."""
     _check_data(job.data)
     job.work.mkdir(parents=True, exist_ok=True)
     with _bar() as bar:
         task = bar.add_task("simulating", total=None)
-        return load_or_build_pool(
-            _pool_path(job),
-            lambda: build_pool(
-                job.data, advance=lambda name: bar.update(task, advance=1, description=f"simulating {name}")
-            ),
-        )
+        tell = lambda name: bar.update(task, advance=1, description=f"simulating {name}")
+        if job.recipe.family == "pet":
+            path = job.work / f"pool-{job.recipe.name}.npz"
+            return load_or_build_slice_pool(path, lambda: build_slice_pool(job.recipe, advance=tell))
+        return load_or_build_pool(_pool_path(job), lambda: build_pool(job.data, advance=tell))
 
 
 def _bar() -> Progress:

@@ -23,6 +23,9 @@ class CountNet(nn.Module):
         Residual blocks before going down and after coming up on the finest level, on the middle level (each way), and at the bottom.
     scale : int
         1 keeps the matrix (the finest level works on half of it); 2 doubles it (the finest level works on the input matrix).
+    gain : float
+        Counts that one unit of the image stands for. 1 for counts; for concentrations, which have no counts of their own,
+        it sets where the square root bends from straight to even.
 
     Examples
     --------
@@ -30,11 +33,14 @@ class CountNet(nn.Module):
     torch.Size([1, 1, 16, 16])
     """
 
-    def __init__(self, channels: tuple[int, int, int], blocks: tuple[int, int, int, int], scale: int) -> None:
+    def __init__(
+        self, channels: tuple[int, int, int], blocks: tuple[int, int, int, int], scale: int, gain: float = 1.0
+    ) -> None:
         super().__init__()
         fine, middle, coarse = channels
         before, after, between, bottom = blocks
         self.scale = scale
+        self.gain = gain
         self.stem = nn.Conv2d(1, fine, 4, 2, 1) if scale == 1 else nn.Conv2d(1, fine, 3, 1, 1)
         self.sums = nn.ModuleList(nn.Conv2d(1, width, 3, 1, 1, bias=False) for width in channels)
         self.fine_before = _chain(fine, before)
@@ -50,7 +56,14 @@ class CountNet(nn.Module):
         nn.init.normal_(self.head.weight, std=1e-3)
 
     def forward(self, counts: Tensor) -> Tensor:
-        """Return expected counts, shape (n, 1, scale * h, scale * w), never negative."""
+        """Return the expected image, shape (n, 1, scale * h, scale * w), never negative."""
+        if self.gain == 1:
+            return self._expected(counts)
+        return self._expected(functional.relu(counts) * self.gain) * (
+            1 / self.gain
+        )  # filtered back-projection goes below 0
+
+    def _expected(self, counts: Tensor) -> Tensor:
         z = _stabilise(counts)
         fine_sums = functional.avg_pool2d(counts, 2) if self.scale == 1 else counts
         root = _stabilise(fine_sums * 4.0) * 0.5 if self.scale == 1 else z * 0.5  # of a quarter of a fine pixel

@@ -9,15 +9,23 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.stats import poisson
-from skimage.restoration import denoise_nl_means
+from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 Pixels = NDArray[np.float32]
 Method = Callable[[Pixels, Pixels], Pixels]
 Methods = tuple[tuple[str, Method], ...]
 
+# What one unit of a PET slice counts for before the square root.
+PET_GAIN = 60.0
 GAUSSIAN_SIGMAS = (0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0, 4.0)
 BM3D_SIGMAS = (0.8, 1.0, 1.2, 1.5)
 NLM_STRENGTHS = (0.5, 0.7, 0.9, 1.2)
+PET_STRENGTHS = {
+    "Gaussian": GAUSSIAN_SIGMAS,
+    "NLM": (0.01, 0.02, 0.04, 0.07, 0.12, 0.2, 0.3),
+    "TV": (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3),
+    "BM3D + Anscombe": (0.03, 0.06, 0.1, 0.16, 0.25, 0.4),
+}
 _TABLE_END = 200.0
 
 
@@ -55,6 +63,53 @@ def nlm_anscombe(counts: Pixels, truth: Pixels) -> Pixels:
     return _best((inverse_anscombe(image) for image in smooth), truth)
 
 
+def smooth_slice(name: str, image: Pixels, strength: float) -> Pixels:
+    """Return what a classical method makes of a PET slice.
+
+    Parameters
+    ----------
+    name : {"Gaussian", "NLM", "TV", "BM3D + Anscombe"}
+        Which method.
+    image : ndarray, shape (rows, columns), float32
+        Concentrations.
+    strength : float
+        One of ``PET_STRENGTHS``: width in pixels, or noise in units of the image's robust maximum.
+    """
+    if name == "Gaussian":
+        return np.asarray(gaussian_filter(image, strength), np.float32)
+    peak = np.float32(max(float(np.quantile(image, 0.995)), 1e-9))
+    unit = np.asarray(np.maximum(image, 0) / peak, np.float32)
+    if name == "NLM":
+        return np.asarray(peak * denoise_nl_means(unit, 5, 8, strength, True), np.float32)
+    if name == "TV":
+        return np.asarray(peak * denoise_tv_chambolle(unit, strength), np.float32)
+    z = anscombe(np.float32(PET_GAIN) * unit)
+    top = float(z.max())
+    return peak / np.float32(PET_GAIN) * inverse_anscombe(bm3d.bm3d(z / top, strength) * top)
+
+
+def tuned(name: str) -> Method:
+    """Return a classical method for PET slices whose strength is the best of a few for every image."""
+    strengths = PET_STRENGTHS[name]
+
+    def method(image: Pixels, truth: Pixels) -> Pixels:
+        tried: dict[int, Pixels] = {}
+
+        def error(at: int) -> float:
+            if not 0 <= at < len(strengths):
+                return float("inf")
+            if at not in tried:
+                tried[at] = smooth_slice(name, image, strengths[at])
+            return _squared_error(tried[at], truth)
+
+        best = len(strengths) // 2  # the error has one minimum in the strength: walk down to it
+        while (step := min((best - 1, best + 1), key=error)) and error(step) < error(best):
+            best = step
+        return tried[min(tried, key=error)]
+
+    return method
+
+
 def enlarge(resample: Image.Resampling) -> Method:
     """Return a method that doubles the matrix and keeps counts per area."""
 
@@ -70,6 +125,11 @@ def gaussian_bicubic(counts: Pixels, truth: Pixels) -> Pixels:
     return _best((_double(image, Image.Resampling.BICUBIC) for image in smooth), truth)
 
 
+def _of_concentrations(method: Method) -> Method:
+    """Return an enlarging method for concentrations, which do not spread over new pixels as counts do."""
+    return lambda image, truth: np.float32(4) * method(image, truth / np.float32(4))
+
+
 DENOISERS: Methods = (
     ("none", lambda counts, truth: counts),
     ("Gaussian, tuned", gaussian),
@@ -83,6 +143,12 @@ ENLARGERS: Methods = (
     ("Lanczos", enlarge(Image.Resampling.LANCZOS)),
     ("Gaussian, tuned + bicubic", gaussian_bicubic),
 )
+PET_SWEPT = ("Gaussian", "NLM", "TV", "BM3D + Anscombe")
+PET_DENOISERS: Methods = (
+    ("none", lambda image, truth: image),
+    *((f"{name}, tuned", tuned(name)) for name in PET_SWEPT),
+)
+PET_ENLARGERS: Methods = tuple((name, _of_concentrations(method)) for name, method in ENLARGERS)
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "Lanczos")
 
 

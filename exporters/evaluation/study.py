@@ -113,17 +113,17 @@ def measure(
     """
     run = Runner(model)
     methods = ((OURS, _ours(run)), *REPORTED[recipe.task])
-    kept = _Kept(work / f"baselines-{recipe.task}.jsonl")
+    kept = Kept(work / f"baselines-{recipe.task}.jsonl")
     scores = tuple(_scores(recipe, methods, data, kept, tell))
     recoveries = tuple(_recoveries(recipe, methods, kept, tell))
     tell("real bone scan")
     real = tuple(
         RealScore(level, name, value) for level, name, value in real_scores(recipe, methods, data, kept.figure)
     )
-    return Report(scores, recoveries, real, _speed(run))
+    return Report(scores, recoveries, real, speed(run))
 
 
-class _Kept:
+class Kept:
     """Figures of the classical methods, which never change, appended to a file as they are found."""
 
     def __init__(self, path: Path) -> None:
@@ -143,7 +143,7 @@ class _Kept:
 
 
 def _scores(
-    recipe: Recipe, methods: Methods, data: Path | None, kept: _Kept, tell: Callable[[str], None]
+    recipe: Recipe, methods: Methods, data: Path | None, kept: Kept, tell: Callable[[str], None]
 ) -> Iterator[Score]:
     """Score every method on every simulated case and level."""
     for study in held_out_studies(data):
@@ -166,7 +166,7 @@ def _score(method: Method, counts: Pixels, truth: Pixels, restore: bool) -> list
     return [psnr(delivered, truth), ssim(delivered, truth), bias]
 
 
-def _recoveries(recipe: Recipe, methods: Methods, kept: _Kept, tell: Callable[[str], None]) -> Iterator[Recovery]:
+def _recoveries(recipe: Recipe, methods: Methods, kept: Kept, tell: Callable[[str], None]) -> Iterator[Recovery]:
     """Measure the contrast of known lesions after every method."""
     for lesion in lesions():
         tell(lesion.name)
@@ -200,7 +200,7 @@ def _acquire(recipe: Recipe, truth: Pixels, seed: str) -> Pixels:
     return bin2(counts) if recipe.scale == 2 else counts
 
 
-def _speed(run: Runner, repeats: int = 15) -> dict[str, float]:
+def speed(run: Runner, repeats: int = 15) -> dict[str, float]:
     """Time single frames; the fastest of some runs, since the machine may be busy."""
     times = {}
     for side in SPEED_SIDES:

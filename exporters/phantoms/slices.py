@@ -237,6 +237,35 @@ def brain(rng: np.random.Generator, side: int = 512, grey_to_white: float = 4.0)
     return canvas.finished("brain")
 
 
+def brain_from_labels(labels: NDArray[np.uint8], pixel_mm: float, side: int, grey_to_white: float = 4.0) -> Slice:
+    """Return a Hoffman-like slice of a segmented head: grey matter, white matter, and a little in the scalp.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (rows, columns), uint8
+        Tissues as in BrainWeb: 1 fluid, 2 grey matter, 3 white matter, 7 and 11 bone, 0 air.
+    pixel_mm : float
+        Side of a pixel [mm].
+    side : int
+        Pixels along the square, not less than rows and columns.
+    grey_to_white : float
+        Ratio of concentrations.
+
+    Examples
+    --------
+    >>> float(brain_from_labels(np.full((4, 4), 2, np.uint8), 0.5, 8).activity.sum())
+    64.0
+    """
+    rows, columns = labels.shape
+    placed = np.zeros((side, side), np.uint8)
+    placed[(side - rows) // 2 :, (side - columns) // 2 :][:rows, :columns] = labels
+    soft = (placed > 3) & (placed != 7) & (placed != 11)
+    activity = np.select([placed == 2, placed == 3, soft], [grey_to_white, 1.0, 0.25]).astype(np.float32)
+    bone = (placed == 7) | (placed == 11)
+    attenuation = np.select([bone, placed > 0], [BONE_511KEV_PER_MM, WATER_511KEV_PER_MM]).astype(np.float32)
+    return Slice("hoffman-like", activity, attenuation, side * pixel_mm)
+
+
 def torso(rng: np.random.Generator, side: int = 512) -> Slice:
     """Return a chest or an upper abdomen with organs and up to six lesions.
 

@@ -267,7 +267,7 @@ def _fbp(data: Sinogram) -> Floats:
     return image * np.float32(np.pi / angles) * _circle(side)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=160)  # the parts of a handful of geometries
 def _matrix(side: int, angles: int, start: int | None, step: int | None) -> "csr_array":
     """Weights of the rays of an eighth of a turn: between two pixels of each row that a ray crosses."""
     angle = ((np.arange(angles // 4) + 0.5) * np.pi / angles)[start::step, None, None]

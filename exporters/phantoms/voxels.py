@@ -127,13 +127,27 @@ def _stir(path: Path) -> list[VoxelPhantom]:
 
 def _brainweb(path: Path) -> list[VoxelPhantom]:
     """BrainWeb labels as perfusion: grey matter 4, white matter 1, the rest of the head 0.2."""
-    import nibabel
-
-    image = nibabel.load(path)
-    labels = np.rint(np.asarray(image.dataobj)).astype(np.uint8)[::2, ::2, ::2]  # type: ignore[attr-defined]
+    labels = _labels(path)[::2, ::2, ::2]
     activity = np.select([labels == 2, labels == 3, labels > 3], [4.0, 1.0, 0.2]).astype(np.float32)
     volume = np.transpose(activity, (1, 0, 2))[::-1, ::-1]
     return [VoxelPhantom("brainweb", volume, volume > 0, (1.0, 1.0, 1.0))]
+
+
+def brainweb_labels(folder: Path) -> NDArray[np.uint8] | None:
+    """Return the tissue of each voxel of 0.5 mm of a real head, shape (planes, rows, columns); None where it is absent.
+
+    Planes are transverse, from the neck upwards. 1 is fluid, 2 grey matter, 3 white matter, 7 and 11 bone.
+    """
+    path = next((folder / name for name, reader in _SOURCES if reader is _brainweb), folder)
+    return _labels(path) if path.is_file() else None
+
+
+def _labels(path: Path) -> NDArray[np.uint8]:
+    """Read the labels of BrainWeb."""
+    import nibabel
+
+    image = nibabel.load(path)
+    return np.rint(np.asarray(image.dataobj)).astype(np.uint8)  # type: ignore[attr-defined]
 
 
 def _from_interfile(name: str, keys: dict[str, str], raw: bytes) -> VoxelPhantom:

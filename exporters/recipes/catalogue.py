@@ -25,7 +25,8 @@ class Recipe:
     blocks : tuple of int
         Residual blocks, see ``CountNet``.
     counts : tuple of float
-        Lowest and highest count level of training relative to a clinical acquisition.
+        Lowest and highest count level of training: relative to a clinical acquisition, or for PET the true coincidences of
+        a slice.
     parent : str or None
         Recipe whose levels a training may start from.
     patch : int
@@ -36,6 +37,10 @@ class Recipe:
         Optimiser steps.
     learning_rate : float
         Peak of the cosine schedule.
+    family : {"scintigraphy", "pet"}
+        Planar counts, or slices of concentrations that were reconstructed.
+    gain : float
+        See ``CountNet``.
     """
 
     name: str
@@ -50,11 +55,15 @@ class Recipe:
     batch: int = 16
     steps: int = 30_000
     learning_rate: float = 1e-3
+    family: Literal["scintigraphy", "pet"] = "scintigraphy"
+    gain: float = 1.0
 
 
 RECIPES = (
     Recipe("scint-denoise", "denoise", 1, 8, (32, 64, 96), (1, 1, 1, 3), (1 / 24, 2.0), "scint-sr-x2", batch=8),
     Recipe("scint-sr-x2", "super-resolution", 2, 4, (32, 64, 96), (0, 1, 1, 3), (1 / 24, 6.0)),
+    Recipe("pet-denoise", "denoise", 1, 8, (32, 64, 96), (1, 1, 1, 3), (3e4, 6e6), batch=8, family="pet", gain=60.0),
+    Recipe("pet-sr-x2", "super-resolution", 2, 4, (32, 64, 96), (0, 1, 1, 3), (1e5, 1e7), family="pet", gain=60.0),
 )
 
 

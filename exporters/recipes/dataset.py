@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pydicom
@@ -50,6 +51,17 @@ class Pool:
 
     expected: Images
     acquired: Images
+
+    def batches(self, recipe: Recipe, seed: int, first: int = 0) -> Iterator["Batch"]:
+        """Yield training batches, see :func:`batches`."""
+        return batches(self, recipe, seed, first)
+
+
+class Source(Protocol):
+    """What a training draws from."""
+
+    def batches(self, recipe: Recipe, seed: int, first: int = 0) -> Iterator["Batch"]:
+        """Yield batches without end; batch k depends on the seed and k alone, `first` is for resuming."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ...engine.errors import UsageError
 from ...engine.files import atomic_write
 from ..architectures.count_net import CountNet
 from .catalogue import Recipe
-from .dataset import Batch, Pool, batches
+from .dataset import Batch, Source
 
 WARM_UP = 300  # steps, or a twentieth of a short training
 AVERAGE_DECAY = 0.999
@@ -147,17 +147,17 @@ class _State:
 
 def make_net(recipe: Recipe) -> CountNet:
     """Return the untrained network of a recipe."""
-    return CountNet(recipe.channels, recipe.blocks, recipe.scale)
+    return CountNet(recipe.channels, recipe.blocks, recipe.scale, recipe.gain)
 
 
-def fit(recipe: Recipe, pool: Pool, limits: Limits, begin: Start, report: Callable[[int, float], None]) -> Trained:
+def fit(recipe: Recipe, pool: Source, limits: Limits, begin: Start, report: Callable[[int, float], None]) -> Trained:
     """Train a network, resuming from the checkpoint where there is one.
 
     Parameters
     ----------
     recipe : Recipe
         What to train.
-    pool : Pool
+    pool : Source
         Studies.
     limits : Limits
         Steps and minutes.
@@ -175,7 +175,7 @@ def fit(recipe: Recipe, pool: Pool, limits: Limits, begin: Start, report: Callab
     start = saved = time.monotonic()
     before, first = state.seconds, state.step
     recent: list[float] = []
-    stream = batches(pool, recipe, begin.seed, first)
+    stream = pool.batches(recipe, begin.seed, first)
     while (done := _progress(state.step, first, time.monotonic() - start, limits)) < 1:
         state.set_rate(recipe.learning_rate * _schedule(done, state.step / min(WARM_UP, max(limits.steps // 20, 1))))
         recent.append(_step(state.net, next(stream), state.optimiser))
@@ -258,7 +258,7 @@ def _step(net: CountNet, batch: Batch, optimiser: torch.optim.Optimizer) -> floa
     target = torch.from_numpy(batch.target)
     with torch.autocast("cpu", torch.bfloat16):
         output = net(counts)
-    value = loss(output.float(), target, counts)
+    value = loss(net.gain * output.float(), net.gain * target, net.gain * functional.relu(counts))
     optimiser.zero_grad(set_to_none=True)
     value.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)

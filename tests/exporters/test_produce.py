@@ -9,18 +9,24 @@ pytest.importorskip("onnxscript", reason="exporting needs onnxscript: pip instal
 
 from photopeak.engine.bundle import open_bundle
 from photopeak.engine.graph import check_graph
-from photopeak.exporters import bundling
+from photopeak.exporters import bundling, slice_bundling
 from photopeak.exporters import produce as produce_module
 from photopeak.exporters.produce import Job, _pool, produce, shared_sources
 from photopeak.exporters.recipes.catalogue import RECIPES
 from photopeak.exporters.recipes.dataset import Pool, build_pool, load_or_build_pool
+from photopeak.exporters.recipes.slices import build_slice_pool, load_or_build_slice_pool
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 def test_a_recipe_becomes_a_bundle_that_the_engine_admits(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(bundling, "DOMAIN_FRAMES", 20)
     monkeypatch.setattr(bundling, "held_out_features", partial(bundling.held_out_features, number=1))
-    load_or_build_pool(tmp_path / "pool.npz", lambda: build_pool(None, share=0.001))
+    monkeypatch.setattr(slice_bundling, "held_out_features", partial(slice_bundling.held_out_features, number=4))
+    if recipe.family == "pet":
+        path = tmp_path / f"pool-{recipe.name}.npz"
+        load_or_build_slice_pool(path, lambda: build_slice_pool(recipe, number=4))
+    else:
+        load_or_build_pool(tmp_path / "pool.npz", lambda: build_pool(None, share=0.001))
     tiny = replace(recipe, channels=(16, 16, 16), blocks=(0, 1, 1, 1), patch=48, batch=2)
     produce(Job(tiny, tmp_path / "bundle", None, tmp_path, threads=1), steps=2)
     bundle = open_bundle(tmp_path / "bundle")

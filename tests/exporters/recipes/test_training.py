@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install '
 from photopeak.engine.errors import UsageError
 from photopeak.exporters.recipes import training
 from photopeak.exporters.recipes.catalogue import find
-from photopeak.exporters.recipes.dataset import batches
+from photopeak.exporters.recipes.dataset import Pool, batches
 from photopeak.exporters.recipes.training import (
     Limits,
     Start,
@@ -58,7 +58,7 @@ def interrupt_after(steps, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "SAVE_EVERY_S", -1.0)
-    monkeypatch.setattr(training, "batches", some)
+    monkeypatch.setattr(Pool, "batches", some)
 
 
 def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(small, pool, tmp_path, monkeypatch):

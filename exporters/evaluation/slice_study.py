@@ -1,0 +1,143 @@
+"""The whole measurement of a PET model: held-out slices, lesions, the NEMA phantom simulated and real, speed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ...engine import postprocess
+from ..inference import Runner
+from ..recipes.catalogue import Recipe
+from . import slices
+from .baselines import PET_DENOISERS, PET_ENLARGERS, PET_STRENGTHS, Method, Pixels, smooth_slice
+from .metrics import psnr, ssim
+from .study import OURS, Kept, Score, speed
+
+LEVELS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
+SPHERE_LEVELS = (1 / 8, 1 / 2)
+METHODS = {"denoise": PET_DENOISERS, "super-resolution": PET_ENLARGERS}
+_SMALL = slice(0, 3)
+
+
+@dataclass(frozen=True)
+class LesionScore:
+    """How far the mean and the maximum of lesions are from those of the noise-free image, relative, mean over a slice."""
+
+    case: str
+    level: float
+    method: str
+    mean_bias: float
+    max_bias: float
+
+
+@dataclass(frozen=True)
+class SphereScore:
+    """Contrast and background of one image of the NEMA phantom.
+
+    Parameters
+    ----------
+    level : float
+        Counts relative to a clinical acquisition; 0 for the real scan.
+    method : str
+        Name of the method.
+    strength : int
+        Number of its setting.
+    recovery : float
+        Contrast of the spheres of 10, 13 and 17 mm over that without noise, mean [1].
+    variability : float
+        Standard deviation of background circles over their mean [1].
+    """
+
+    level: float
+    method: str
+    strength: int
+    recovery: float
+    variability: float
+
+
+@dataclass(frozen=True)
+class SliceReport:
+    """All measurements of a PET model; one entry per case, level and method."""
+
+    scores: tuple[Score, ...]
+    lesions: tuple[LesionScore, ...]
+    spheres: tuple[SphereScore, ...]
+    speed_ms: dict[str, float]
+
+
+def measure_slices(
+    recipe: Recipe, model: bytes, data: Path | None, work: Path, tell: Callable[[str], None] = lambda name: None
+) -> SliceReport:
+    """Compare a PET model with the classical methods; arguments as for :func:`~.study.measure`."""
+    run = Runner(model)
+    ours = as_delivered(run)
+    kept = Kept(work / f"baselines-pet-{recipe.task}.jsonl")
+    scores, lesions = [], []
+    for trial in slices.trials(recipe, LEVELS, data):
+        tell(trial.case)
+        for name, method in ((OURS, ours), *METHODS[recipe.task]):
+            figures = partial(_score, method, trial, run if name == OURS else None)
+            values = kept.figure(name, f"{trial.case}|{trial.level:.4f}|{name}|score", figures)
+            scores.append(Score(trial.case, trial.level, name, *values[:3]))
+            if trial.discs and "torso" in trial.case:
+                lesions.append(LesionScore(trial.case, trial.level, name, *values[3:]))
+    tell("NEMA phantom")
+    spheres = list(_spheres(recipe, ours, kept)) if recipe.scale == 1 else []
+    return SliceReport(tuple(scores), tuple(lesions), tuple(spheres), speed(run))
+
+
+def as_delivered(run: Runner) -> Method:
+    """Return the model as the engine runs it: scaled by the robust maximum, with the mean restored."""
+
+    def method(image: Pixels, truth: Pixels) -> Pixels:
+        estimate = bare(run, image)
+        return np.asarray(estimate * (image.mean(dtype=np.float64) / estimate.mean(dtype=np.float64)), np.float32)
+
+    return method
+
+
+def bare(run: Runner, image: Pixels) -> Pixels:
+    """Return what the graph makes of a slice."""
+    scaled = postprocess.scale_in(image[None], "robust", 1)
+    output = run(scaled.pixels[:, None])[:, 0]
+    postprocess.scale_out(output, scaled)
+    return np.asarray(output[0], np.float32)
+
+
+def _score(method: Method, trial: slices.Trial, run: Runner | None) -> list[float]:
+    """Return PSNR, SSIM, bias of the mean (of the bare model), and the bias of lesions' mean and maximum."""
+    image = method(trial.noisy, trial.truth)
+    plain = bare(run, trial.noisy) if run else image
+    bias = float(plain.mean(dtype=np.float64) / trial.noisy.mean(dtype=np.float64) - 1)
+    pairs = [
+        [slices.disc_values(part, disc, trial.field_mm) for part in (image, trial.truth)]
+        for disc in trial.discs
+        if disc.activity > 1
+    ]
+    means = [a.mean() / b.mean() - 1 for a, b in pairs]
+    peaks = [a.max() / b.max() - 1 for a, b in pairs]
+    lesion = [float(np.mean(means)), float(np.mean(peaks))] if pairs else [float("nan")] * 2
+    return [psnr(image, trial.truth), ssim(image, trial.truth), bias, *lesion]
+
+
+def _spheres(recipe: Recipe, ours: Method, kept: Kept) -> Iterator[SphereScore]:
+    """Yield contrast and variability of every method at every strength."""
+    for number, trial in enumerate(slices.sphere_trials(recipe, SPHERE_LEVELS)):
+        yield SphereScore(trial.level, OURS, 0, *_point(ours(trial.noisy, trial.truth), trial))
+        yield SphereScore(trial.level, "none", 0, *_point(trial.noisy, trial))
+        for name in PET_STRENGTHS:
+            points = kept.figure(name, f"spheres|{number}|{name}", partial(_points, name, trial))
+            for k, (recovery, variability) in enumerate(zip(points[::2], points[1::2], strict=True)):
+                yield SphereScore(trial.level, name, k, recovery, variability)
+
+
+def _points(name: str, trial: slices.Trial) -> list[float]:
+    images = (smooth_slice(name, trial.noisy, strength) for strength in PET_STRENGTHS[name])
+    return [value for image in images for value in _point(image, trial)]
+
+
+def _point(image: Pixels, trial: slices.Trial) -> tuple[float, float]:
+    recoveries, variability = slices.recovery_and_variability(image, trial)
+    return float(np.mean(recoveries[_SMALL])), variability

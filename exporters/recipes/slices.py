@@ -1,0 +1,213 @@
+"""Training pairs for PET: simulated slices, reconstructed from many and from few counts."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from ...engine import postprocess
+from ...engine.files import atomic_write
+from ..phantoms.camera import FWHM_PER_SIGMA
+from ..phantoms.slices import OBJECTS, Slice
+from ..phantoms.tomography import Reconstruction, Scanner, acquire, measure, reconstruct
+from .catalogue import Recipe
+from .dataset import Batch
+
+Floats = NDArray[np.float32]
+Split = Literal["train", "held-out"]
+SIDES = (128, 192, 256)
+OBJECT_SHARES = {"brain": 0.26, "torso": 0.34, "nema-iq": 0.08, "derenzo": 0.06, "shapes": 0.26}
+NUMBER = 700
+DRAWS = 4
+FBP_SHARE = 0.15
+FINEST_FWHM_MM = 3.0
+EDGE_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A slice as few counts show it, several times, and as it should look.
+
+    Parameters
+    ----------
+    noisy : ndarray, shape (k, h, w), float32
+        Independent acquisitions, each divided by its robust maximum as the engine does.
+    target : ndarray, shape (k, scale * h, scale * w), float32
+        The same plane without noise, divided by the same numbers.
+    """
+
+    noisy: Floats
+    target: Floats
+
+
+@dataclass(frozen=True)
+class SlicePool:
+    """Slices that patches are cut from.
+
+    Parameters
+    ----------
+    pairs : list of Pair
+        In the order of their numbers.
+    """
+
+    pairs: list[Pair]
+
+    def batches(self, recipe: Recipe, seed: int, first: int = 0) -> Iterator[Batch]:
+        """Yield batches without end; batch k depends on the seed and k alone."""
+        step = first
+        while True:
+            rng = np.random.default_rng([seed, step])
+            drawn = [_patch(self.pairs[int(rng.integers(len(self.pairs)))], recipe, rng) for _ in range(recipe.batch)]
+            yield Batch(np.stack([d[0] for d in drawn])[:, None], np.stack([d[1] for d in drawn])[:, None])
+            step += 1
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """A simulated slice, its scanner and how it is reconstructed.
+
+    Parameters
+    ----------
+    plane : Slice
+        The object on a grid twice as fine as the target's.
+    scanner : Scanner
+        Geometry and physics.
+    how : Reconstruction
+        Settings of the images that the model will see.
+    """
+
+    plane: Slice
+    scanner: Scanner
+    how: Reconstruction
+
+
+def draw(index: int, split: Split, scale: int, name: str | None = None) -> Acquisition:
+    """Return one case; the same arguments give the same case, and the splits share no seed.
+
+    Parameters
+    ----------
+    index : int
+        Number of the case within its split.
+    split : {"train", "held-out"}
+        Which split.
+    scale : int
+        1 or 2: the target has so many times the side of the input.
+    name : str, optional
+        One of the objects; drawn where it is not given.
+    """
+    rng = np.random.default_rng([{"train": 21, "held-out": 22}[split], index])
+    chosen = str(rng.choice(list(OBJECT_SHARES), p=list(OBJECT_SHARES.values())))
+    side = int(rng.choice(SIDES))
+    fine = 2 * side
+    margin = float(rng.choice([1.0, rng.uniform(1.0, 1.8)]))
+    drawn_side = 2 * round(fine / margin / 2)
+    plane = padded(OBJECTS[name or chosen](rng, drawn_side), fine)
+    scanner = Scanner(
+        field_mm=plane.field_mm,
+        angles=int(rng.choice([120, 200])),
+        fwhm_mm=float(rng.uniform(3.5, 7.0)),
+        scatter_fraction=float(rng.uniform(0.0, 0.6)),
+        randoms_fraction=float(rng.uniform(0.0, 0.6)),
+        scatter_fwhm_mm=float(rng.uniform(80, 200)),
+    )
+    how = Reconstruction(
+        method="fbp" if rng.random() < FBP_SHARE else "osem",
+        side=side // scale,
+        iterations=int(rng.integers(1, 7)),
+        subsets=10,
+        psf_fwhm_mm=float(rng.choice([0.0, scanner.fwhm_mm])),
+        filter_fwhm_mm=float(rng.choice([0.0, rng.uniform(2.0, 7.0)], p=[0.2, 0.8])),
+    )
+    return Acquisition(plane, scanner, how)
+
+
+def pair(case: Acquisition, totals: NDArray[np.float64], scale: int, rng: np.random.Generator) -> Pair:
+    """Acquire and reconstruct a case at several totals of true coincidences."""
+    expected = measure(case.plane.activity, case.plane.attenuation, case.scanner, 1.0)
+    ideal = truth(case) if scale == 2 else np.maximum(reconstruct(expected, case.scanner, case.how), 0)
+    images = np.stack([reconstruct(acquire(expected, total, rng), case.scanner, case.how) for total in totals])
+    scaled = postprocess.scale_in(images, "robust", threads=1)
+    return Pair(scaled.pixels, ideal / np.asarray(scaled.peaks)[:, None, None])
+
+
+def truth(case: Acquisition) -> Floats:
+    """Return the object itself at the resolution that super-resolution aims at, on the fine matrix of the target."""
+    side = len(case.plane.activity) // 2
+    pixel = case.plane.field_mm / side
+    activity = case.plane.activity.reshape(side, 2, side, 2).mean(axis=(1, 3))
+    width = max(FINEST_FWHM_MM, 1.5 * pixel) / pixel / FWHM_PER_SIGMA
+    return np.asarray(gaussian_filter(activity, width, mode="constant"), np.float32)
+
+
+def padded(plane: Slice, side: int) -> Slice:
+    """Return a slice in the middle of a larger field."""
+    before = (side - len(plane.activity)) // 2
+    after = side - len(plane.activity) - before
+    activity, attenuation = (np.pad(image, (before, after)) for image in (plane.activity, plane.attenuation))
+    field_mm = plane.field_mm * side / len(plane.activity)
+    return replace(plane, activity=activity, attenuation=attenuation, field_mm=field_mm)
+
+
+def build_slice_pool(
+    recipe: Recipe, number: int = NUMBER, advance: Callable[[str], None] = lambda name: None
+) -> SlicePool:
+    """Simulate the training slices.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Scale and count levels.
+    number : int
+        How many slices.
+    advance : callable
+        Told the name of each object as it is made.
+
+    Returns
+    -------
+    SlicePool
+        The same for the same arguments.
+    """
+    pairs = []
+    for index in range(number):
+        rng = np.random.default_rng([23, index])
+        case = draw(index, "train", recipe.scale)
+        pairs.append(pair(case, np.geomspace(*recipe.counts, 1001)[rng.integers(1001, size=DRAWS)], recipe.scale, rng))
+        advance(case.plane.name)
+    return SlicePool(pairs)
+
+
+def load_or_build_slice_pool(path: Path, build: Callable[[], SlicePool]) -> SlicePool:
+    """Return the pool kept in an .npz file, made first where the file is missing."""
+    if not path.exists():
+        arrays: dict[str, NDArray[np.float16]] = {}
+        for k, made in enumerate(build().pairs):
+            arrays |= {f"n{k}": made.noisy.astype(np.float16), f"t{k}": made.target.astype(np.float16)}
+        with atomic_write(path) as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type,unused-ignore]
+    with np.load(path) as kept:
+        return SlicePool(
+            [Pair(kept[f"n{k}"].astype(np.float32), kept[f"t{k}"].astype(np.float32)) for k in range(len(kept) // 2)]
+        )
+
+
+def _patch(made: Pair, recipe: Recipe, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Cut a patch of input and target, turned and mirrored, with a little more or less brightness."""
+    which = int(rng.integers(len(made.noisy)))
+    noisy, target = made.noisy[which], made.target[which]
+    scale, side = recipe.scale, recipe.patch // recipe.scale
+    at = np.argwhere(noisy[::4, ::4] > 0.05) * 4
+    middle = (
+        at[int(rng.integers(len(at)))] if len(at) and rng.random() > EDGE_SHARE else rng.integers(len(noisy), size=2)
+    )
+    top, left = (int(np.clip(m + rng.integers(-8, 9) - side // 2, 0, len(noisy) - side)) for m in middle)
+    noisy = noisy[top : top + side, left : left + side]
+    target = target[scale * top : scale * (top + side), scale * left : scale * (left + side)]
+    turns, level = int(rng.integers(4)), np.float32(np.exp(rng.uniform(-0.5, 0.5)))
+    noisy, target = np.rot90(noisy, turns), np.rot90(target, turns)
+    if rng.random() < 0.5:
+        noisy, target = noisy[:, ::-1], target[:, ::-1]
+    return level * noisy, level * target
