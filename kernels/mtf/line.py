@@ -188,8 +188,8 @@ def _no_line(region: Region) -> InputError:
 def _first_guess(image: _Image) -> _Line | None:
     """Return the straight line through the brightest places of the rows, or None if they do not lie on one."""
     smooth = box_mean(image.pixels, 1)
-    smooth = smooth - np.median(smooth, axis=1, keepdims=True)
-    place, height = smooth.argmax(axis=1), smooth.max(axis=1)
+    place = smooth.argmax(axis=1)
+    height = smooth.max(axis=1) - smooth.mean(axis=1)
     # Rows beyond an end of the line have no say; the median of slopes between halves resists a few others.
     seen = height > 0.1 * height.max()
     if seen.sum() < 0.4 * len(seen):
@@ -243,7 +243,7 @@ def _fit(image: _Image, line: _Line) -> _Fit | None:
     Each round fits the profile to the pixels around the line, then moves the line and sets the intensities to what is
     left; then all pixels count, each as its noise deserves.
     """
-    width, intensity = _FIRST_WIDTH, np.ones(len(image.pixels))
+    width, near, intensity = _FIRST_WIDTH, None, np.ones(len(image.pixels))
     for turn in range(_ROUNDS):
         part = _around(image, line, _NEAR * width)
         if turn == 0:
@@ -251,7 +251,10 @@ def _fit(image: _Image, line: _Line) -> _Fit | None:
         if part is image or not intensity.mean() > 0:
             return None
         intensity = intensity / intensity.mean()
-        curve, profile, slope = _profile(part, line, intensity, np.ones(part.pixels.shape), width)
+        curve, profile, slope = _profile(
+            part, line, intensity, np.ones(part.pixels.shape), width, near=near, finest=1.0
+        )
+        near = curve.penalty if turn else None
         residual = part.pixels - intensity[:, None] * profile
         columns = -(intensity[:, None] * slope * line.cosine)
         columns = np.stack((columns, columns * part.y)).reshape(2, -1)
@@ -278,7 +281,15 @@ def _around(image: _Image, line: _Line, reach: float) -> _Image:
 
 
 def _profile(
-    image: _Image, line: _Line, intensity: Floats, weight: Floats, width: float, shared: float = 1.0
+    image: _Image,
+    line: _Line,
+    intensity: Floats,
+    weight: Floats,
+    width: float,
+    *,
+    near: float | None = None,
+    finest: float = 0.3,
+    shared: float = 1.0,
 ) -> tuple[Curve, Floats, Floats]:
     """Return the profile across a line, and its value and slope at every pixel (0 beyond what all rows reach)."""
     distance = image.distances(line)
@@ -286,7 +297,7 @@ def _profile(
     within = (distance >= low) & (distance <= high)
     amplitude = np.broadcast_to(intensity[:, None], distance.shape)[within]
     samples = Samples(distance[within], image.pixels[within], amplitude, weight[within])
-    curve = fit_curve(samples, (low, high), width, correlation=shared)
+    curve = fit_curve(samples, (low, high), width, near, finest, shared)
     value, slope = curve.at(samples.distance)
     everywhere = np.zeros((2, *distance.shape))
     everywhere[0][within], everywhere[1][within] = value, slope
@@ -309,7 +320,7 @@ def _fit_all(image: _Image, line: _Line, intensity: Floats, curve: Curve) -> _Fi
     shared = noise_correlation(
         (image.pixels - expected) * np.sqrt(weight / unit), np.hypot(noise, added) / expected.max()
     )
-    curve, _, _ = _profile(image, line, intensity, weight, width, shared)
+    curve, _, _ = _profile(image, line, intensity, weight, width, shared=shared)
     return _Fit(line, intensity, replace(curve, variance=unit * shared), span, noise, added)
 
 
