@@ -342,7 +342,7 @@ def _noise(residual: Floats, expected: Floats) -> tuple[float, float]:
     top = max(float(expected.max()), 1e-300)
     beside = expected < _BESIDE * top
     floor = float(np.mean(residual[beside] ** 2)) if beside.any() else 0.0
-    added = float(np.sum(residual[~beside] ** 2 - floor) / np.sum(expected[~beside])) * top
+    added = float(np.sum(residual[~beside] ** 2 - floor) / max(np.sum(expected[~beside]), 1e-300)) * top
     return float(np.sqrt(floor)), float(np.sqrt(max(added, 0.0)))
 
 

@@ -17,6 +17,7 @@ Spacing = tuple[float, float]
 
 _CLIPPED = 0.01  # fraction of the pixels that share the greatest value where noise is cut off
 _SCATTERED = 0.15  # fraction of those whose neighbour does not share it
+_LARGEST = 1e60
 _COARSE = 64  # a range of integers in which values repeat by chance
 
 
@@ -178,4 +179,7 @@ def _region(frame: NDArray[Any], roi: Roi, spacing: Spacing | None, smallest: in
     pixels = frame[row0:row1, column0:column1].astype(np.float64)
     if not np.isfinite(pixels).all():
         raise InputError(f"{named} holds values that are not finite; choose another or repair the image.")
+    largest = float(np.abs(pixels).max())
+    if largest > _LARGEST or 0 < largest < 1 / _LARGEST:
+        raise InputError(f"{named} holds values up to {largest:g}, whose squares cannot be computed; scale them.")
     return Region(pixels, (row0, column0), spacing, frame.dtype.kind in "ui")

@@ -272,7 +272,12 @@ def noise_correlation(residual: Floats, noise: float) -> float:
 def solve_normal(columns: Floats, values: Floats) -> Floats:
     """Return the least-squares factors of a few columns, shape (k, n), of values; no library threads are woken."""
     matrix = np.einsum("in,jn->ij", columns, columns)
-    return np.asarray(np.linalg.solve(matrix, np.einsum("in,n->i", columns, values)))
+    right = np.einsum("in,n->i", columns, values)
+    try:
+        return np.asarray(np.linalg.solve(matrix, right))
+    except np.linalg.LinAlgError:
+        # A column that says nothing new keeps its factor at the least.
+        return np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0])
 
 
 def _ready(values: Floats) -> Floats:

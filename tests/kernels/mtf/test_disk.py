@@ -181,6 +181,7 @@ def test_disk_warns_of_what_spoils_a_curve():
         (np.zeros((64, 64)), {}, "no disk was found in the region 0:64,0:64"),
         (np.add.outer(np.arange(64.0), np.zeros(64)), {}, "no disk was found"),
         (np.full((64, 64), np.nan), {}, "not finite"),
+        (np.full((64, 64), 1e200), {}, "values up to 1e\\+200"),
         (np.zeros((8, 8)), {}, "too small; give at least 12 x 12"),
         (np.zeros((64, 64)), {"rois": ((0, 65), (0, 64))}, "outside of the image of 64 x 64"),
         (np.zeros(64), {}, "is no image"),
