@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from photopeak.engine.bundle import Bundle, Domain, Input, Manifest, Output, Training
 from photopeak.engine.frames import Frames, Units
 from photopeak.engine.plan import Plan
+from photopeak.engine.quality.images import image_of
+from photopeak.engine.quality.measure import Measured, measure
+from photopeak.engine.quality.metrics import Settings
+from photopeak.engine.quality.noise import layout, measure_nps
+from photopeak.engine.quality.sharpness import measure_mtf, measure_pair
+from photopeak.engine.report.noise_page import NoiseSubject
+from photopeak.engine.report.sharpness_page import Subject
 from photopeak.engine.result import Conservation, DomainVerdict, Result, Verdict
+from photopeak.kernels import noise_equivalent_quanta
 
 MakeResult = Callable[..., Result]
 
@@ -147,3 +155,39 @@ def open_page(browser: Any) -> Callable[[Path], Any]:
         return browser
 
     return open_it
+
+
+@pytest.fixture(scope="session")
+def measured_stack() -> Measured:
+    """Return three frames of counts with the scores and maps of two metrics."""
+    y, x = np.mgrid[:128, :112]
+    mean = 4 + 60 * np.exp(-((x - 60) ** 2 + (y - 70) ** 2) / 900) + 20 * (np.hypot(x - 40, y - 30) < 12)
+    counts = np.random.default_rng(5).poisson(np.stack([mean, mean / 2, mean * 2]))
+    frames = Frames.from_array(counts, units=Units.COUNTS, modality="NM", source="body.npy")
+    return measure(image_of(frames), Settings(("niqe", "piqe"), maps=True))
+
+
+@pytest.fixture(scope="session")
+def disk_pair() -> Subject:
+    """Return the transfer functions of a disk before and after it was blurred."""
+    row, column = np.mgrid[:128, :96]
+    images = []
+    for width in (0.9, 1.8):
+        disk = 5 + 100 / (1 + np.exp((np.hypot(row - 64, column - 47.7) - 24) / width))
+        noisy = disk + np.random.default_rng(3).normal(0, 1, disk.shape)
+        images.append(image_of(Frames.from_array(noisy, pixel_spacing_mm=(2.0, 2.0), source="disk.npy")))
+    before, after = images
+    curves = measure_mtf(before, "disk", rois=[((20, 108), (3, 92))], spacing_mm=(2.0, 2.0))
+    return Subject(before, 1, curves, after, measure_pair(before, after, curves, spacing_mm=(2.0, 2.0)))
+
+
+@pytest.fixture(scope="session")
+def flood_spectrum(disk_pair: Subject) -> NoiseSubject:
+    """Return the noise of four uniform frames, and what it is worth with a transfer function."""
+    counts = np.random.default_rng(0).poisson(50, (4, 96, 128))
+    image = image_of(Frames.from_array(counts, units=Units.COUNTS, modality="NM", pixel_spacing_mm=(2.4, 2.4)))
+    where = layout(image, [((8, 90), (10, 120))], 32)
+    spectrum = measure_nps(image, where, spacing_mm=(2.4, 2.4))
+    options = {"detrend": "plane", "window": "none", "subtract": "nothing"}
+    quanta = noise_equivalent_quanta(disk_pair.curves[0].mtf, spectrum)
+    return NoiseSubject(image, None, where, spectrum, quanta, options)
