@@ -17,22 +17,17 @@ PHOTOPEAK_BODY Value load(const T* from) {
 }
 
 #ifdef __AVX512F__
-// Eight integers in the low bits of 2^52 (or, with a sign, of 1.5 * 2^52): taking that away again leaves them as
-// doubles, and costs less than a conversion.
 template <class T>
-PHOTOPEAK_BODY __m512d shifted_by_magic(const T* from) {
+PHOTOPEAK_BODY __m512i widened(const T* from) {
   constexpr bool is_signed = T(-1) < T(0);
-  __m512i whole;
   if constexpr (sizeof(T) == 1) {
     const __m128i packed = _mm_cvtsi64_si128(load<long long>(from));
-    whole = is_signed ? _mm512_cvtepi8_epi64(packed) : _mm512_cvtepu8_epi64(packed);
+    return is_signed ? _mm512_cvtepi8_epi64(packed) : _mm512_cvtepu8_epi64(packed);
   } else if constexpr (sizeof(T) == 2) {
-    whole = is_signed ? _mm512_cvtepi16_epi64(load<__m128i>(from)) : _mm512_cvtepu16_epi64(load<__m128i>(from));
+    return is_signed ? _mm512_cvtepi16_epi64(load<__m128i>(from)) : _mm512_cvtepu16_epi64(load<__m128i>(from));
   } else {
-    whole = is_signed ? _mm512_cvtepi32_epi64(load<__m256i>(from)) : _mm512_cvtepu32_epi64(load<__m256i>(from));
+    return is_signed ? _mm512_cvtepi32_epi64(load<__m256i>(from)) : _mm512_cvtepu32_epi64(load<__m256i>(from));
   }
-  const __m512i magic = _mm512_set1_epi64(is_signed ? 0x4338000000000000 : 0x4330000000000000);
-  return _mm512_castsi512_pd(_mm512_add_epi64(whole, magic));
 }
 
 // Eight values times a slope below kLargeSlope, rounded as a product is.
@@ -41,9 +36,12 @@ PHOTOPEAK_BODY __m512d times_slope(const T* from, __m512d slope) {
   if constexpr (T(0.5) != T(0)) {
     return _mm512_mul_pd(_mm512_cvtps_pd(load<__m256>(from)), slope);
   } else if constexpr (T(-1) < T(0)) {
-    return _mm512_mul_pd(_mm512_sub_pd(shifted_by_magic(from), _mm512_set1_pd(0x1.8p52)), slope);
-  } else {  // 2^52 * slope is exact, so that the one rounding is that of the product
-    return _mm512_fmadd_pd(shifted_by_magic(from), slope, _mm512_mul_pd(slope, _mm512_set1_pd(-0x1p52)));
+    return _mm512_mul_pd(_mm512_cvtepi64_pd(widened(from)), slope);
+  } else {
+    // In the low bits of 2^52, whole numbers are doubles without a conversion; 2^52 * slope, which is taken away again,
+    // is exact, so that the one rounding is that of the product.
+    const __m512i raised = _mm512_or_si512(widened(from), _mm512_set1_epi64(0x4330000000000000));
+    return _mm512_fmadd_pd(_mm512_castsi512_pd(raised), slope, _mm512_mul_pd(slope, _mm512_set1_pd(-0x1p52)));
   }
 }
 
