@@ -14,7 +14,7 @@ _EMPTY = 0.1
 _CLIPPED = 0.05
 _SNR = 5.0
 _MARGIN = 0.1
-_BEYOND = 2e-3
+_UNFINISHED = 1e-3
 _SAG = 0.1
 
 
@@ -35,8 +35,10 @@ class Facts(NamedTuple):
         Half of the widest 95 % band below Nyquist.
     empty : float
         Share of the quarter pixels next to the edge that no pixel falls into.
-    beyond : float
-        Share of the spread outside of the region.
+    unfinished : float
+        Share of the step in the outer seventh of the region.
+    pixels : float
+        How many pixels that share comes from.
     """
 
     piece: NDArray[Any]
@@ -46,7 +48,8 @@ class Facts(NamedTuple):
     snr: float
     margin: float
     empty: float
-    beyond: float
+    unfinished: float
+    pixels: float
 
 
 def warnings_of(facts: Facts) -> tuple[QualityWarning, ...]:
@@ -75,12 +78,12 @@ def warnings_of(facts: Facts) -> tuple[QualityWarning, ...]:
                 "average frames or take a longer edge.",
             )
         )
-    if facts.beyond > _BEYOND:
+    if facts.unfinished > max(_UNFINISHED, 5.0 / (facts.snr * facts.pixels**0.5)):
         found.append(
             QualityWarning(
                 "truncated-tails",
-                f"{facts.beyond:.1%} of the spread seems to lie outside of the region and was extrapolated; take a "
-                "wider one.",
+                f"{facts.unfinished:.1%} of the step lies in the outermost pixels, and more may lie outside of the region; "
+                "take a wider one.",
             )
         )
     if abs(facts.sag_px) > _SAG:

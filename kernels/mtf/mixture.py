@@ -22,11 +22,12 @@ Integers = NDArray[np.int64]
 
 # Widths of the steps [pixel]; every second one also comes beside the middle, by these multiples of its width.
 WIDTHS = 0.25 * 1.14 ** np.arange(42)
+_APART = 1.2
 _PLACES = np.array([0.0, -2.0, -1.0, 1.0, 2.0])
 
 _MOST = 24
 # How much the first and the second moment of a spread may outgrow those of its part in the mixture.
-_BROADER = 1.5
+_BROADER = 2.5
 # Places and weights of Gauss and Legendre's three values in an interval.
 _NODES = np.array([[-math.sqrt(0.15), 5 / 18], [0.0, 8 / 18], [math.sqrt(0.15), 5 / 18]])
 
@@ -42,22 +43,28 @@ class Ladder(NamedTuple):
         How large deviations from each may be, relative to its weight.
     widths, offsets : ndarray, shape (atoms,), float64
         What they are [pixel].
+    leans : ndarray, shape (atoms,), float64
+        1 for a step beside the middle, 0 for a pair of half steps on either side of it.
     """
 
     steps: Floats
     envelopes: Floats
     widths: Floats
     offsets: Floats
+    leans: Floats
 
 
 @lru_cache(maxsize=4)
 def _ladder(length: int) -> Ladder:
     coarse = WIDTHS[::2]
-    widths = np.concatenate([WIDTHS, np.repeat(coarse, _PLACES.size), coarse])
-    offsets = np.concatenate([np.zeros(WIDTHS.size), np.tile(_PLACES, coarse.size), np.zeros(coarse.size)]) * widths
+    # A symmetric pair goes with every second width, before the next one.
+    even = np.stack([coarse, coarse, WIDTHS[1::2]], 1).ravel()
+    widths = np.concatenate([even, np.repeat(coarse, _PLACES.size), coarse])
+    places = np.concatenate([np.tile([0.0, _APART, 0.0], coarse.size), np.tile(_PLACES, coarse.size), 0.0 * coarse])
+    leans = np.where(np.arange(widths.size) < even.size, 0.0, 1.0)
     steps, envelopes = np.empty((2, length, widths.size))
-    _tabulate(widths, offsets, steps, envelopes)
-    return Ladder(steps, envelopes, widths, offsets)
+    _tabulate(widths, places * widths, leans, steps, envelopes)
+    return Ladder(steps, envelopes, widths, places * widths, leans)
 
 
 def families(width: float, reach: float) -> NDArray[np.int64]:
@@ -68,13 +75,14 @@ def families(width: float, reach: float) -> NDArray[np.int64]:
     ndarray, shape (3, 3), int64
         First atom, end, and whether weights may be negative, of symmetric, lopsided and overshooting mixtures.
     """
-    end = int(np.searchsorted(WIDTHS, reach / 2.5))
+    end = int(np.searchsorted(WIDTHS, reach / 3.5))
     core = min(int(np.searchsorted(WIDTHS, 0.4 * width)), end - 2) // 2
     coarse = WIDTHS[::2].size
-    lopsided, overshooting = WIDTHS.size, WIDTHS.size + _PLACES.size * coarse
+    lopsided = 3 * coarse
+    overshooting = lopsided + _PLACES.size * coarse
     return np.array(
         [
-            [0, end, 0],
+            [0, 3 * (end // 2) + end % 2, 0],
             [lopsided + _PLACES.size * core, lopsided + _PLACES.size * ((end + 1) // 2), 0],
             [overshooting + core, overshooting + max((end + 1) // 2 - 3, core + 1), 1],
         ],
@@ -87,8 +95,8 @@ def ladder(knots: int) -> Ladder:
     return _ladder(1 << max(math.ceil(math.log2(2 * knots + 8)), 9))
 
 
-@compiled("(float64[::1], float64[::1], float64[:, ::1], float64[:, ::1])")
-def _tabulate(widths: Floats, offsets: Floats, steps: Floats, envelopes: Floats) -> None:
+@compiled("(float64[::1], float64[::1], float64[::1], float64[:, ::1], float64[:, ::1])")
+def _tabulate(widths: Floats, offsets: Floats, leans: Floats, steps: Floats, envelopes: Floats) -> None:
     """Fill the tables of a ladder by least squares: a spline through values would be too low near Nyquist."""
     length = steps.shape[0]
     moments, right = np.zeros((length - 3, MOMENTS)), np.empty(length)
@@ -98,8 +106,10 @@ def _tabulate(widths: Floats, offsets: Floats, steps: Floats, envelopes: Floats)
         for k in range(length - 3):
             for node in range(3):
                 t = _NODES[node, 0]
-                x = ((k + 1.5 + t - length // 2) * STEP - offsets[atom]) / widths[atom]
-                value = (1.0 if x > 0.0 else 0.0) if abs(x) > 8.5 else 0.5 * math.erfc(-x * math.sqrt(0.5))
+                x = (k + 1.5 + t - length // 2) * STEP
+                value = _step((x - offsets[atom]) / widths[atom])
+                if leans[atom] == 0.0:
+                    value = 0.5 * (value + _step((x + offsets[atom]) / widths[atom]))
                 for p in range(7):
                     power = _NODES[node, 1] * t**p
                     moments[k, p] += power
@@ -110,8 +120,16 @@ def _tabulate(widths: Floats, offsets: Floats, steps: Floats, envelopes: Floats)
         solve(lower, right, right)
         steps[:, atom] = right
         for k in range(length):
-            x = ((k - length // 2) * STEP - offsets[atom]) / widths[atom]
+            x = ((k - length // 2) * STEP - (offsets[atom] if leans[atom] else 0.0)) / widths[atom]
             envelopes[k, atom] = math.exp(-0.5 * (x / _BROADER) ** 2) / math.sqrt(2.0 * math.pi)
+
+
+@inlined
+def _step(x: float) -> float:
+    """Return the integral of the normal density up to `x`."""
+    if abs(x) > 8.5:
+        return 1.0 if x > 0.0 else 0.0
+    return 0.5 * math.erfc(-x * math.sqrt(0.5))
 
 
 @inlined

@@ -206,7 +206,6 @@ def estimate(
     _pilot(band, right, lower, spline)
     facts[0], facts[1] = _noise(moments, spline, weights)
     normal_equations(moments, weights, band, right)
-    pixels = moments[:, 0].sum()
     best = -np.inf
     atoms, amounts = np.empty(0, np.int64), np.empty(0)
     for model in range(families.shape[0]):

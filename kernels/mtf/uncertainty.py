@@ -23,11 +23,12 @@ def _transfer(frequency: float) -> float:
     return (math.sin(x) / x) ** 3 if x > 1e-9 else 1.0
 
 
-@compiled("(float64[::1], float64[::1], float64[::1], float64[::1], float64, float64[::1], int64)")
+@compiled("(float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], float64, float64[::1], int64)")
 def modulation_of(
     frequencies: Floats,
     widths: Floats,
     offsets: Floats,
+    leans: Floats,
     amounts: Floats,
     shift: float,
     deviation: Floats,
@@ -39,8 +40,8 @@ def modulation_of(
     ----------
     frequencies : ndarray, shape (n,), float64
         From 0 in equal steps [cycles/pixel].
-    widths, offsets, amounts : ndarray, shape (atoms,), float64
-        The mixture [pixel, pixel, 1].
+    widths, offsets, leans, amounts : ndarray, shape (atoms,), float64
+        The mixture, as in :class:`~photopeak.kernels.mtf.mixture.Ladder`.
     shift : float
         Of the mixture [knot].
     deviation : ndarray, shape (coefficients,), float64
@@ -59,7 +60,7 @@ def modulation_of(
                 real[i] += size
             else:
                 real[i] += size * math.cos(turn * offsets[j])
-                imaginary[i] -= size * math.sin(turn * offsets[j])
+                imaginary[i] -= leans[j] * size * math.sin(turn * offsets[j])
     for i in range(n):
         turn = 2.0 * math.pi * frequencies[i] * STEP * shift
         real[i], imaginary[i] = real[i] - turn * imaginary[i], imaginary[i] + turn * real[i]
@@ -92,7 +93,7 @@ def _add_deviation(frequencies: Floats, deviation: Floats, before: int, real: Fl
 
 
 @compiled(
-    "(float64[::1], float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1],"
+    "(float64[::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1],"
     " float64, float64, int64)"
 )
 def standard_errors(
@@ -100,6 +101,7 @@ def standard_errors(
     spectrum: Floats,
     widths: Floats,
     offsets: Floats,
+    leans: Floats,
     rows: Floats,
     band: Floats,
     envelope: Floats,
@@ -115,8 +117,8 @@ def standard_errors(
         [cycles/pixel].
     spectrum : ndarray, shape (3, n), float64
         As of :func:`modulation_of`.
-    widths, offsets : ndarray, shape (atoms,), float64
-        The mixture [pixel].
+    widths, offsets, leans : ndarray, shape (atoms,), float64
+        The mixture.
     rows : ndarray, shape (atoms + 1, coefficients), float64
         Splines of the constant and of the steps.
     band : ndarray, shape (coefficients, 4), float64
@@ -140,7 +142,7 @@ def standard_errors(
             for k in range(coefficients):
                 total += rows[i, k] * columns[j, k]
             gram[i, j] = total
-    slopes = _slopes(frequencies, spectrum, widths, offsets)
+    slopes = _slopes(frequencies, spectrum, widths, offsets, leans)
     variances = np.zeros(n)
     if size > 0.0:
         # All right sides at once: the frequencies, then the atoms.
@@ -173,7 +175,7 @@ def standard_errors(
 
 
 @inlined
-def _slopes(frequencies: Floats, spectrum: Floats, widths: Floats, offsets: Floats) -> Floats:
+def _slopes(frequencies: Floats, spectrum: Floats, widths: Floats, offsets: Floats, leans: Floats) -> Floats:
     """Return how the modulation changes with the constant (not at all) and with each weight."""
     n = frequencies.size
     slopes = np.zeros((widths.size + 1, n))
@@ -184,7 +186,7 @@ def _slopes(frequencies: Floats, spectrum: Floats, widths: Floats, offsets: Floa
         turn = 2.0 * math.pi * frequencies[i]
         for j in range(widths.size):
             size = math.exp(-0.5 * (turn * widths[j]) ** 2)
-            real, imaginary = size * math.cos(turn * offsets[j]), -size * math.sin(turn * offsets[j])
+            real, imaginary = size * math.cos(turn * offsets[j]), -leans[j] * size * math.sin(turn * offsets[j])
             along = (real * spectrum[0, i] + imaginary * spectrum[1, i]) * scale
             slopes[j + 1, i] = (along - modulation) / base
     return slopes
