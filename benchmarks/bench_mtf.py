@@ -1,7 +1,7 @@
 """Modulation transfer functions, region by region, against the libraries that have them, taking turns.
 
-Regions of 64, 100 and 200 pixels a side with a signal-to-noise ratio of 100 to 200. Conversion to the type that a library
-takes is done beforehand.
+Regions of 64, 100 and 200 pixels a side with a signal-to-noise ratio of 200, for the point source more. Conversion to the type
+that a library takes is done beforehand.
 """
 
 from functools import partial
@@ -38,9 +38,9 @@ def line(side):
 
 
 def point(side):
-    """Return a point source."""
+    """Return a point source, bright enough that its surroundings do not matter."""
     return 1000 * np.exp(-squared_distance(side) / (2 * SIGMA**2)) + np.random.default_rng(side).normal(
-        0, 5, (side, side)
+        0, 0.01, (side, side)
     )
 
 

@@ -168,7 +168,7 @@ def _rows() -> Iterator[Row]:
     for blur in BLURS:
         clean = [edge(blur, width, 100, angle) for width, angle in product(WIDTHS[1:], ANGLES)]
         yield Row("edge", f"{blur}, no noise", clean, None, 5e-4 if blur == "10 % tails" else 1e-4)
-    for blur, bar in (("Gaussian", 6e-3), ("10 % tails", 2.5e-3)):
+    for blur, bar in (("Gaussian", 6e-3), ("10 % tails", 6e-3)):
         noisy = [edge(blur, width, side, 5.0) for width, side in product(WIDTHS, SIDES)]
         yield Row("edge", f"{blur}, SNR 100", noisy, _gaussian_noise, bar)
     counted = [edge("Gaussian", width, side, 5.0) for width, side in product(WIDTHS, SIDES)]
