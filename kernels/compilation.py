@@ -46,6 +46,7 @@ _MODULES: tuple[str, ...] = (
     "iqa.similarity",
     "mtf.bessel",
     "mtf.components",
+    "mtf.disk",
     "mtf.smoothing",
 )
 _jit: Any = numba.njit(nogil=True, error_model="numpy")
