@@ -25,7 +25,7 @@ from .score import Scores
 __all__ = ["block_features", "niqe"]
 
 _FEATURES = tuple(
-    f"({kind}[:, ::1], boolean[:, ::1], int64, {kind}[::1], float64[:, ::1], float64[:, :, ::1])"
+    f"(float64[:, ::1], boolean[:, ::1], int64, {kind}[::1], float64[:, ::1], float64[:, :, ::1])"
     for kind in ("float64", "float32")
 )
 
@@ -122,9 +122,8 @@ def block_features(
         Row by row of blocks; NaN where a block has no samples on one side.
     """
     found = np.empty((*inside.shape, FEATURES))
-    use = constants(precision)
-    image = np.require(plane, use.dtype, ("C", "W"))
-    _block_features(image, np.require(inside, requirements=("C", "W")), block, use, tables(), found)
+    image, wanted = np.require(plane, requirements=("C", "W")), np.require(inside, requirements=("C", "W"))
+    _block_features(image, wanted, block, constants(precision), tables(), found)
     return found[inside]
 
 
