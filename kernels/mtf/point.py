@@ -201,8 +201,8 @@ def _no_source(region: Region) -> InputError:
 def _variance(above: Floats, y: Floats, x: Floats, noise: float) -> Floats:
     """Return the variance of every pixel: that of the background, and a part that grows with the value."""
     one, other = sorted((_roughness(above, noise), _scatter(above, y, x, noise)))
-    # Either may be too large because of the source's shape, hardly too small.
-    added = 0.5 * (one + other) if other < 2 * one else one
+    # The source's shape may make one far too large; where they agree, the larger leaves the band honest.
+    added = other if other < 2 * one else one
     return np.asarray(noise**2 + added * np.maximum(above, 0.0))
 
 
@@ -231,7 +231,8 @@ def _scatter(above: Floats, y: Floats, x: Floats, noise: float) -> float:
     count, ones = int(near.sum()), np.ones(2 * near.sum())
     samples = Samples(np.concatenate((distance[near], -distance[near])), np.tile(value[near], 2), ones, ones)
     reach = float(distance[near].max())
-    curve = fit_curve(samples, (-reach, reach), 0.4 * reach)
+    # Every pixel is there twice, which must not count as twice the evidence.
+    curve = fit_curve(samples, (-reach, reach), 0.4 * reach, correlation=2.0)
     residual = value[near] - curve.at(distance[near])[0]
     freedom = count / max(count - 0.5 * curve.freedom, 1.0)
     return max(float(((residual**2).sum() * freedom - noise**2 * count) / total), 0.0)
