@@ -114,8 +114,10 @@ def test_import_loads_nothing_heavy():
 
 
 def test_importing_the_whole_runtime_needs_neither_torch_nor_test_tools():
+    # As if they were not installed: Numba, for one, looks for scipy and does without.
+    hidden = f"import sys; sys.modules.update(dict.fromkeys({NEVER_IN_THE_RUNTIME}))"
     names = [name for name in MODULES if name.startswith(("photopeak.kernels", "photopeak.engine"))]
-    assert not loaded_after("\n".join(f"import {name}" for name in names)) & set(NEVER_IN_THE_RUNTIME)
+    assert set(names) <= loaded_after("\n".join([hidden, *(f"import {name}" for name in names)]))
 
 
 @each_module

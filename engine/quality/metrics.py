@@ -26,6 +26,7 @@ __all__ = [
     "View",
     "chosen_metrics",
     "chosen_models",
+    "prepared",
 ]
 
 

@@ -21,10 +21,12 @@ __all__ = [
     "exact",
     "frame_pixels",
     "measure_mtf",
+    "measure_pair",
     "parse_roi",
     "read_mtf",
     "rescaled",
     "spacing_for",
+    "spelled",
 ]
 
 Roi = tuple[tuple[int, int], tuple[int, int]]

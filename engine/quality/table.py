@@ -19,6 +19,7 @@ __all__ = [
     "COLUMNS",
     "cells",
     "described",
+    "finite",
     "rows",
     "short_names",
     "spelled_score",

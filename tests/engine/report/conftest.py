@@ -20,7 +20,7 @@ from photopeak.engine.quality.sharpness import measure_mtf, measure_pair
 from photopeak.engine.report.noise_page import NoiseSubject
 from photopeak.engine.report.sharpness_page import Subject
 from photopeak.engine.result import Conservation, DomainVerdict, Result, Verdict
-from photopeak.kernels import noise_equivalent_quanta
+from photopeak.kernels.noise.quanta import noise_equivalent_quanta
 
 MakeResult = Callable[..., Result]
 
