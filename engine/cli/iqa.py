@@ -1,6 +1,6 @@
 """``photopeak iqa``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,15 +68,20 @@ def iqa(
     )
     against = Against(read_image(reference) if reference else None, read_image(mask) if mask else None)
     with answer(as_json) as found, progress("Scoring", shown=not as_json) as bar:
-        outcomes = _outcomes(bar, files, settings, against, threads or available_processors())
-        found |= _json(outcomes) | {"csv": csv, "report": report}
+        found |= {"images": [], "failed": [], "csv": csv, "report": report}
+        outcomes = []
+        for outcome in _outcomes(bar, files, settings, against, threads or available_processors()):
+            kind, described = _json(outcome)
+            found[kind].append(described)
+            outcomes.append(outcome)
+        bar.stop()
         _finish(outcomes, against, csv, report, as_json)
 
 
 def _outcomes(
     bar: "Progress", files: list[Path], settings: "Settings", against: "Against", threads: int
-) -> "list[Measured | Failure]":
-    """Return what was found in each image, or why nothing was; only what a report shows keeps its pixels."""
+) -> "Iterator[Measured | Failure]":
+    """Yield what is found in each image, or why nothing is; only what a report shows keeps its pixels."""
     from ..failures import Failure
     from ..quality.images import find
     from ..quality.measure import stream
@@ -84,27 +89,27 @@ def _outcomes(
     found = find(files)
     task = bar.task_ids[0]
     bar.update(task, total=sum(source.frames for source in found.sources))
-    outcomes: list[Measured | Failure] = [*found.failures]
+    yield from found.failures
     shown = pixels = 0
     for outcome in stream(found.sources, settings, against, threads=threads, advance=lambda: bar.advance(task)):
-        if not isinstance(outcome, Failure):
-            size = outcome.image.pixels.size if outcome.image else 0
-            keep = settings.maps and shown < MOST_SHOWN and pixels + size <= MOST_PIXELS
-            shown, pixels = shown + keep, pixels + size * keep
-            outcome = outcome if keep else outcome.without_pixels()
-        outcomes.append(outcome)
-    bar.stop()
-    return outcomes
+        if isinstance(outcome, Failure):
+            yield outcome
+            continue
+        size = outcome.image.pixels.size if outcome.image else 0
+        keep = settings.maps and shown < MOST_SHOWN and pixels + size <= MOST_PIXELS
+        shown, pixels = shown + keep, pixels + size * keep
+        yield outcome if keep else outcome.without_pixels()
 
 
-def _json(outcomes: "Sequence[Measured | Failure]") -> dict[str, Any]:
+def _json(outcome: "Measured | Failure") -> tuple[str, Any]:
+    """Return in which list JSON has an outcome, and what it says of it."""
+    from ..failures import Failure
     from ..quality.table import described
 
-    images, failures = _parted(outcomes)
-    return {
-        "images": [plain(described(image)) for image in images],
-        "failed": [{"file": f.source, "error": str(f.error), "exit_code": f.error.exit_code} for f in failures],
-    }
+    if isinstance(outcome, Failure):
+        error = outcome.error
+        return "failed", {"file": outcome.source, "error": str(error), "exit_code": error.exit_code}
+    return "images", plain(described(outcome))
 
 
 def _finish(

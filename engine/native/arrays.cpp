@@ -61,22 +61,20 @@ Stored pixel_type_of(const py::array& array, const char* name) {
                    "; give float32, or integers of 8, 16 or 32 bits, in native byte order.");
 }
 
-std::vector<double> per_frame(const py::object& value, std::int64_t frames, const char* name) {
-  const std::size_t n = static_cast<std::size_t>(frames);
-  if (PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr())) return std::vector<double>(n, value.cast<double>());
+PerFrame per_frame(const py::object& value, std::int64_t frames, const char* name) {
+  if (PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr())) return {value.cast<double>(), {}};
   const auto array = py::array_t<double, py::array::c_style | py::array::forcecast>::ensure(value);
   if (!array) throw py::error_already_set();
-  if (array.ndim() == 0) return std::vector<double>(n, *array.data());
+  if (array.ndim() == 0) return {*array.data(), {}};
   if (array.ndim() != 1 || array.shape(0) != frames)
     throw InputError(std::string(name) + " is " + describe(array) + "; give one number, or one for each of the " +
                      std::to_string(frames) + " frames.");
-  return std::vector<double>(array.data(), array.data() + n);
+  return {0.0, std::vector<double>(array.data(), array.data() + frames)};
 }
 
 std::vector<Rescale> rescale_of(const py::object& slope, const py::object& intercept, std::int64_t frames) {
-  const std::vector<double> slopes = per_frame(slope, frames, "slope");
-  const std::vector<double> intercepts = per_frame(intercept, frames, "intercept");
-  std::vector<Rescale> rescale(slopes.size());
+  const PerFrame slopes = per_frame(slope, frames, "slope"), intercepts = per_frame(intercept, frames, "intercept");
+  std::vector<Rescale> rescale(static_cast<std::size_t>(frames));
   for (std::size_t i = 0; i < rescale.size(); ++i) {
     rescale[i] = {slopes[i], intercepts[i]};
     if (!(slopes[i] > 0) || slopes[i] - slopes[i] != 0 || intercepts[i] - intercepts[i] != 0)

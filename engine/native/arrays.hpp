@@ -28,8 +28,15 @@ Stored stored_type_of(const py::dtype& dtype);
 // The same of an array that may also be float32.
 Stored pixel_type_of(const py::array& array, const char* name);
 
-// One value for each frame from a number or an array of n numbers.
-std::vector<double> per_frame(const py::object& value, std::int64_t frames, const char* name);
+// One value for each frame, or one for all of them without memory for each.
+struct PerFrame {
+  double all;
+  std::vector<double> each;
+  double operator[](std::size_t frame) const { return each.empty() ? all : each[frame]; }
+};
+
+// From a number or an array of n numbers.
+PerFrame per_frame(const py::object& value, std::int64_t frames, const char* name);
 std::vector<Rescale> rescale_of(const py::object& slope, const py::object& intercept, std::int64_t frames);
 
 // `out` when given, after checking it, else a new array.

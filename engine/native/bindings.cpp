@@ -59,9 +59,9 @@ const float* floats(const py::array& array) { return static_cast<const float*>(a
 
 // Limits as float32; {0, 1} when there are none.
 std::vector<Contrast> contrast_of(const py::object& low, const py::object& high, std::int64_t frames) {
-  const std::vector<double> lows = per_frame(low, frames, "low"), highs = per_frame(high, frames, "high");
-  std::vector<Contrast> contrast(lows.size());
-  for (std::size_t i = 0; i < lows.size(); ++i) {
+  const PerFrame lows = per_frame(low, frames, "low"), highs = per_frame(high, frames, "high");
+  std::vector<Contrast> contrast(static_cast<std::size_t>(frames));
+  for (std::size_t i = 0; i < contrast.size(); ++i) {
     if (!(lows[i] <= highs[i]) || !std::isfinite(highs[i] - lows[i]))
       throw InputError("Frame " + std::to_string(i) + " would be normalised from " + std::to_string(lows[i]) + " to " +
                        std::to_string(highs[i]) + "; give finite limits, the low one first.");
@@ -129,9 +129,12 @@ py::tuple finish(const py::array& tiles, const Layout& layout, const py::object&
     throw InputError("tiles is " + describe(tiles) + "; give all tiles of every frame, in the size of the plan.");
   const Shape shape{tile.frames / layout.tiles(), scale * layout.rows.length, scale * layout.columns.length};
   const double unit = keep == Keep::mean ? static_cast<double>(shape.pixels()) : 1.0;
-  std::vector<double> targets = per_frame(target, shape.frames, "target");
-  const std::vector<double> gains = per_frame(gain, shape.frames, "gain");
-  for (double& sum : targets) sum *= unit;
+  const PerFrame target_of = per_frame(target, shape.frames, "target"), gain_of = per_frame(gain, shape.frames, "gain");
+  std::vector<double> targets, gains;
+  for (std::int64_t i = 0; i < shape.frames; ++i) {
+    targets.push_back(target_of[i] * unit);
+    gains.push_back(gain_of[i]);
+  }
   py::array result = output(out, py::dtype::of<float>(), {shape.frames, shape.rows, shape.columns});
   check_apart(tiles, result);
   py::array_t<double> before(shape.frames), after(shape.frames);

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...kernels.parallel import over
 from ..errors import InputError, PhotopeakError, UsageError
 from ..failures import Failure, failure_of
+from .chosen import chosen_frames
 from .images import Image, Source
 from .metrics import METRICS, Found, Settings, View, prepared
 from .windows import FrameWindow, grey_frame, grey_luma, window_for
@@ -151,9 +152,12 @@ def measure(
     settings = prepared(settings)
     _check(image, against)
 
+    # Maps of every frame of a long series would fill the memory.
+    shown = set(chosen_frames(len(image), image.frames.matrix.pixels)) if settings.maps else set()
+
     def one(index: int) -> FrameScores:
         window = windows[index] if windows else window_for(image, index, settings.window)
-        scores = _frame(image, index, window, settings, against)
+        scores = _frame(image, index, window, replace(settings, maps=index in shown), against)
         if advance:
             advance()
         return scores

@@ -47,7 +47,7 @@ class Settings:
     data_range : float, optional
         Largest possible difference of two pixels for PSNR, SSIM and MS-SSIM.
     maps : bool
-        Whether maps are kept, for a report.
+        Whether maps are kept of the frames that a report shows.
     """
 
     metrics: tuple[str, ...]

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..failures import Failure
+from ..quality.chosen import chosen_frames
 from ..quality.images import Image
 from ..quality.measure import FrameScores, Measured, Score
 from ..quality.metrics import METRICS
@@ -18,7 +19,7 @@ from .curves import score_figure
 from .document import COLOUR_MAPS, write_document
 from .images import Window
 from .rasters import labels_picture, map_picture
-from .sections import FEW_VIEWS, chosen_frames
+from .sections import FEW_VIEWS
 from .shown import Planes
 from .subjects import facts_of, name_of, shot
 

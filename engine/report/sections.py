@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..frames import Frames, Units
+from ..quality.chosen import chosen_frames
 from ..quality.metrics import METRICS, Found
 from ..quality.table import spelled_window
 from ..result import Result
@@ -15,9 +16,6 @@ from .shown import Planes, Shown, area_ratio, show
 
 __all__ = ["aspect", "chosen_frames", "first_shown", "section", "shown_inverse"]
 
-MOST_FRAMES = 24
-# Pixels of one result that go into the viewer; about a byte each in the file.
-MOST_PIXELS = 4 << 20
 FEW_VIEWS = 4
 X_RAYS = ("CT", "XA", "CR", "DX")
 
@@ -85,22 +83,6 @@ def shown_inverse(source: Frames) -> bool:
 def first_shown(source: Frames) -> int:
     """Return the frame that is shown first: the middle of a stack, or the first of a few views."""
     return len(source) // 2 if len(source) > FEW_VIEWS else 0
-
-
-def chosen_frames(frames: int, pixels: int) -> list[int]:
-    """Return the frames to show: all, or evenly spaced ones that keep the file small.
-
-    Examples
-    --------
-    >>> chosen_frames(3, 128 * 128), chosen_frames(9, 2048 * 512), chosen_frames(9, 4096 * 4096)
-    ([0, 1, 2], [0, 3, 5, 8], [4])
-    """
-    most = max(1, min(MOST_FRAMES, MOST_PIXELS // pixels))
-    if frames <= most:
-        return list(range(frames))
-    if most == 1:
-        return [frames // 2]
-    return [round(i * (frames - 1) / (most - 1)) for i in range(most)]
 
 
 def _viewer_data(result: Result, shown: list[Shown]) -> dict[str, Any]:

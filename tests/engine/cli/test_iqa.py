@@ -6,6 +6,7 @@ import pytest
 from PIL import Image as Picture
 
 from photopeak import kernels
+from photopeak.engine.quality import images
 
 
 @pytest.fixture
@@ -151,3 +152,23 @@ def test_many_frames_are_summarised(photopeak, tmp_path):
     assert code == 0
     assert "medians" in out
     assert "61 of 61" in out
+
+
+def test_json_tells_of_the_images_before_an_interruption(photopeak, body, tmp_path, monkeypatch):
+    paths = [tmp_path / f"{i}.npy" for i in range(3)]
+    for path in paths:
+        path.write_bytes(body.read_bytes())
+    load, calls = images.npy_pixels, []
+
+    def interrupted(path, limits):
+        calls.append(path)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return load(path, limits)
+
+    monkeypatch.setattr(images, "npy_pixels", interrupted)
+    code, out, err = photopeak("iqa", *paths, "--metrics", "piqe", "--threads", 1, "--json")
+    found = json.loads(out)
+    assert code == found["exit_code"] == 130
+    assert [image["source"] for image in found["images"]] == [str(path) for path in paths[:2]]
+    assert "interrupted" in err

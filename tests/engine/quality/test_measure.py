@@ -144,3 +144,11 @@ def test_colour_is_scored_by_its_grey_and_by_its_luma(tmp_path):
     (score,) = measure(image, Settings(("niqe",))).frames[0].scores
     assert score.window.name == "identity"
     assert score.found.value == float(kernels.niqe(image.pixels[0]))
+
+
+def test_long_series_keep_maps_of_the_frames_that_are_shown(of_array):
+    stack = np.random.default_rng(0).poisson(20, (40, 32, 32))
+    measured = measure(of_array(stack), Settings(("piqe",), maps=True))
+    kept = ["activity_map" in frame.scores[0].found.details for frame in measured.frames]
+    assert sum(kept) == 24
+    assert kept[0] is kept[-1] is True
