@@ -47,7 +47,11 @@ _MODULES: tuple[str, ...] = (
     "mtf.bessel",
     "mtf.components",
     "mtf.disk",
+    "mtf.edge_fit",
+    "mtf.mixture",
     "mtf.smoothing",
+    "mtf.spread",
+    "mtf.uncertainty",
 )
 _jit: Any = numba.njit(nogil=True, error_model="numpy")
 _KERNELS: dict[str, tuple[Any, tuple[str, ...]]] = {}

@@ -1,10 +1,15 @@
 """Start-up by its structure, since seconds depend on the machine: what is imported, and what is compiled."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from photopeak import kernels
+from photopeak.kernels import compilation
 
 CALLS = """
 import numpy as np
@@ -58,6 +63,15 @@ def test_importing_the_kernels_loads_neither_numba_nor_numpy():
 def test_a_metric_loads_no_other_library_than_numpy_and_numba():
     code = "import photopeak.kernels.iqa.niqe, sys; print(sorted({'sklearn', 'skimage', 'PIL'} & set(sys.modules)))"
     assert python(code) == "[]"
+
+
+def test_every_module_with_kernels_is_warmed_up():
+    folder = Path(kernels.__file__).parent
+    sources = [
+        path for path in folder.rglob("*.py") if re.search(r"^@compiled\(", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    modules = {".".join(path.relative_to(folder).with_suffix("").parts) for path in sources}
+    assert modules == set(compilation._MODULES)
 
 
 @pytest.mark.slow
