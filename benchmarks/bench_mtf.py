@@ -69,5 +69,5 @@ def bench_mtf_batch(compare, method, threads):
         pytest.skip("one thread shares nothing; use --threads 2")
     stack = np.stack([OBJECTS[method](100)] * 8 * threads)
     alone = partial(getattr(kernels, f"{method}_mtf"), stack)
-    compare({"photopeak": partial(alone, threads=threads), "1 thread": alone}, baseline="photopeak")
+    compare({"photopeak": partial(alone, threads=threads), "1 thread": alone}, baseline="photopeak", settle=True)
     assert len(alone()) == len(stack)

@@ -43,5 +43,5 @@ def bench_noise_batch(compare, noise, threads):
     if threads == 1:
         pytest.skip("one thread shares nothing; use --threads 2")
     alone = partial(noise_power_spectrum, noise, roi_size=SIDE)
-    compare({"photopeak": partial(alone, threads=threads), "1 thread": alone}, baseline="photopeak")
+    compare({"photopeak": partial(alone, threads=threads), "1 thread": alone}, baseline="photopeak", settle=True)
     np.testing.assert_array_equal(alone(threads=threads).plane, alone().plane)

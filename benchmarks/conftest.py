@@ -84,12 +84,15 @@ def compare(benchmark: Any, pytestconfig: pytest.Config) -> Callable[..., interl
     The times that the report gives for the benchmark are those of the first contestant.
     """
 
-    def run(contestants: dict[str, Callable[[], object]], baseline: str) -> interleave.Comparison:
+    def run(
+        contestants: dict[str, Callable[[], object]], baseline: str, *, settle: bool = False
+    ) -> interleave.Comparison:
         rounds = 1
         if not benchmark.disabled:
             rounds = min(_rounds(function, pytestconfig) for function in contestants.values())
         # pytest-benchmark knows one function only: it gets a single call that contains all turns.
-        comparison: interleave.Comparison = benchmark.pedantic(interleave.compare, (contestants, rounds, 0))
+        turns = partial(interleave.compare, contestants, rounds, 0, settle=settle)
+        comparison: interleave.Comparison = benchmark.pedantic(turns)
         benchmark.extra_info["comparison"] = comparison.summary(baseline)
         return comparison
 
@@ -98,13 +101,13 @@ def compare(benchmark: Any, pytestconfig: pytest.Config) -> Callable[..., interl
 
 @pytest.fixture
 def against(compare: Any, measure: Any, threads: int) -> Callable[[dict[str, Callable[[], object]]], None]:
-    """Time ours, the first contestant, and those peers that there are, in turns."""
+    """Time ours, the first contestant, and those peers that there are, in turns with settled caches."""
 
     def run(contestants: dict[str, Callable[[], object]]) -> None:
         ours = next(iter(contestants))
         limit_threads(threads)
         if len(contestants) > 1:
-            compare(contestants, baseline=ours)
+            compare(contestants, baseline=ours, settle=True)
         else:
             measure(contestants[ours])
 

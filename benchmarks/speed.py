@@ -17,7 +17,8 @@ HEAD = """# Speed
 
 Written by `make figures`. All contestants of a row take turns, call by call, in one process with the same number of threads;
 times are wall times in ms, the median and in parentheses the 99th percentile of single calls; ratios are medians over rounds
-with a 95 % interval. What is left out of a time stands at the top of each suite in this folder."""
+with a 95 % interval. A call that is not timed goes before each timed one, unless it takes longer than 100 ms, so that everyone
+finds the caches as its own calls leave them. What is left out of a time stands at the top of each suite in this folder."""
 
 
 def page(reports: Sequence[Report]) -> str:

@@ -21,6 +21,23 @@ def test_contestants_take_turns_and_the_first_turn_rotates():
     assert "".join(calls) == "abcbcacababc"
 
 
+def test_turns_can_start_with_a_call_that_is_not_timed(monkeypatch):
+    calls = []
+    ticks = count(step=2_000_000)
+    monkeypatch.setattr(interleave, "perf_counter_ns", lambda: next(ticks))
+    comparison = compare({name: partial(calls.append, name) for name in "ab"}, rounds=2, warmup=0, settle=True)
+    assert "".join(calls) == "aabbbbaa"
+    assert comparison.times_ms["a"].tolist() == [2.0, 2.0]
+
+
+def test_slow_contestants_are_not_called_twice_in_a_turn(monkeypatch):
+    calls = []
+    ticks = count(step=2_000_000_000)
+    monkeypatch.setattr(interleave, "perf_counter_ns", lambda: next(ticks))
+    compare({name: partial(calls.append, name) for name in "ab"}, rounds=3, warmup=0, settle=True)
+    assert "".join(calls) == "aabb" + "ba" + "ab"
+
+
 def test_warmup_is_not_timed():
     calls = []
     comparison = compare({name: partial(calls.append, name) for name in "ab"}, rounds=2, warmup=3)
