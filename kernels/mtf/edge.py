@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,9 @@ from ..errors import InputError
 from ..iqa.intensity import check_frames
 from ..parallel import over
 from .curve import Mtf
-from .edge_fit import find_steps, line_through, refine
+from .edge_profile import Edge, find_edge, modulation_with_errors, profile_of
 from .edge_quality import Facts, warnings_of
-from .mixture import families, ladder
 from .oversample import STEP
-from .spread import collect, estimate
-from .uncertainty import modulation_of, standard_errors
 
 __all__ = ["edge_mtf"]
 
@@ -25,12 +21,11 @@ Floats = NDArray[np.float64]
 Roi = tuple[tuple[int, int], tuple[int, int]]
 
 _FREQUENCIES = np.arange(129) / 128.0
-_COARSE = np.ascontiguousarray(_FREQUENCIES[::8])
+# Errors change slowly: one in so many frequencies is enough.
+_THINNED = 8
 _LEAST = 16
 # Half of the 95 % band: what the choice among mixtures adds to the posterior of the chosen one is, by simulation, 15 %.
 _DEVIATIONS = 1.15 * 1.96
-# A bend is followed if it exceeds these many standard errors, and pixels over the length of the edge.
-_BENT = (4.0, 0.01)
 
 
 def edge_mtf(
@@ -129,72 +124,30 @@ def _cut(frame: NDArray[Any], roi: Roi) -> NDArray[Any]:
     return piece
 
 
-@dataclass(frozen=True)
-class _Edge:
-    """An edge in a region whose rows it crosses."""
-
-    plane: Floats
-    line: Floats
-    low: float
-    high: float
-    width: float
-    sag: float
-    transposed: bool
-
-
 def _measure(piece: NDArray[Any], spacing: tuple[float, float] | None) -> Mtf:
     """Return the curve of one region."""
     plane = np.ascontiguousarray(piece, np.float64)
     if not math.isfinite(float(plane.sum())) and not np.isfinite(plane).all():
         raise InputError("the region holds values that are not finite; replace them or choose another region.")
-    edge = _find(plane)
-    rows, columns = edge.plane.shape
-    across = np.arange(rows) - 0.5 * (rows - 1)
-    path = edge.line[0] + across * (edge.line[1] + across * edge.line[2])
-    cosine = 1.0 / math.hypot(1.0, edge.line[1])
-    before = math.ceil(float(path.max()) * cosine / STEP) + 1
-    after = math.ceil((columns - 1 - float(path.min())) * cosine / STEP) + 1
-    gain = 1.0 / (edge.high - edge.low)
-    moments = collect(edge.plane, edge.line, edge.low, gain, before, after)
-    table = ladder(max(before, after))
-    start = table.steps.shape[0] // 2 - 1 - before
-    facts = np.zeros(6)
-    atoms, amounts, deviation, profile, envelope, band = estimate(
-        moments, edge.width, start, table.steps, table.envelopes, families(edge.width, min(before, after) * STEP), facts
-    )
-    dark, bright, shift, size, length, _ = facts.tolist()
-    widths, offsets, leans = table.widths[atoms[1:]], table.offsets[atoms[1:]], table.leans[atoms[1:]]
-    spectrum = modulation_of(_FREQUENCIES, widths, offsets, leans, amounts[1:], shift, deviation, before)
-    splines = np.ones((atoms.size, profile.size))
-    splines[1:] = table.steps[start : start + profile.size, atoms[1:]].T
-    errors = standard_errors(
-        _COARSE,
-        np.ascontiguousarray(spectrum[:, ::8]),
-        widths,
-        offsets,
-        leans,
-        splines,
-        band,
-        envelope,
-        size,
-        length,
-        before,
-    )
-    modulation = spectrum[2]
-    margin = _DEVIATIONS * np.interp(_FREQUENCIES, _COARSE, errors)
+    edge = find_edge(plane)
+    profile = profile_of(edge)
+    modulation, errors, step = modulation_with_errors(profile, _FREQUENCIES, _THINNED)
+    margin = _DEVIATIONS * errors
     unit = abs(edge.high - edge.low)
-    # The levels of the rows were only a start; the whole step is that of the profile.
-    base, step = float(amounts[0] + deviation[0]), float(spectrum[0, 0])
-    knots = ((profile[:-2] + 4.0 * profile[1:-1] + profile[2:]) / 6.0 - base) / step
+    spread, base = profile.spline, profile.base
+    knots = ((spread[:-2] + 4.0 * spread[1:-1] + spread[2:]) / 6.0 - base) / step
+    levels = (profile.dark, profile.bright) if edge.high > edge.low else (profile.bright, profile.dark)
+    noise = tuple(unit * math.sqrt(level) for level in levels)
+    before, (left, right) = profile.before, edge.reach
     seen = Facts(
         piece=piece,
         angle_deg=math.degrees(math.atan(abs(edge.line[1]))),
         sag_px=edge.sag,
-        noise=unit * math.sqrt(max(dark, bright)),
-        snr=step / math.sqrt(0.5 * (dark + bright)),
+        noise=max(noise),
+        snr=step / math.sqrt(0.5 * (profile.dark + profile.bright)),
         margin=float(margin[:65].max()),
-        empty=float((moments[before - 8 : before + 8, 0] == 0.0).mean()),
-        unfinished=_unfinished(knots, before, float(path.min()) * cosine, (columns - 1 - float(path.max())) * cosine),
+        empty=profile.empty,
+        unfinished=_unfinished(knots, before, left, right),
         pixels=0.1 * plane.size,
     )
     return Mtf(
@@ -212,40 +165,13 @@ def _measure(piece: NDArray[Any], spacing: tuple[float, float] | None) -> Mtf:
             "width_px": edge.width,
             "sag_px": edge.sag,
             "contrast": unit * step,
-            "noise": tuple(
-                unit * math.sqrt(level) for level in ((dark, bright) if edge.high > edge.low else (bright, dark))
-            ),
+            "noise": noise,
             "snr": seen.snr,
             "distances_px": (np.arange(knots.size) - before) * STEP,
             "edge_spread": knots,
-            "line_spread": (profile[2:] - profile[:-2]) / (2.0 * STEP * step),
+            "line_spread": (spread[2:] - spread[:-2]) / (2.0 * STEP * step),
         },
     )
-
-
-def _find(plane: Floats) -> _Edge:
-    """Return the edge in a region, with rows and columns exchanged if it runs along the rows."""
-    # The sum of all gradients, which is the difference of opposite borders, points along the normal.
-    across = float(np.abs((plane[:, -3:] - plane[:, :3]).sum()))
-    down = float(np.abs((plane[-3:] - plane[:3]).sum()))
-    transposed = down > across
-    if transposed:
-        plane = np.ascontiguousarray(plane.T)
-    rows, columns = plane.shape
-    centre, slope, low, high, distance = line_through(find_steps(plane)).tolist()
-    if not distance <= 0.05 * rows + 2.0:
-        raise InputError(_NO_EDGE)
-    line = np.array([centre, slope, 0.0])
-    reach = min(0.25 * columns, 24.0)
-    width, sag, sag_error, _ = refine(plane, line, low, 1.0 / (high - low), reach, 2).tolist()
-    if abs(sag) > max(_BENT[0] * sag_error, _BENT[1]):
-        width, sag, sag_error, _ = refine(plane, line, low, 1.0 / (high - low), reach, 3).tolist()
-    if not (np.isfinite(line).all() and 2.0 < line[0] < columns - 3.0 and width < 0.5 * columns):
-        raise InputError(_NO_EDGE)
-    return _Edge(plane, line, low, high, width, sag, transposed)
-
-
-_NO_EDGE = "no edge was found in the region; choose one that a single edge crosses near its middle."
 
 
 def _unfinished(profile: Floats, before: int, left: float, right: float) -> float:
@@ -255,10 +181,11 @@ def _unfinished(profile: Floats, before: int, left: float, right: float) -> floa
     return abs(b - a) + abs(d - c)
 
 
-def _along_normal(edge: _Edge, spacing: tuple[float, float] | None) -> float | None:
+def _along_normal(edge: Edge, spacing: tuple[float, float] | None) -> float | None:
     """Return the distance [mm] that one pixel along the normal stands for."""
     if spacing is None:
         return None
     along, across = spacing[::-1] if edge.transposed else spacing
     # A distance across the edge is a difference of columns, foreshortened by the slope in pixels and in mm.
-    return across * math.hypot(1.0, float(edge.line[1])) / math.hypot(1.0, float(edge.line[1]) * across / along)
+    slope = float(edge.line[1])
+    return across * math.hypot(1.0, slope) / math.hypot(1.0, slope * across / along)

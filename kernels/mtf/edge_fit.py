@@ -197,7 +197,7 @@ def refine(plane: Floats, line: Floats, low: float, gain: float, reach: float, t
     terms : int
         2 to refine the slope alone, 3 to refine the curvature too.
     """
-    half = min(10.0, reach)
+    half = min(6.0, reach)
     middle = 0.5 * (plane.shape[0] - 1)
     answer = np.zeros(4)
     for attempt in range(12):

@@ -220,10 +220,17 @@ def nonnegative(
 
 @inlined
 def _dot(first: Floats, second: Floats) -> float:
-    total = 0.0
-    for k in range(first.size):
-        total += first[k] * second[k]
-    return total
+    n = first.size
+    # Four sums that do not wait for each other.
+    a = b = c = d = 0.0
+    for k in range(0, n - 3, 4):
+        a += first[k] * second[k]
+        b += first[k + 1] * second[k + 1]
+        c += first[k + 2] * second[k + 2]
+        d += first[k + 3] * second[k + 3]
+    for k in range(n - n % 4, n):
+        a += first[k] * second[k]
+    return (a + b) + (c + d)
 
 
 @inlined

@@ -26,8 +26,11 @@ _SIZES = 10.0 ** np.arange(-2.25, 4.1, 0.75)
 _LENGTHS = (0.6, 1.5)
 # Deviations may also lie where the mixture is nothing.
 _ELSEWHERE = 1e-3
+# Where even one of this size would be found with less than this share of its variance, a deviation is not looked for.
+_LARGE = 0.2
+_NOTHING = 1e-2
 # Improvements of the log likelihood that an atom must bring, and of the evidence that make other mixtures worth a look.
-_WORTH = 0.05
+_WORTH = 0.2
 _DOUBT = 1.0
 
 
@@ -122,7 +125,7 @@ def prior_of(envelope: Floats, length: float, prior: Floats) -> None:
 def _deviation(band: Floats, left: Floats, envelope: Floats, width: float, mean: Floats) -> tuple[float, float, float]:
     """Fill the deviation, averaged over its possible sizes; return the evidence for it, its root mean square size, and length."""
     n = left.size
-    prior, joint, lower = np.empty((n, 4)), np.empty((n, 4)), np.empty((n, 4))
+    prior, joint, lower = np.empty((n, 4)), np.zeros((n, 4)), np.empty((n, 4))
     trial = np.empty(n)
     mean[:] = 0.0
     # No deviation at all is one of the possibilities.
@@ -136,7 +139,7 @@ def _deviation(band: Floats, left: Floats, envelope: Floats, width: float, mean:
         while 0 <= index < _SIZES.size:
             inverse = 1.0 / _SIZES[index] ** 2
             for k in range(n):
-                for m in range(4):
+                for m in range(min(k, 3) + 1):
                     joint[k, m] = band[k, m] + inverse * prior[k, m]
             determinant = factor(joint, lower)
             solve(lower, left, trial)
@@ -170,6 +173,23 @@ def _deviation(band: Floats, left: Floats, envelope: Floats, width: float, mean:
 
 
 @inlined
+def _open(band: Floats, envelope: Floats, width: float) -> tuple[int, int]:
+    """Return where a deviation may begin and end: elsewhere the pixels are too noisy to tell it from nothing.
+
+    Without noise that is nowhere.
+    """
+    n = envelope.size
+    # As many pixels as on average, wherever: at the ends of the region there are few, but the level is found from all.
+    scale = _LARGE**2 * width / STEP * band[:, 0].sum() / n
+    low, high = 0, n
+    while low < n - 16 and scale * envelope[low] ** 2 < _NOTHING:
+        low += 1
+    while high > low + 16 and scale * envelope[high - 1] ** 2 < _NOTHING:
+        high -= 1
+    return low, high
+
+
+@inlined
 def _shift(band: Floats, left: Floats, spline: Floats) -> float:
     """Take the best small shift out of the right side that is left, and apply it to the spline; return it [knot]."""
     n = spline.size
@@ -195,7 +215,7 @@ def estimate(
     """Return atoms, weights, deviation, profile, envelope and the weighted matrix of least squares; fill `facts`.
 
     The facts are the noise variances at levels 0 and 1, the shift of the mixture [knot], the size and length [knot] of
-    the deviation's prior, and the evidence for it.
+    the deviation's prior, the evidence for it, and the first coefficient of the deviation and the end of them.
     """
     n = moments.shape[0] + 3
     band, lower, right = np.empty((n, 4)), np.empty((n, 4)), np.empty(n)
@@ -223,7 +243,11 @@ def estimate(
                 spline[k] += found[i] * steps[start + k, chosen[i]]
                 envelope[k] += abs(found[i]) / size * envelopes[start + k, chosen[i]]
         shift = _shift(band, left, spline) if model == 0 else 0.0
-        evidence, extent, length = _deviation(band, left, envelope, width, trial)
+        low, high = _open(band, envelope, width)
+        trial[:] = 0.0
+        evidence, extent, length = _deviation(
+            band[low:high], left[low:high], envelope[low:high], width, trial[low:high]
+        )
         # The squares of the pixels themselves are the same for all mixtures.
         explained = 0.0
         for k in range(n):
@@ -236,6 +260,7 @@ def estimate(
             profile[:] = spline
             outline[:] = envelope
             facts[2], facts[3], facts[4], facts[5] = shift, extent, length, evidence
+            facts[6], facts[7] = low, high
         if model == 0 and evidence < _DOUBT:
             break
     profile += deviation

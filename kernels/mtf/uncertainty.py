@@ -52,15 +52,19 @@ def modulation_of(
     n = frequencies.size
     spectrum = np.zeros((3, n))
     real, imaginary = spectrum[0], spectrum[1]
+    pace = 2.0 * math.pi * frequencies[n - 1] / (n - 1)
     for j in range(widths.size):
+        # A Gaussian at equal steps: the ratio of neighbours falls by the same factor every time.
+        size, ratio = amounts[j], math.exp(-0.5 * (pace * widths[j]) ** 2)
+        fall = ratio * ratio
+        cosine, sine = math.cos(pace * offsets[j]), -math.sin(pace * offsets[j])
+        a, b = 1.0, 0.0
         for i in range(n):
-            turn = 2.0 * math.pi * frequencies[i]
-            size = amounts[j] * math.exp(-0.5 * (turn * widths[j]) ** 2)
-            if offsets[j] == 0.0:
-                real[i] += size
-            else:
-                real[i] += size * math.cos(turn * offsets[j])
-                imaginary[i] -= leans[j] * size * math.sin(turn * offsets[j])
+            real[i] += size * a
+            imaginary[i] += leans[j] * size * b
+            size *= ratio
+            ratio *= fall
+            a, b = a * cosine - b * sine, a * sine + b * cosine
     for i in range(n):
         turn = 2.0 * math.pi * frequencies[i] * STEP * shift
         real[i], imaginary[i] = real[i] - turn * imaginary[i], imaginary[i] + turn * real[i]
@@ -94,7 +98,7 @@ def _add_deviation(frequencies: Floats, deviation: Floats, before: int, real: Fl
 
 @compiled(
     "(float64[::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1],"
-    " float64, float64, int64)"
+    " float64, float64, int64, int64)"
 )
 def standard_errors(
     frequencies: Floats,
@@ -107,6 +111,7 @@ def standard_errors(
     envelope: Floats,
     size: float,
     length: float,
+    low: int,
     before: int,
 ) -> Floats:
     """Return the posterior standard deviation of the modulation at some frequencies.
@@ -123,10 +128,12 @@ def standard_errors(
         Splines of the constant and of the steps.
     band : ndarray, shape (coefficients, 4), float64
         Matrix of least squares, in units of the noise.
-    envelope : ndarray, shape (coefficients,), float64
+    envelope : ndarray, shape (deviation,), float64
         Outline of the deviation.
     size, length : float
         The deviation's prior; size 0 for none.
+    low : int
+        The first coefficient of the deviation.
     before : int
         Knots before the edge.
     """
@@ -146,19 +153,19 @@ def standard_errors(
     variances = np.zeros(n)
     if size > 0.0:
         # All right sides at once: the frequencies, then the atoms.
-        right = np.empty((coefficients, n + atoms))
-        _gradients(frequencies, spectrum, before, right)
+        wide = envelope.size
+        half = np.empty((wide, n + atoms))
+        _gradients(frequencies, spectrum, low, coefficients, before, half)
         for i in range(atoms):
-            for k in range(coefficients):
-                right[k, n + i] = columns[i, k]
-        half = right.copy()
-        joint, lower = np.empty((coefficients, 4)), np.empty((coefficients, 4))
+            for k in range(wide):
+                half[k, n + i] = columns[i, low + k]
+        joint, lower = np.empty((wide, 4)), np.empty((wide, 4))
         prior_of(envelope, length, joint)
-        for k in range(coefficients):
-            for m in range(4):
-                joint[k, m] = band[k, m] + joint[k, m] / (size * size)
+        for k in range(wide):
+            for m in range(min(k, 3) + 1):
+                joint[k, m] = band[low + k, m] + joint[k, m] / (size * size)
         factor(joint, lower)
-        for k in range(coefficients):
+        for k in range(wide):
             for m in range(1, min(k, 3) + 1):
                 for i in range(n + atoms):
                     half[k, i] -= lower[k, m] * half[k - m, i]
@@ -193,27 +200,29 @@ def _slopes(frequencies: Floats, spectrum: Floats, widths: Floats, offsets: Floa
 
 
 @inlined
-def _gradients(frequencies: Floats, spectrum: Floats, before: int, right: Floats) -> None:
-    """Fill how the modulation changes with each coefficient of the deviation."""
-    n = frequencies.size
-    last = right.shape[0] - 1
+def _gradients(frequencies: Floats, spectrum: Floats, low: int, coefficients: int, before: int, right: Floats) -> None:
+    """Fill how the modulation changes with each coefficient of the deviation, from `low`."""
     base = spectrum[0, 0]
-    for i in range(n):
+    wide = right.shape[0]
+    for i in range(frequencies.size):
         modulation = spectrum[2, i]
         scale = _transfer(frequencies[i]) / (max(modulation, 1e-12) * base * base)
         turn = -2.0 * math.pi * frequencies[i] * STEP
-        a, b = math.cos(turn * (-0.5 - before)), math.sin(turn * (-0.5 - before))
+        a, b = math.cos(turn * (low - 1.5 - before)), math.sin(turn * (low - 1.5 - before))
         c, s = math.cos(turn), math.sin(turn)
-        previous = 0.0
-        for k in range(last):
+        previous = scale * (a * spectrum[0, i] + b * spectrum[1, i]) if low > 0 else 0.0
+        for k in range(wide):
+            a, b = a * c - b * s, a * s + b * c
             along = scale * (a * spectrum[0, i] + b * spectrum[1, i])
+            if low + k == coefficients - 1:
+                along = 0.0
             right[k, i] = previous - along
             previous = along
-            a, b = a * c - b * s, a * s + b * c
-        right[last, i] = previous
-        # The modulation is relative to the whole step, which the first and the last coefficient are the ends of.
-        right[0, i] += modulation / base
-        right[last, i] -= modulation / base
+        # The modulation is relative to the whole step, which the first and the last of all coefficients are the ends of.
+        if low == 0:
+            right[0, i] += modulation / base
+        if low + wide == coefficients:
+            right[wide - 1, i] -= modulation / base
 
 
 @inlined

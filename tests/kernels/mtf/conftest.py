@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ class Blur:
     whose projection onto the normal is a trapezium, are differences of it; ``mtf(f)`` takes cycles/pixel.
     """
 
-    ramp: Callable
-    mtf: Callable
+    ramp: Callable[..., Any]
+    mtf: Callable[..., Any]
 
 
 def _density(x, sigma):
@@ -88,11 +89,11 @@ def sharpened(sigma, boost=0.4):
 class Edges:
     """Makes edges and knows their modulation."""
 
-    gaussian: Callable = gaussian
-    flat: Callable = flat
-    lopsided: Callable = lopsided
-    scattered: Callable = scattered
-    sharpened: Callable = sharpened
+    gaussian: Callable[..., Any] = gaussian
+    flat: Callable[..., Any] = flat
+    lopsided: Callable[..., Any] = lopsided
+    scattered: Callable[..., Any] = scattered
+    sharpened: Callable[..., Any] = sharpened
 
     @staticmethod
     def image(blur, *, shape=(100, 100), angle=5.0, shift=0.0, low=0.0, high=1.0, bend=0.0):
