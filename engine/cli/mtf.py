@@ -78,15 +78,15 @@ def _print(curves: "Sequence[Curve]", after: "Sequence[Curve]") -> None:
     """Print what the curves come to, and what is wrong with them."""
     from ..quality.sharpness import spelled
 
-    rows = []
-    for i, curve in enumerate(curves):
-        pair = (("before", curve), ("after", after[i])) if after else (("", curve),)
-        rows += [_row(name, one) for name, one in pair]
+    pairs = zip(curves, after, strict=bool(after))
+    named = [pair for one, two in pairs for pair in (("before", one), ("after", two))] or [("", c) for c in curves]
+    rows = [_row(name, curve) for name, curve in named]
     title = f"Modulation transfer function{'s' * (len(rows) > 1)} [{curves[0].unit}]"
-    print_table(title, ("region", "", "MTF50", "MTF10", *curves[0].widths, "found"), rows)
-    for curve in (*curves, *after):
+    print_table(title, ("region", "", "MTF50", "MTF10", *curves[0].widths), rows)
+    for _, curve in named:
+        say(f"{spelled(curve.roi)}: {curve.spelled_scalars}.")
         for warning in curve.mtf.warnings:
-            say(f"Region {spelled(curve.roi)}: {warning.sentence}")
+            say(f"  Warning: {warning.sentence}")
 
 
 def _row(name: str, curve: "Curve") -> list[str]:
@@ -94,5 +94,4 @@ def _row(name: str, curve: "Curve") -> list[str]:
 
     levels = (curve.mtf.mtf50, curve.mtf.mtf10)
     figures = [f"{level * curve.per_frequency:.4f}" if isfinite(level) else "beyond" for level in levels]
-    widths = [f"{width:.3f}" for width in curve.widths.values()]
-    return [spelled(curve.roi), name, *figures, *widths, curve.spelled_scalars]
+    return [spelled(curve.roi), name, *figures, *curve.widths.values()]

@@ -76,11 +76,19 @@ class Curve:
         return {name: float(value) for name, value in self.mtf.details.items() if _is_number(value)}
 
     @property
-    def widths(self) -> dict[str, float]:
-        """Full widths at half and at a tenth of the maximum, where the method gives them: in mm if these are known."""
+    def widths(self) -> dict[str, str]:
+        """Full widths at half and at a tenth of the maximum, where the method gives them: in mm if these are known.
+
+        A point has two, from row to row and from column to column.
+        """
         unit = "px" if self.mtf.pixel_spacing_mm is None else "mm"
         keys = {f"{name} [{unit}]": f"{name.lower()}_{unit}" for name in ("FWHM", "FWTM")}
-        return {heading: self.scalars[key] for heading, key in keys.items() if key in self.scalars}
+        found = {heading: self.mtf.details.get(key) for heading, key in keys.items()}
+        return {
+            heading: " \u00d7 ".join(f"{float(width):.3f}" for width in np.atleast_1d(value))
+            for heading, value in found.items()
+            if value is not None
+        }
 
     @property
     def spelled_scalars(self) -> str:

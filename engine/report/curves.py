@@ -59,16 +59,17 @@ def curve_figure(
     levels : sequence of float
         Heights of horizontal lines.
     ends : sequence of (float, str)
-        Places and names of vertical lines.
+        Places and names of vertical lines; what lies beyond them is shown when the reader zooms out.
     """
     highest = max(float(np.nanmax(line.y if line.upper is None else line.upper)) for line in lines)
-    last = max([float(line.x[-1]) for line in lines] + [place for place, _ in ends])
+    last = max(float(line.x[-1]) for line in lines)
+    seen = max((place for place, _ in ends), default=last)
     traces = [_dotted([0, last], [level, level]) for level in levels]
     traces += [_dotted([place, place], [0, highest], name) for place, name in ends]
     for line in lines:
         traces += _banded(line)
     figure = go.Figure(traces)
-    figure.update_xaxes(range=[0, last * 1.02])
+    figure.update_xaxes(range=[0, seen * 1.03])
     figure.update_yaxes(rangemode="tozero")
     return finish(figure, x, y)
 

@@ -138,7 +138,7 @@ def _figures(subject: Subject) -> dict[str, Any]:
     figures = {
         "mtf": curve_figure(
             [line for line, _ in lines],
-            f"spatial frequency / ({unit})",
+            f"spatial frequency / ({unit}{' before' * (unit == 'cycles/pixel' and last > 0.5)})",
             "modulation",
             levels=(0.1, 0.5),
             ends=[(end, "Nyquist" if end == last else "Nyquist before") for end in sorted(ends)],
@@ -197,7 +197,7 @@ def _rows(subject: Subject) -> list[dict[str, Any]]:
                 "colour": line.colour,
                 "region": spelled(curve.roi),
                 "levels": [_level(level, spacing, curve.scale) for level in (mtf.mtf50, mtf.mtf10)],
-                "widths": [f"{width:.3f}" for width in curve.widths.values()],
+                "widths": list(curve.widths.values()),
                 "details": curve.spelled_scalars,
                 "spacing": "unknown" if spacing is None else f"{spacing:.4g} mm",
             }

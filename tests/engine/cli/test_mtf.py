@@ -48,7 +48,7 @@ def test_table_tells_before_from_after(photopeak, sharp, tmp_path):
     code, out, err = photopeak("mtf", sharp, *words)
     assert (code, err) == (0, "")
     assert "[cycles/mm]" in out
-    lines = [line.split() for line in out.splitlines() if line.strip().startswith("0:96,0:96")]
+    lines = [line.split() for line in out.splitlines() if line.strip().startswith("0:96,0:96 ")]
     assert [line[1] for line in lines] == ["before", "after"]
     assert float(lines[0][2]) > 1.5 * float(lines[1][2])
     with (tmp_path / "mtf.csv").open(newline="") as file:
@@ -79,6 +79,21 @@ def test_warnings_are_words(photopeak, photopeak_json, tmp_path):
     warning = next(warning for warning in curve["warnings"] if warning["code"] == "clipping")
     _, out, _ = photopeak("mtf", tmp_path / "clipped.npy", "--method", "disk")
     assert warning["sentence"] in " ".join(out.split())
+
+
+def test_point_has_a_width_in_each_direction(photopeak, tmp_path):
+    row, column = np.mgrid[:64, :64]
+    sigma = 2.0, 3.0
+    np.save(
+        tmp_path / "point.npy",
+        1e4 * np.exp(-0.5 * (((row - 31.6) / sigma[0]) ** 2 + ((column - 32.2) / sigma[1]) ** 2)),
+    )
+    code, out, _ = photopeak("mtf", tmp_path / "point.npy", "--method", "point", "--spacing", 2)
+    assert code == 0
+    line = next(line.split() for line in out.splitlines() if line.strip().startswith("0:64"))
+    down, along = float(line[3]), float(line[5])
+    # FWHM of a Gaussian: 2 sqrt(2 ln 2) sigma; NEMA's lines between samples err by a percent.
+    assert (down, along) == pytest.approx((2.3548 * 2 * sigma[0], 2.3548 * 2 * sigma[1]), rel=0.02)
 
 
 @pytest.mark.parametrize(
