@@ -1,9 +1,9 @@
 """What a peer is, and how to hold its threads."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import Any
 
 __all__ = ["Peer", "declare_torchvision", "limit_threads"]
@@ -52,14 +52,10 @@ class Peer:
 
 
 def limit_threads(threads: int) -> None:
-    """Hold the libraries that keep a number of threads of their own; the others follow the environment."""
-    if find_spec("torch"):
-        import torch
-
+    """Hold the threads of those loaded libraries that keep a number of their own; the others follow the environment."""
+    if torch := sys.modules.get("torch"):
         torch.set_num_threads(threads)
-    if find_spec("cv2"):
-        import cv2
-
+    if cv2 := sys.modules.get("cv2"):
         cv2.setNumThreads(threads)
 
 
