@@ -178,7 +178,7 @@ def _unfinished(profile: Floats, before: int, left: float, right: float) -> floa
     """Return how much of the step lies in the outer seventh of a region that reaches so far left and right [pixel]."""
     x = (np.array([-left, -0.85 * left, 0.85 * right, right]) / STEP) + before
     a, b, c, d = np.interp(x, np.arange(profile.size), profile).tolist()
-    return abs(b - a) + abs(d - c)
+    return float(abs(b - a) + abs(d - c))
 
 
 def _along_normal(edge: Edge, spacing: tuple[float, float] | None) -> float | None:
@@ -188,4 +188,4 @@ def _along_normal(edge: Edge, spacing: tuple[float, float] | None) -> float | No
     along, across = spacing[::-1] if edge.transposed else spacing
     # A distance across the edge is a difference of columns, foreshortened by the slope in pixels and in mm.
     slope = float(edge.line[1])
-    return across * math.hypot(1.0, slope) / math.hypot(1.0, slope * across / along)
+    return float(across * math.hypot(1.0, slope) / math.hypot(1.0, slope * across / along))

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class Edge:
         """What a difference of columns is foreshortened by, along the normal."""
         return 1.0 / math.hypot(1.0, float(self.line[1]))
 
-    @property
+    @cached_property
     def path(self) -> Floats:
         """The column of the edge in each row."""
         across = np.arange(len(self.plane)) - 0.5 * (len(self.plane) - 1)

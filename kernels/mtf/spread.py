@@ -30,7 +30,7 @@ _ELSEWHERE = 1e-3
 _LARGE = 0.2
 _NOTHING = 1e-2
 # Improvements of the log likelihood that an atom must bring, and of the evidence that make other mixtures worth a look.
-_WORTH = 0.2
+_WORTH = 0.5
 _DOUBT = 1.0
 
 
@@ -225,7 +225,11 @@ def estimate(
     normal_equations(moments, weights, band, right)
     _pilot(band, right, lower, spline)
     facts[0], facts[1] = _noise(moments, spline, weights)
-    normal_equations(moments, weights, band, right)
+    if facts[0] == facts[1]:
+        band *= weights[0]
+        right *= weights[0]
+    else:
+        normal_equations(moments, weights, band, right)
     best = -np.inf
     atoms, amounts = np.empty(0, np.int64), np.empty(0)
     for model in range(families.shape[0]):
