@@ -76,7 +76,7 @@ CONVENTIONS = (
         {"convention": "live-quantised"},
         "wellposed_brisque",
     ),
-    Convention("piqe", "MATLAB", "piqe_matlab_rule", 1e-9),
+    Convention("piqe", "canonical", "piqe_matlab_rule", 1e-9),
     Convention("ma_features", "local frequencies", "f1", 1e-9),
     Convention("ma_features", "global frequencies", "f2", 1e-9),
     Convention("ma_features", "discontinuity", "f3", 1e-9),

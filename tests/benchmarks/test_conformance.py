@@ -48,18 +48,18 @@ def write(folder, second):
 
 def test_deviations_are_found_image_by_image(folder):
     found = {(item.convention.name, item.image): item for item in deviations(read_reference(folder))}
-    assert found["MATLAB", "one"].value == 0
-    assert found["MATLAB", "two"].value == pytest.approx(0.5)
-    assert found["MATLAB", "two"].counts
+    assert found["canonical", "one"].value == 0
+    assert found["canonical", "two"].value == pytest.approx(0.5)
+    assert found["canonical", "two"].counts
     assert not found["posed", "two"].counts
     assert found["Wang et al.", "both"].value < 1e-12
 
 
 def test_tables_name_the_worst_image_and_what_misses_its_bar(folder):
     tables, missed = conformance_tables(read_reference(folder))
-    assert missed == ["piqe (MATLAB) is off by 5.0e-01 on two"]
+    assert missed == ["piqe (canonical) is off by 5.0e-01 on two"]
     summary = {row[:2]: row for row in tables[0].rows}
-    assert summary["piqe", "MATLAB"][3:] == ("2", "5.0e-01", "1e-09", "two")
+    assert summary["piqe", "canonical"][3:] == ("2", "5.0e-01", "1e-09", "two")
     assert summary["piqe", "posed"][3:] == ("1", "0.0e+00", "1e-09", "one")
     (by_image,) = [found for found in tables if found.title.startswith("piqe")]
     assert by_image.rows[1] == ("two", "5.0e-01", "(5.0e-01)")
@@ -108,7 +108,7 @@ def app():
 def test_command_writes_the_tables_and_fails_when_a_bar_is_missed(folder, tmp_path, capsys):
     with pytest.raises(PhotopeakError, match="1 figures miss their bar: piqe"):
         cli.conformance(reference=folder, output=tmp_path / "out.md", quick=True)
-    assert "| piqe | MATLAB | `piqe_matlab_rule` | 2 | 5.0e-01 |" in (tmp_path / "out.md").read_text()
+    assert "| piqe | canonical | `piqe_matlab_rule` | 2 | 5.0e-01 |" in (tmp_path / "out.md").read_text()
     write(folder, float(piqe(OTHER)))
     cli.conformance(reference=folder, output=tmp_path / "out.md", quick=True)
     assert (tmp_path / "out.md").read_text().startswith("# Conformance\n")
