@@ -14,8 +14,8 @@ from .images import Image
 __all__ = ["FrameWindow", "grey_frame", "grey_luma", "parse_window", "window_for"]
 
 NAMES = ("auto", "identity", "counts", "full-range")
-# What is seen of these is a window of the display; nothing in them is a number of counts from 0.
-X_RAYS = ("CT", "XA", "CR", "DX")
+# Of everything else in DICOM one sees a window of the display; nothing in it is a number of counts from 0.
+EMISSION = ("NM", "PT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,9 @@ def window_for(image: Image, index: int, chosen: Window = "auto") -> FrameWindow
         Which frame.
     chosen : str or tuple of float
         As :func:`photopeak.kernels.iqa.intensity.window_of` takes it. Two things are decided here, where headers are
-        known: ``auto`` takes the display window of an X-ray image (Window Center (0028,1050) and Width (0028,1051), or
-        the least and the greatest value of the frame where there is none), and ``full-range`` all values that the
+        known: ``auto`` takes the display window of a DICOM image that is neither NM nor PT (Window Center (0028,1050) and
+        Width (0028,1051); where there is none, 0 to 255 for 8 bits, and otherwise the least and the greatest value of the
+        frame), and ``full-range`` all values that the
         stored bits of a DICOM object can hold, in the units of its pixels.
 
     Raises
@@ -95,7 +96,7 @@ def window_for(image: Image, index: int, chosen: Window = "auto") -> FrameWindow
     frame = image.pixels[index]
     if not np.isfinite(frame).all():
         return FrameWindow("none", np.nan, np.nan)
-    if chosen == "auto" and image.frames.modality in X_RAYS:
+    if chosen == "auto" and image.frames.instances and image.frames.modality not in EMISSION:
         return _display_window(image, index)
     if chosen == "full-range" and image.frames.instances:
         return _stored_range(image, index)
@@ -118,17 +119,20 @@ def grey_luma(image: Image, index: int, window: FrameWindow) -> NDArray[np.float
 def _grey(plane: NDArray[np.generic], window: FrameWindow) -> tuple[NDArray[np.float64], float]:
     if np.isnan(window.low):
         return np.full(plane.shape, np.nan), np.nan
-    return grey(plane, window.low, window.high)
+    seen = grey(plane, window.low, window.high)
+    return seen.plane, seen.clipped
 
 
 def _display_window(image: Image, index: int) -> FrameWindow:
     frames = image.frames
-    header = frames.instances[frames.info[index].instance].header if frames.instances else Dataset()
+    header = frames.instances[frames.info[index].instance].header
     centre, width = _first(header, "WindowCenter"), _first(header, "WindowWidth")
     if np.isfinite(centre) and width > 1:
         # PS3.3 C.11.2.1.2.1: the ends of a linear window.
         low = centre - 0.5 - (width - 1) / 2
         return FrameWindow("display", low, low + width - 1)
+    if integer(header, "BitsStored") == 8 and integer(header, "PixelRepresentation") != 1:
+        return FrameWindow("identity", 0.0, 255.0)
     low, high = float(image.pixels[index].min()), float(image.pixels[index].max())
     return FrameWindow("range", low, high if high > low else low + 1.0)
 

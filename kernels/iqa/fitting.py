@@ -205,7 +205,7 @@ def _planes(images: Iterable[NDArray[Any]], window: Window, smallest: int) -> Se
             if not np.isfinite(frame).all():
                 raise InputError(f"image {index} holds values that are not finite; leave it out.")
             _, low, high = window_of(frame, window)
-            planes.append(grey(frame, low, high)[0])
+            planes.append(grey(frame, low, high).plane)
     return planes
 
 

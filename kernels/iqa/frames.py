@@ -20,13 +20,13 @@ class Plane(NamedTuple):
 
     Parameters
     ----------
-    grey : ndarray, shape (rows, columns), float64
+    grey : ndarray, shape (rows, columns), float64 or float32
         Grey values 0 to 255, not rounded.
     mask : ndarray, shape (rows, columns), bool, or None
         The pixels that count.
     """
 
-    grey: NDArray[np.float64]
+    grey: NDArray[Any]
     mask: NDArray[np.bool_] | None
 
 
@@ -55,6 +55,7 @@ def measure(
     *,
     window: Window = "auto",
     mask: NDArray[Any] | None = None,
+    dtype: type[Any] = np.float64,
     threads: int = 1,
 ) -> Scores:
     """Return the scores of an image or stack.
@@ -71,6 +72,8 @@ def measure(
         See :func:`~photopeak.kernels.iqa.intensity.window_of`.
     mask : ndarray, shape (rows, columns) or (n, rows, columns), optional
         True (or not 0) where pixels count.
+    dtype : type
+        Precision of the grey values: float64 or float32.
     threads : int
         Most frames to work on side by side.
 
@@ -85,7 +88,7 @@ def measure(
     masks = check_masks(mask, stack.shape)
 
     def one(index: int) -> tuple[Outcome, tuple[str, float, float, float]]:
-        return _outcome(stack[index], masks[index], kernel, window)
+        return _outcome(stack[index], masks[index], kernel, window, dtype)
 
     found = over(one, range(len(stack)), threads)
     outcomes = [outcome for outcome, _ in found]
@@ -102,20 +105,22 @@ def measure(
 
 
 def _outcome(
-    frame: NDArray[Any], mask: NDArray[np.bool_] | None, kernel: Callable[[Plane], Outcome], window: Window
+    frame: NDArray[Any],
+    mask: NDArray[np.bool_] | None,
+    kernel: Callable[[Plane], Outcome],
+    window: Window,
+    dtype: type[Any],
 ) -> tuple[Outcome, tuple[str, float, float, float]]:
     """Return what the kernel finds in a frame, or why it was not asked, and the window used."""
     if frame.dtype.kind == "f" and not np.isfinite(frame).all():
         return Outcome(reason="not-finite"), ("none", np.nan, np.nan, np.nan)
     name, low, high = window_of(frame, window)
-    plane, clipped = grey(frame, low, high)
-    seen = plane if mask is None else plane[mask]
-    if seen.size == 0:
-        outcome = Outcome(reason="mask-too-small")
-    elif seen.min() == seen.max():
-        outcome = Outcome(reason="constant")
-    else:
-        outcome = kernel(Plane(plane, mask))
+    plane, clipped, constant = grey(frame, low, high, dtype)
+    reason: Reason | None = "constant" if constant else None
+    if mask is not None:
+        seen = plane[mask]
+        reason = "mask-too-small" if not seen.size else "constant" if seen.min() == seen.max() else None
+    outcome = Outcome(reason=reason) if reason else kernel(Plane(plane, mask))
     return outcome, (name, low, high, clipped)
 
 

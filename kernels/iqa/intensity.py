@@ -6,7 +6,7 @@ therefore a choice that travels with every score, and before and after are compa
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from ..compilation import compiled
 from ..errors import InputError, UsageError
 
-__all__ = ["Intensity", "Window", "check_frames", "grey", "window_of"]
+__all__ = ["Intensity", "Seen", "Window", "check_frames", "grey", "window_of"]
 
 Window = Literal["auto", "identity", "counts", "full-range"] | tuple[float, float]
 
 _BRIGHTEST = 0.999
 _TYPES = ("uint8", "uint16", "int16", "float32", "float64")
-_GREY = tuple(f"({kind}[:, ::1], float64, float64, float64[:, ::1])" for kind in _TYPES)
+_GREY = tuple(
+    f"({kind}[:, ::1], float64, float64, {plane}[:, ::1])" for plane in ("float64", "float32") for kind in _TYPES
+)
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,26 @@ def window_of(frame: NDArray[Any], window: Window = "auto") -> tuple[str, float,
     raise UsageError(f"there is no window {window!r}; use auto, identity, counts, full-range or two numbers.")
 
 
-def grey(frame: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.float64], float]:
-    """Return a frame as grey values 0 to 255, and the fraction of its pixels that the window clipped.
+class Seen(NamedTuple):
+    """A frame through a window.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (rows, columns), float64 or float32
+        Grey values 0 to 255, not rounded.
+    clipped : float
+        Fraction of the pixels outside of the window.
+    constant : bool
+        Whether all grey values are the same.
+    """
+
+    plane: NDArray[Any]
+    clipped: float
+    constant: bool
+
+
+def grey(frame: NDArray[Any], low: float, high: float, dtype: type[Any] = np.float64) -> Seen:
+    """Return a frame as grey values 0 to 255.
 
     Parameters
     ----------
@@ -90,23 +110,18 @@ def grey(frame: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.float
         Pixels.
     low, high : float
         The window, in the units of the pixels.
-
-    Returns
-    -------
-    plane : ndarray, shape (rows, columns), float64
-        Grey values, not rounded.
-    clipped : float
-        Fraction of the pixels outside of the window.
+    dtype : type
+        float64, or float32 for kernels that work in single precision.
 
     Examples
     --------
     >>> grey(np.array([[0, 50, 200]], np.uint16), 0, 100)
-    (array([[  0. , 127.5, 255. ]]), 0.3333333333333333)
+    Seen(plane=array([[  0. , 127.5, 255. ]]), clipped=0.3333333333333333, constant=False)
     """
     kind = frame.dtype.name if frame.dtype.name in _TYPES else "float64"
-    plane = np.empty(frame.shape)
-    outside = _grey(np.require(frame, kind, ("C", "W", "A")), float(low), float(high), plane)
-    return plane, outside / frame.size
+    plane = np.empty(frame.shape, dtype)
+    outside, constant = _grey(np.require(frame, kind, ("C", "W", "A")), float(low), float(high), plane)
+    return Seen(plane, outside / frame.size, constant)
 
 
 def _brightest(frame: NDArray[Any]) -> float:
@@ -122,17 +137,19 @@ def _brightest(frame: NDArray[Any]) -> float:
 
 
 @compiled(*_GREY)
-def _grey(frame: NDArray[Any], low: float, high: float, plane: NDArray[np.float64]) -> int:
-    """Fill `plane` and return how many pixels lie outside of the window."""
+def _grey(frame: NDArray[Any], low: float, high: float, plane: NDArray[Any]) -> tuple[int, bool]:
+    """Fill `plane`; return how many pixels lie outside of the window, and whether all grey values are the same."""
     gain = 255.0 / (high - low)
-    outside = 0
+    outside, others = 0, 0
     for row in range(frame.shape[0]):
+        pixels, line = frame[row], plane[row]
         for column in range(frame.shape[1]):
-            value = float(frame[row, column])
-            outside += value < low or value > high
+            value = float(pixels[column])
+            outside += (value < low) + (value > high)
             # 0 to 255 is taken as it is: scaling by exactly 1 from 0 changes no bit.
-            plane[row, column] = min(max((value - low) * gain, 0.0), 255.0)
-    return outside
+            line[column] = min(max((value - low) * gain, 0.0), 255.0)
+            others += line[column] != plane[0, 0]
+    return outside, others == 0
 
 
 def check_frames(frames: NDArray[Any]) -> NDArray[Any]:

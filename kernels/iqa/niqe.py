@@ -25,7 +25,7 @@ from .score import Scores
 __all__ = ["block_features", "niqe"]
 
 _FEATURES = tuple(
-    f"(float64[:, ::1], boolean[:, ::1], int64, {kind}[::1], float64[:, ::1], float64[:, :, ::1])"
+    f"({kind}[:, ::1], boolean[:, ::1], int64, {kind}[::1], float64[:, ::1], float64[:, :, ::1])"
     for kind in ("float64", "float32")
 )
 
@@ -97,17 +97,25 @@ def niqe(
         return _outcome(plane, parameters, precision)
 
     rule = "canonical" if precision == "double" else "canonical, single precision"
-    return measure(frames, kernel, Definition("niqe", label, rule), window=window, mask=mask, threads=threads)
+    return measure(
+        frames,
+        kernel,
+        Definition("niqe", label, rule),
+        window=window,
+        mask=mask,
+        dtype=PRECISIONS[precision][0],
+        threads=threads,
+    )
 
 
 def block_features(
-    plane: NDArray[np.float64], inside: NDArray[np.bool_], block: int, precision: str = "double"
+    plane: NDArray[Any], inside: NDArray[np.bool_], block: int, precision: str = "double"
 ) -> NDArray[np.float64]:
     """Return the features of blocks.
 
     Parameters
     ----------
-    plane : ndarray, shape (rows, columns), float64
+    plane : ndarray, shape (rows, columns), float64 or float32
         Grey values.
     inside : ndarray, shape (rows // block, columns // block), bool
         Which blocks to look at.
@@ -122,8 +130,8 @@ def block_features(
         Row by row of blocks; NaN where a block has no samples on one side.
     """
     found = np.empty((*inside.shape, FEATURES))
-    image, wanted = np.require(plane, requirements=("C", "W")), np.require(inside, requirements=("C", "W"))
-    _block_features(image, wanted, block, constants(precision), tables(), found)
+    use, wanted = constants(precision), np.require(inside, requirements=("C", "W"))
+    _block_features(np.require(plane, use.dtype, ("C", "W")), wanted, block, use, tables(), found)
     return found[inside]
 
 

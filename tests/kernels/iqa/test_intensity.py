@@ -16,7 +16,7 @@ images = hnp.arrays(np.uint16, hnp.array_shapes(min_dims=2, max_dims=2, max_side
 @given(hnp.arrays(np.uint8, (7, 9)))
 def test_grey_values_stay_what_they_are(image):
     name, low, high = window_of(image)
-    plane, clipped = grey(image, low, high)
+    plane, clipped, _ = grey(image, low, high)
     assert name == "identity"
     assert clipped == 0
     np.testing.assert_array_equal(plane, image)
@@ -24,7 +24,7 @@ def test_grey_values_stay_what_they_are(image):
 
 @given(images, st.floats(0, 1000), st.floats(1, 70000))
 def test_window_is_linear_and_clipped(image, low, width):
-    plane, clipped = grey(image, low, low + width)
+    plane, clipped, _ = grey(image, low, low + width)
     expected = np.clip((image - low) * (255 / ((low + width) - low)), 0, 255)
     np.testing.assert_array_equal(plane, expected)
     assert clipped == np.mean((image < low) | (image > low + width))
@@ -47,8 +47,14 @@ def test_counts_window_is_the_same_for_every_type(image):
     assert len(ends) == 1
 
 
+@given(images, st.integers(0, 300))
+def test_constant_frames_are_told(image, low):
+    plane, _, constant = grey(image, low, low + 100)
+    assert constant == (np.ptp(plane) == 0)
+
+
 def test_negative_pixels_become_black():
-    plane, clipped = grey(np.array([[-5, 0, 10]], np.int16), 0, 10)
+    plane, clipped, _ = grey(np.array([[-5, 0, 10]], np.int16), 0, 10)
     np.testing.assert_array_equal(plane, [[0, 0, 255]])
     assert clipped == pytest.approx(1 / 3)
 
@@ -56,7 +62,7 @@ def test_negative_pixels_become_black():
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_type_gives_the_same_grey_values(kind):
     image = np.arange(60).reshape(6, 10)
-    plane, _ = grey(image.astype(kind), 5, 50)
+    plane, _, _ = grey(image.astype(kind), 5, 50)
     np.testing.assert_array_equal(plane, np.clip((image - 5) * (255 / 45), 0, 255))
 
 
@@ -65,7 +71,7 @@ def test_memory_layout_does_not_matter(change):
     image = np.arange(64, dtype=np.uint16).reshape(8, 8)
     other = {"transposed": image.T, "strided": image[::2, ::2], "read-only": image.copy()}[change]
     other.flags.writeable = change != "read-only"
-    plane, _ = grey(other, 0, 63)
+    plane, _, _ = grey(other, 0, 63)
     np.testing.assert_array_equal(plane, other * (255 / 63))
 
 
