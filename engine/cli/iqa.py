@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import JsonOption, ThreadsOption, answer, fail, plain, print_table, progress, say
+from .console import JsonOption, ThreadsOption, answer, fail, plain, print_facts, print_table, progress, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -146,18 +146,16 @@ def _parted(outcomes: "Sequence[Measured | Failure]") -> "tuple[list[Measured], 
 def _print(images: "Sequence[Measured]") -> None:
     """Print the scores: of each frame, or of each image where there are too many frames."""
     from ..quality.metrics import METRICS
-    from ..quality.table import cells, short_names, summary_cells
+    from ..quality.table import ARROWS, cells, short_names, summary
 
+    names = short_names(frame.file for image in images for frame in image.frames)
     if sum(len(image.frames) for image in images) > MOST_ROWS:
-        rows = [row for image in images for row in summary_cells(image)]
-        heading: tuple[str, ...] = ("metric", "median", "range", "frames", "window", "file")
-        title = "Image quality, medians over frames"
+        for image in images:
+            frames = f", {len(image.frames)} frames: medians" if len(image.frames) > 1 else ""
+            print_facts(names[image.source] + frames, summary(image))
     else:
-        arrows = {"lower": " \u2193", "higher": " \u2191"}
         metrics = [METRICS[score.metric] for score in images[0].frames[0].scores]
+        heading = ("frame", *(metric.title + ARROWS[metric.better] for metric in metrics), "window", "file")
         rows = [row for image in images for row in cells(image)]
-        heading = ("frame", *(metric.title + arrows[metric.better] for metric in metrics), "window", "file")
-        title = "Image quality"
-    names = short_names(row[-1] for row in rows)
-    print_table(title, heading, [[*row[:-1], names[row[-1]]] for row in rows])
+        print_table("Image quality", heading, [[*row[:-1], names[row[-1]]] for row in rows])
     say("\u2193 lower is better, \u2191 higher is better.")

@@ -16,6 +16,7 @@ from .metrics import METRICS
 from .windows import FrameWindow
 
 __all__ = [
+    "ARROWS",
     "COLUMNS",
     "cells",
     "described",
@@ -24,11 +25,12 @@ __all__ = [
     "short_names",
     "spelled_score",
     "spelled_window",
-    "summary_cells",
+    "summary",
     "write_csv",
     "write_rows",
 ]
 
+ARROWS = {"lower": " \u2193", "higher": " \u2191"}
 COLUMNS = (
     "file",
     "frame",
@@ -93,17 +95,24 @@ def cells(measured: Measured) -> Iterator[list[str]]:
         yield [str(frame.number), *scores, _window_of(frame.scores), frame.file]
 
 
-def summary_cells(measured: Measured) -> Iterator[list[str]]:
-    """Yield a line for people for each metric: name, median and range, how many frames have a score, window, file."""
+def summary(measured: Measured) -> list[tuple[str, str]]:
+    """Return for each metric its name, and in words its median, its range and how many frames have a score."""
+    found = []
     for scores in zip(*(frame.scores for frame in measured.frames), strict=True):
         metric = METRICS[scores[0].metric]
         values = [score.found.value for score in scores if not math.isnan(score.found.value)]
-        middle = f"{median(values):.4f}" if values else spelled_score(scores[0])
-        ends = f"{min(values):.4f} to {max(values):.4f}" if values else ""
-        windows = {spelled_window(score.window) for score in scores}
-        window = windows.pop() if len(windows) == 1 else f"{scores[0].window.name if scores[0].window else ''} by frame"
-        arrow = {"lower": "\u2193", "higher": "\u2191"}[metric.better]
-        yield [f"{metric.title} {arrow}", middle, ends, f"{len(values)} of {len(scores)}", window, measured.source]
+        reasons = ", ".join(dict.fromkeys(score.found.reason for score in scores if score.found.reason))
+        if len(values) > 1:
+            words = f"{median(values):.4f}, from {min(values):.4f} to {max(values):.4f}"
+        else:
+            words = f"{values[0]:.4f}" if values else "none"
+        lacking = f"; {len(scores) - len(values)} of {len(scores)} frames have none: {reasons}" if reasons else ""
+        found.append((metric.title + ARROWS[metric.better], words + lacking))
+    windows = list(dict.fromkeys(_window_of(frame.scores) for frame in measured.frames))
+    first = next((score.window for score in measured.frames[0].scores if score.window), None)
+    if first:
+        found.append(("window", windows[0] if len(windows) == 1 else f"{first.name}, by frame"))
+    return found
 
 
 def spelled_score(score: Score) -> str:

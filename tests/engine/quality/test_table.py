@@ -7,7 +7,7 @@ from photopeak.engine.errors import InputError
 from photopeak.engine.failures import Failure
 from photopeak.engine.quality.measure import measure
 from photopeak.engine.quality.metrics import Settings
-from photopeak.engine.quality.table import COLUMNS, cells, described, summary_cells, write_csv
+from photopeak.engine.quality.table import COLUMNS, cells, described, summary, write_csv
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,11 @@ def test_score_that_is_missing_is_empty_and_has_a_reason(of_array, tmp_path):
     assert text.splitlines()[1].startswith("array,1,niqe,,too-small,")
     assert described(small)["frames"][0]["scores"]["niqe"]["reason"] == "too-small"
     assert next(cells(small))[1] == "too-small"
-    assert next(summary_cells(small))[1:4] == ["too-small", "", "0 of 1"]
+    assert summary(small)[0] == ("NIQE \u2193", "none; 1 of 1 frames have none: too-small")
 
 
 def test_summary_has_median_and_range(measured):
     niqe = [frame.scores[0].found.value for frame in measured.frames]
-    metric, median, ends, frames, window, file = next(summary_cells(measured))
-    assert metric.startswith("NIQE")
-    assert float(median) == pytest.approx(np.median(niqe), abs=1e-4)
-    assert ends == f"{min(niqe):.4f} to {max(niqe):.4f}"
-    assert (frames, window, file) == ("3 of 3", "counts by frame", "body.npy")
+    words = dict(summary(measured))
+    assert words["NIQE \u2193"] == f"{np.median(niqe):.4f}, from {min(niqe):.4f} to {max(niqe):.4f}"
+    assert words["window"] == "counts, by frame"

@@ -54,6 +54,12 @@ def test_x_rays_without_a_window_are_seen_from_least_to_greatest(dicom_factory):
     assert window == FrameWindow("range", float(frames.pixels.min()), float(frames.pixels.max()))
 
 
+def test_eight_bits_without_a_window_are_grey_values(dicom_factory):
+    tags = {"WindowCenter": None, "WindowWidth": None, "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    (path,) = dicom_factory("cr", tags=tags | {"PixelData": bytes(range(64)) * 64})
+    assert window_for(image_of(read(path)), 0) == FrameWindow("identity", 0.0, 255.0)
+
+
 def test_first_of_several_windows_is_taken(dicom_factory):
     (path,) = dicom_factory("cr", tags={"WindowCenter": [100, 2048], "WindowWidth": [200, 4096]})
     assert window_for(image_of(read(path)), 0) == FrameWindow("display", 0.0, 199.0)
