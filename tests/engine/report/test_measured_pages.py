@@ -148,6 +148,7 @@ def test_frame_that_is_not_finite_is_shown(tmp_path):
 def test_images_without_pixels_are_listed_only(measured_stack, tmp_path):
     page = write_quality_report([measured_stack.without_pixels()], tmp_path / "q.html").read_text("utf-8")
     assert "data:image/png" not in page
+    assert "0 of 1 images are shown below" in page
     assert f"{measured_stack.frames[0].scores[0].found.value:.4f}" in page
 
 
