@@ -38,9 +38,11 @@ class Mtf:
     method : str
         ``edge``, ``disk``, ``line`` or ``point``.
     frequencies : ndarray, shape (n,), float64
-        From 0, ascending [cycles/pixel]; the Nyquist frequency is 0.5.
+        From 0, ascending [cycles/pixel]; the Nyquist frequency is 0.5. Disks, lines and points end there; a slanted edge,
+        which is sampled finer than the pixels are, goes on to 1.
     modulation : ndarray, shape (n,), float64
-        1 at frequency 0.
+        1 at frequency 0. That of the image as it is, the pixels' own aperture included: dividing by its sinc is left to
+        who needs the modulation in front of the pixels.
     lower, upper : ndarray, shape (n,), float64
         The 95 % band of `modulation`.
     pixel_spacing_mm : float or None
@@ -97,5 +99,13 @@ class Mtf:
         return float(np.interp(-level, -self.modulation[span], self.frequencies[span]))
 
     def at(self, frequencies: ArrayLike) -> Floats:
-        """Return the modulation at frequencies in cycles/pixel, by straight lines between the samples."""
-        return np.interp(np.asarray(frequencies, np.float64), self.frequencies, self.modulation)
+        """Return the modulation at frequencies in cycles/pixel, by straight lines between the samples; NaN beyond them.
+
+        Examples
+        --------
+        >>> ends, curve = np.array([0.0, 0.5]), np.array([1.0, 0.2])
+        >>> Mtf("edge", ends, curve, curve, curve).at([0.25, 0.6])
+        array([0.6, nan])
+        """
+        wanted = np.asarray(frequencies, np.float64)
+        return np.interp(wanted, self.frequencies, self.modulation, left=np.nan, right=np.nan)
