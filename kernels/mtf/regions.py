@@ -10,7 +10,7 @@ from ..errors import InputError, UsageError
 from ..parallel import over
 from .curve import Mtf, QualityWarning
 
-__all__ = ["Region", "Roi", "Spacing", "clipping", "measure_regions", "spacing_of"]
+__all__ = ["Region", "Roi", "Spacing", "clipping", "measure_regions", "rois_of", "spacing_of"]
 
 Roi = tuple[tuple[int, int], tuple[int, int]]
 Spacing = tuple[float, float]
@@ -66,7 +66,10 @@ def spacing_of(pixel_spacing_mm: float | Sequence[float] | None) -> Spacing | No
     """
     if pixel_spacing_mm is None:
         return None
-    values = np.atleast_1d(np.asarray(pixel_spacing_mm, np.float64))
+    try:
+        values = np.atleast_1d(np.asarray(pixel_spacing_mm, np.float64))
+    except (TypeError, ValueError):
+        values = np.zeros(0)
     if values.ndim != 1 or values.size not in (1, 2) or not (np.isfinite(values).all() and (values > 0).all()):
         raise UsageError(f"the pixel spacing is {pixel_spacing_mm}; give one or two positive numbers [mm].")
     return float(values[0]), float(values[-1])
@@ -115,7 +118,7 @@ def measure_regions(
         )
     stack = array.reshape(-1, *array.shape[-2:])
     spacing = spacing_of(pixel_spacing_mm)
-    one_roi, wanted = _rois(rois, stack.shape[1:])
+    one_roi, wanted = rois_of(rois, stack.shape[1:])
     work = [_region(frame, roi, spacing, smallest) for frame in stack for roi in wanted]
     curves = over(measure, work, threads)
     return curves[0] if array.ndim == 2 and one_roi else tuple(curves)
@@ -152,19 +155,26 @@ def clipping(region: Region, *, peaked: bool) -> tuple[QualityWarning, ...]:
     return (QualityWarning("clipping", sentence),)
 
 
-def _rois(rois: Roi | Sequence[Roi] | None, shape: tuple[int, ...]) -> tuple[bool, list[Roi]]:
-    """Return whether one region was asked for, and the regions."""
+def rois_of(rois: Roi | Sequence[Roi] | None, shape: tuple[int, ...]) -> tuple[bool, list[Roi]]:
+    """Return whether one region was asked for, and the regions; the whole frame of a shape unless any are given.
+
+    Raises
+    ------
+    UsageError
+        If they are no pairs of whole numbers.
+    """
     if rois is None:
         return True, [((0, shape[0]), (0, shape[1]))]
     try:
-        values = np.asarray(rois, np.int64) if len(rois) else np.zeros((0, 2, 2), np.int64)
+        values = np.asarray(rois, np.float64) if len(rois) else np.zeros((0, 2, 2))
     except (TypeError, ValueError):
-        values = np.zeros(0, np.int64)
-    if values.shape[-2:] != (2, 2) or values.ndim not in (2, 3):
+        values = np.zeros(0)
+    if values.shape[-2:] != (2, 2) or values.ndim not in (2, 3) or (np.abs(values) > 1e9).any() or (values % 1).any():
         raise UsageError(
-            f"the regions {rois} make no sense; give ((row0, row1), (column0, column1)) or several of them."
+            f"the regions {rois} make no sense; give ((row0, row1), (column0, column1)) in whole pixels, or several of them."
         )
-    found: list[Roi] = [((r[0], r[1]), (c[0], c[1])) for r, c in values.reshape(-1, 2, 2).tolist()]
+    whole = values.astype(np.int64).reshape(-1, 2, 2).tolist()
+    found: list[Roi] = [((r[0], r[1]), (c[0], c[1])) for r, c in whole]
     return values.ndim == 2, found
 
 

@@ -21,7 +21,7 @@ __all__ = ["SPHERE_DIAMETERS_MM", "Disc", "background_slices", "background_varia
 SPHERE_DIAMETERS_MM = (10.0, 13.0, 17.0, 22.0, 28.0, 37.0)
 _OFFSETS_MM = (-20.0, -10.0, 0.0, 10.0, 20.0)
 
-Spacing = float | tuple[float, float] | None
+Spacing = float | Sequence[float] | None
 
 
 def contrast_recovery(
@@ -205,6 +205,8 @@ def background_slices(positions_mm: ArrayLike, center_mm: float) -> tuple[int, .
     (3, 7, 10, 13, 17)
     """
     positions = np.asarray(positions_mm, np.float64)
+    if positions.ndim != 1 or not positions.size or not np.isfinite(positions).all():
+        raise InputError(f"the positions {positions_mm!r} are no list of places along the axis; give one per slice [mm].")
     step = np.ptp(positions) / max(len(positions) - 1, 1)
     wanted = np.add(_OFFSETS_MM, center_mm)
     if wanted[0] < positions.min() - step / 2 or wanted[-1] > positions.max() + step / 2:
@@ -224,8 +226,8 @@ def _sphere_mean(stack: NDArray[Any], sphere: Roi, index: int | None, spacing: S
 
 
 def _regions(stack: NDArray[Any], background: Sequence[Roi], spacing: Spacing) -> list[Region]:
-    if not len(background):
-        raise UsageError("there is no background region; give at least one.")
+    if isinstance(background, Disc) or background is None or not len(background):
+        raise UsageError("there is no list of background regions; give at least one in a list.")
     return [region_of(roi, stack.shape[1:], spacing) for roi in background]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, UsageError
+from ..mtf.regions import spacing_of
 
 __all__ = ["Disc", "Region", "Roi", "coverage", "region_of"]
 
@@ -30,9 +31,13 @@ class Disc:
     diameter_mm: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.diameter_mm < np.inf or not np.isfinite(self.center_mm).all():
+        if (
+            not 0 < self.diameter_mm < np.inf
+            or np.shape(self.center_mm) != (2,)
+            or not np.isfinite(self.center_mm).all()
+        ):
             raise UsageError(
-                f"a disc of {self.diameter_mm} mm at {self.center_mm} mm is no region; give a diameter above 0 mm."
+                f"a disc of {self.diameter_mm} mm at {self.center_mm} mm is no region; give row and column of its centre, and a diameter above 0."
             )
 
 
@@ -55,7 +60,7 @@ class Region(NamedTuple):
         return float((self.weights * self.pixels(frame)).sum() / self.weights.sum())
 
 
-def region_of(roi: Roi, shape: tuple[int, int], pixel_spacing_mm: float | tuple[float, float] | None) -> Region:
+def region_of(roi: Roi, shape: tuple[int, int], pixel_spacing_mm: float | Sequence[float] | None) -> Region:
     """Return a region of frames of a shape.
 
     Parameters
@@ -150,10 +155,7 @@ def _box_of(disc: Disc, shape: tuple[int, int], spacing: tuple[float, float]) ->
     return Region(boxes[0], boxes[1], coverage(disc, edges))
 
 
-def _spacing(given: float | tuple[float, float] | None) -> tuple[float, float]:
-    if given is None:
+def _spacing(given: float | Sequence[float] | None) -> tuple[float, float]:
+    if (spacing := spacing_of(given)) is None:
         raise UsageError("discs are in millimetres; give pixel_spacing_mm, or regions as masks.")
-    row, column = np.broadcast_to(np.asarray(given, np.float64), 2).tolist()
-    if not (0 < row < np.inf and 0 < column < np.inf):
-        raise UsageError(f"pixel_spacing_mm is {given}; give numbers above 0.")
-    return row, column
+    return spacing

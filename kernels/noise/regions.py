@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
+from operator import index
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, UsageError
+from ..mtf.regions import Roi, rois_of
 
-__all__ = ["Detrend", "Recipe", "Region", "Taper", "batches", "independent", "place", "recipe_of"]
+__all__ = ["Detrend", "Recipe", "Taper", "batches", "independent", "place", "recipe_of"]
 
 Floats = NDArray[np.float64]
-Region = tuple[tuple[int, int], tuple[int, int]]
 Detrend = Literal["constant", "plane", "quadratic"]
 Taper = Literal["none", "hann"]
 
@@ -69,18 +70,19 @@ def recipe_of(size: tuple[int, int], detrend: str, window: str) -> Recipe:
 
 
 def place(
-    shape: tuple[int, ...], roi_size: int | tuple[int, int], overlap: float, rois: Sequence[Region] | None
+    shape: tuple[int, ...], roi_size: int | Sequence[int], overlap: float, rois: Roi | Sequence[Roi] | None
 ) -> tuple[tuple[int, int], list[tuple[int, int]]]:
     """Return the size of the regions and where they start."""
     if rois is not None:
-        sizes = {(row1 - row0, column1 - column0) for (row0, row1), (column0, column1) in rois}
+        _, regions = rois_of(rois, shape)
+        sizes = {(row1 - row0, column1 - column0) for (row0, row1), (column0, column1) in regions}
         if len(sizes) != 1:
             raise InputError(f"the regions have {len(sizes)} sizes; give one or more of a single size.")
-        size, starts = sizes.pop(), [(int(rows[0]), int(columns[0])) for rows, columns in rois]
+        size, starts = sizes.pop(), [(rows[0], columns[0]) for rows, columns in regions]
     else:
         if not 0 <= overlap < 1:
             raise UsageError(f"overlap is {overlap}; use a fraction from 0 to below 1.")
-        size = (roi_size, roi_size) if isinstance(roi_size, int) else roi_size
+        size = _size(roi_size)
         ranges = (
             range(0, length - side + 1, max(1, round(side * (1 - overlap))))
             for length, side in zip(shape, size, strict=True)
@@ -92,6 +94,17 @@ def place(
     if not starts or min(min(start) for start in starts) < 0 or any(r > shape[0] or c > shape[1] for r, c in ends):
         raise InputError(f"regions of {size[0]} x {size[1]} pixels do not fit into frames of {shape[0]} x {shape[1]}.")
     return size, starts
+
+
+def _size(roi_size: int | Sequence[int]) -> tuple[int, int]:
+    """Return rows and columns."""
+    try:
+        sides = [index(side) for side in roi_size] if isinstance(roi_size, Sequence) else [index(roi_size)] * 2
+    except TypeError:
+        sides = []
+    if len(sides) != 2:
+        raise UsageError(f"roi_size is {roi_size!r}; give one or two whole numbers [pixels].")
+    return sides[0], sides[1]
 
 
 def batches(starts: list[tuple[int, int]]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:

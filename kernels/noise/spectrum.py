@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from ..errors import InputError, UsageError
 from ..iqa.intensity import check_frames
 from ..mtf.curve import QualityWarning
+from ..mtf.regions import Roi, spacing_of
 from ..parallel import over
 from .power import Floats, NoisePowerSpectrum, chi_square_band, rings
-from .regions import Detrend, Recipe, Region, Taper, batches, independent, place, recipe_of
+from .regions import Detrend, Recipe, Taper, batches, independent, place, recipe_of
 
 __all__ = ["noise_power_spectrum"]
 
@@ -25,10 +26,10 @@ _BIAS = 0.01
 def noise_power_spectrum(
     frames: NDArray[Any],
     *,
-    pixel_spacing_mm: float | tuple[float, float] | None = None,
-    roi_size: int | tuple[int, int] = 64,
+    pixel_spacing_mm: float | Sequence[float] | None = None,
+    roi_size: int | Sequence[int] = 64,
     overlap: float = 0.5,
-    rois: Sequence[Region] | None = None,
+    rois: Roi | Sequence[Roi] | None = None,
     detrend: Detrend = "plane",
     window: Taper = "none",
     subtract: Subtract = "nothing",
@@ -50,8 +51,8 @@ def noise_power_spectrum(
         Rows and columns of the regions that the frames are divided into [pixels].
     overlap : float
         How much of a region the next one shares, along each direction, from 0 to below 1.
-    rois : sequence of ((row0, row1), (column0, column1)), optional
-        Regions of one size to use instead, half-open [pixels].
+    rois : tuple or sequence of tuples, optional
+        Regions ``((row0, row1), (column0, column1))`` of one size to use instead, half-open [pixels].
     detrend : str
         What is fitted to each region and subtracted: ``constant``, ``plane`` or ``quadratic``.
     window : str
@@ -89,7 +90,7 @@ def noise_power_spectrum(
     stack = check_frames(frames)
     if stack.dtype.kind == "f" and not np.isfinite(stack).all():
         raise InputError("there are values that are not finite among the pixels; replace them or give other regions.")
-    spacing = _spacing(pixel_spacing_mm)
+    spacing = spacing_of(pixel_spacing_mm)
     size, starts = place(stack.shape[1:], roi_size, overlap, rois)
     recipe = recipe_of(size, detrend, window)
     noise, repeats = _noise(stack, subtract)
@@ -204,13 +205,3 @@ def _noise(stack: NDArray[Any], subtract: str) -> tuple[Floats, float]:
             raise InputError("a single frame has no noise about its own mean; give more frames or subtract='nothing'.")
         return (stack - stack.mean(axis=0, dtype=np.float64)) * np.sqrt(count / (count - 1)), count - 1
     raise UsageError(f"there is nothing called {subtract!r} to subtract; use nothing, pairs or mean.")
-
-
-def _spacing(pixel_spacing_mm: float | tuple[float, float] | None) -> tuple[float, float] | None:
-    """Return row and column spacing."""
-    if pixel_spacing_mm is None:
-        return None
-    row, column = np.broadcast_to(np.asarray(pixel_spacing_mm, np.float64), 2).tolist()
-    if not (0 < row < np.inf and 0 < column < np.inf):
-        raise UsageError(f"the pixel spacing {row} x {column} mm makes no sense; give lengths above 0.")
-    return row, column

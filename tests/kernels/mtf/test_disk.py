@@ -194,7 +194,15 @@ def test_disk_says_what_is_wrong_with_an_image(image, options, message):
 
 
 @pytest.mark.parametrize(
-    "options", [{"pixel_spacing_mm": 0}, {"pixel_spacing_mm": (1, 2, 3)}, {"rois": (1, 2)}, {"threads": 0}]
+    "options",
+    [
+        {"pixel_spacing_mm": 0},
+        {"pixel_spacing_mm": (1, 2, 3)},
+        {"pixel_spacing_mm": "a"},
+        {"rois": (1, 2)},
+        {"rois": ((0.5, 64), (0, 64))},
+        {"threads": 0},
+    ],
 )
 def test_disk_refuses_arguments_that_make_no_sense(options):
     with pytest.raises(UsageError):

@@ -136,8 +136,10 @@ def test_what_cannot_be_measured_is_refused():
         ({"activity_ratio": 1}, UsageError, "activity_ratio is 1"),
         ({"activity_ratio": -2}, UsageError, "activity_ratio is -2"),
         ({"pixel_spacing_mm": None}, UsageError, "millimetres"),
-        ({"pixel_spacing_mm": 0}, UsageError, "pixel_spacing_mm is 0"),
-        ({"background": []}, UsageError, "no background region"),
+        ({"pixel_spacing_mm": 0}, UsageError, "pixel spacing is 0"),
+        ({"pixel_spacing_mm": (1, 2, 3)}, UsageError, "one or two positive numbers"),
+        ({"background": disc}, UsageError, "in a list"),
+        ({"background": []}, UsageError, "at least one"),
         ({"sphere": far}, InputError, "beyond"),
         ({"sphere": mask[1:]}, InputError, "does not fit"),
         ({"sphere": ~mask}, InputError, "no pixel"),
@@ -155,12 +157,17 @@ def test_what_cannot_be_measured_is_refused():
         cnr(image, noise="all", **kept)
     with pytest.raises(UsageError, match="no region"):
         Disc((1.0, 1.0), 0.0)
+    with pytest.raises(UsageError, match="row and column"):
+        Disc((1.0, 1.0, 1.0), 4.0)
 
 
 def test_slices_beside_the_spheres_must_exist():
     assert background_slices([5, 0, -5, -10, 10, 15, 20, -15, -20], 0) == (8, 3, 1, 4, 6)
     with pytest.raises(InputError, match="20 mm on either side"):
         background_slices(np.arange(0, 30, 2), 10)
+    for positions in ([], [0, np.nan], [[0, 1]]):
+        with pytest.raises(InputError, match="one per slice"):
+            background_slices(positions, 0)
 
 
 def background_places(slice_, spacing, diameter):

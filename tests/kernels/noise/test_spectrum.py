@@ -194,6 +194,14 @@ def test_regions_can_be_given():
     assert found.mean == pytest.approx(np.mean([frame[slice(*r), slice(*c)].mean() for r, c in rois]))
 
 
+def test_one_region_and_sizes_of_any_integer_type_can_be_given():
+    frame = RNG(6).normal(size=(64, 64))
+    one = noise_power_spectrum(frame, rois=((0, 32), (16, 48)))
+    np.testing.assert_array_equal(one.plane, noise_power_spectrum(frame[:32, 16:48], roi_size=32).plane)
+    for size in (np.int64(32), [32, 32], (np.uint8(32), 32)):
+        assert noise_power_spectrum(frame, roi_size=size).plane.shape == (32, 32)
+
+
 def test_few_regions_are_told():
     codes = {warning.code: warning.sentence for warning in noise_power_spectrum(RNG(7).normal(size=(64, 64))).warnings}
     assert "measure more frames" in codes["few-rois"]
@@ -245,6 +253,10 @@ FRAME = np.zeros((64, 64))
         (np.zeros(64), {}, InputError, "no image"),
         (FRAME, {"roi_size": 65}, InputError, "do not fit"),
         (FRAME, {"roi_size": 4}, InputError, "too small"),
+        (FRAME, {"roi_size": 32.0}, UsageError, "roi_size is 32.0"),
+        (FRAME, {"roi_size": (32, 32, 32)}, UsageError, "one or two whole numbers"),
+        (FRAME, {"rois": [((0, 16.5), (0, 16))]}, UsageError, "whole pixels"),
+        (FRAME, {"rois": 5}, UsageError, "make no sense"),
         (FRAME, {"rois": []}, InputError, "0 sizes"),
         (FRAME, {"rois": [((0, 16), (0, 16)), ((0, 8), (0, 16))]}, InputError, "2 sizes"),
         (FRAME, {"rois": [((-8, 8), (0, 16))]}, InputError, "do not fit"),
@@ -256,6 +268,7 @@ FRAME = np.zeros((64, 64))
         (FRAME, {"subtract": "all"}, UsageError, "all"),
         (FRAME, {"pixel_spacing_mm": 0}, UsageError, "spacing"),
         (FRAME, {"pixel_spacing_mm": (1, np.nan)}, UsageError, "spacing"),
+        (FRAME, {"pixel_spacing_mm": (1, 2, 3)}, UsageError, "spacing"),
         (FRAME, {"threads": 0}, UsageError, "threads"),
     ],
 )
