@@ -206,7 +206,9 @@ def background_slices(positions_mm: ArrayLike, center_mm: float) -> tuple[int, .
     """
     positions = np.asarray(positions_mm, np.float64)
     if positions.ndim != 1 or not positions.size or not np.isfinite(positions).all():
-        raise InputError(f"the positions {positions_mm!r} are no list of places along the axis; give one per slice [mm].")
+        raise InputError(
+            f"the positions {positions_mm!r} are no list of places along the axis; give one per slice [mm]."
+        )
     step = np.ptp(positions) / max(len(positions) - 1, 1)
     wanted = np.add(_OFFSETS_MM, center_mm)
     if wanted[0] < positions.min() - step / 2 or wanted[-1] > positions.max() + step / 2:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from ..mtf.curve import QualityWarning
 
 __all__ = ["NoisePowerSpectrum", "Rings", "chi_square_band", "rings"]
@@ -75,6 +75,14 @@ class NoisePowerSpectrum:
         return float(np.sqrt(np.prod(self.pixel_spacing_mm)))
 
     @property
+    def _sides(self) -> tuple[float, float]:
+        """Row and column spacing in units of the side of a square pixel of the same area."""
+        if self.pixel_spacing_mm is None:
+            return 1.0, 1.0
+        rows, columns = self.pixel_spacing_mm
+        return rows / self.pixel_size_mm, columns / self.pixel_size_mm
+
+    @property
     def frequencies_per_mm(self) -> Floats:
         """Frequencies of the radial spectrum [cycles/mm]."""
         return self.frequencies / self.pixel_size_mm
@@ -91,8 +99,21 @@ class NoisePowerSpectrum:
 
     @property
     def normalised(self) -> Floats:
-        """The radial spectrum over the square of the mean [pixel^2]."""
+        """The radial spectrum over the square of the mean [pixel^2].
+
+        Raises
+        ------
+        InputError
+            If the mean is 0.
+        """
+        if self.mean == 0:
+            raise InputError("the images have a mean of 0, which no noise can be compared with; use power.")
         return self.power / self.mean**2
+
+    @property
+    def normalised_mm2(self) -> Floats:
+        """The radial spectrum over the square of the mean [mm^2], as IEC 62220-1 and TG-233 normalise it."""
+        return self.normalised * self.pixel_size_mm**2
 
     def cut(
         self, axis: Literal["rows", "columns"], *, lines: int = 7, half_width: float = 0.01
@@ -104,26 +125,38 @@ class NoisePowerSpectrum:
         axis : str
             ``rows``: for frequencies down the rows; ``columns``: for frequencies along them.
         lines : int
-            Lines on either side of the axis that are averaged; the axis itself is left out.
+            Lines on either side of the axis that are averaged; the axis itself, where detrending takes most, is left out.
         half_width : float
             Samples within this distance of a frequency are averaged [cycles/pixel].
 
         Returns
         -------
         frequencies : ndarray, shape (n,), float64
-            Twice the half width apart; those without a sample are left out [cycles/pixel].
+            Twice the half width apart up to the Nyquist frequency of the axis; those without a sample are left out
+            [cycles/pixel].
         power : ndarray, shape (n,), float64
             [value^2 pixel^2]
+
+        Raises
+        ------
+        UsageError
+            If there is no such axis, no line or no width.
 
         References
         ----------
         * IEC 62220-1, 6.2: determination of the noise power spectrum.
         """
-        plane = self.plane if axis == "rows" else self.plane.T
+        if axis not in ("rows", "columns"):
+            raise UsageError(f"there is no axis {axis!r}; use rows or columns.")
+        if lines < 1 or not 0 < half_width <= 0.25:
+            raise UsageError(
+                f"{lines} lines of a half width of {half_width} average nothing; use at least 1, and a width up to 0.25."
+            )
+        plane, sides = (self.plane, self._sides) if axis == "rows" else (self.plane.T, self._sides[::-1])
         along, across = (np.arange(length) - length // 2 for length in plane.shape)
-        radius = np.hypot(along[:, np.newaxis] / plane.shape[0], across / plane.shape[1])
+        radius = np.hypot(along[:, np.newaxis] / (plane.shape[0] * sides[0]), across / (plane.shape[1] * sides[1]))
         near = np.broadcast_to((across != 0) & (abs(across) <= lines), plane.shape)
-        frequencies = np.arange(1, int(0.25 / half_width) + 1) * 2 * half_width
+        frequencies = np.arange(1, int(0.25 / (half_width * sides[0]) + 1e-9) + 1) * 2 * half_width
         inside = near & (abs(radius - frequencies[:, np.newaxis, np.newaxis]) <= half_width)
         counted = inside.sum(axis=(1, 2))
         found = counted > 0

@@ -173,6 +173,34 @@ def test_pixels_that_are_not_square_make_round_rings():
     assert (found.power / truth)[1:].mean() == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.parametrize(("axis", "side"), [("rows", 1.0), ("columns", 2.0)])
+def test_cuts_of_pixels_that_are_not_square_are_in_the_same_units(axis, side):
+    spacing = (1.0, 2.0)
+    frames = filtered((60, 256, 256), lambda u, v: gaussian(1.0)(u / spacing[0], v / spacing[1]))
+    found = noise_power_spectrum(frames, pixel_spacing_mm=spacing, window="hann")
+    frequencies, power = found.cut(axis, lines=3, half_width=0.02)
+    per_mm = frequencies / found.pixel_size_mm
+    assert 0.42 / side < per_mm[-1] <= 0.5 / side + 1e-9
+    high = per_mm < 0.3
+    assert (power / np.exp(-4 * np.pi**2 * per_mm**2))[high][1:].mean() == pytest.approx(1, abs=0.03)
+
+
+def test_cuts_refuse_what_averages_nothing():
+    found = noise_power_spectrum(RNG(4).normal(size=(128, 128)))
+    for choices in ({"axis": "row"}, {"axis": "rows", "lines": 0}, {"axis": "rows", "half_width": 0.0}):
+        with pytest.raises(UsageError, match=r"no axis|average nothing"):
+            found.cut(**choices)
+
+
+def test_noise_is_normalised_by_the_mean():
+    frame = RNG(4).normal(50, 2, size=(128, 128))
+    found = noise_power_spectrum(frame, pixel_spacing_mm=2.0, rois=((0, 128), (0, 128)))
+    np.testing.assert_allclose(found.normalised, found.power / frame.mean() ** 2, rtol=1e-12)
+    np.testing.assert_allclose(found.normalised_mm2, found.power_mm2 / frame.mean() ** 2, rtol=1e-12)
+    with pytest.raises(InputError, match="mean of 0"):
+        noise_power_spectrum(np.zeros((64, 64))).normalised  # noqa: B018
+
+
 def test_what_all_frames_show_is_subtracted():
     shape = np.exp(-(np.linspace(-2, 2, 128)[:, np.newaxis] ** 2 + np.linspace(-2, 2, 128) ** 2)) * 1000
     frames = shape + RNG(5).normal(0, 2, (12, 128, 128))
