@@ -70,7 +70,7 @@ def point_mtf(
         that grows with the value of a pixel. Details: ``position`` (row, column in the frame), ``total`` (sum above the
         background), ``peak``, ``background``, ``fwhm_px`` and ``fwtm_px`` (from row to row, from column to column; of the
         profiles through the source that NEMA NU 2 describes) with ``fwhm_mm`` and ``fwtm_mm``, ``sigma_px`` (square roots
-        of the second moments).
+        of the second moments). Widths are those of the source less its background.
 
     Raises
     ------
@@ -81,8 +81,8 @@ def point_mtf(
 
     References
     ----------
-    * NEMA NU 2-2018, section 3, spatial resolution: profiles as wide as about twice the full width at half maximum are
-      summed; maximum by a parabola, half and tenth of it by straight lines.
+    * NEMA NU 2-2018, section 3, spatial resolution: the profiles within about twice the full width at half maximum of the
+      direction across are summed; maximum by a parabola, half and tenth of it by straight lines.
 
     Examples
     --------
@@ -299,11 +299,11 @@ def _details(region: Region, source: _Source) -> dict[str, Any]:
 
 
 def _widths(source: _Source, axis: int) -> tuple[float, float]:
-    """Return the widths at half and tenth of the profile along an axis, as wide as two of its widths [pixels]."""
+    """Return the widths at half and tenth of the profile along an axis, summed over two widths across it [pixels]."""
     image = source.image if axis == 0 else source.image.T
-    centre = round(source.column if axis == 0 else source.row)
-    single, _ = width_at(image[:, centre], 0.5)
-    half = max(1, round(single)) if np.isfinite(single) else 1
+    place, centre = (round(at) for at in ((source.row, source.column), (source.column, source.row))[axis])
+    across, _ = width_at(image[place], 0.5)
+    half = max(1, round(across)) if np.isfinite(across) else 1
     profile = image[:, max(centre - half, 0) : centre + half + 1].sum(axis=1)
     return width_at(profile, 0.5)[0], width_at(profile, 0.1)[0]
 

@@ -105,6 +105,16 @@ def test_point_widths_are_those_of_a_gaussian():
     assert mtf.details["fwtm_px"] == pytest.approx((5 * FWHM * np.sqrt(np.log2(10)),) * 2, rel=3e-3)
 
 
+def test_point_profiles_are_summed_over_the_width_across_them():
+    # A long source; what lies beside it, beyond two of its narrow widths, does not belong to its profile.
+    y, x = np.mgrid[:96, :96]
+    long = np.outer(sampled(6.0, 47.2, 96), sampled(1.5, 47.4, 96))
+    beside = 0.02 * np.exp(-(((y - 47) / 30) ** 2)) * (np.abs(x - 47) > 7) * (np.abs(x - 47) < 13) * long.max()
+    alone, both = (point_mtf(1e4 * image).details for image in (long, long + beside))
+    assert alone["fwhm_px"][0] == pytest.approx(6 * FWHM, rel=0.01)
+    assert both["fwhm_px"][0] == pytest.approx(alone["fwhm_px"][0], rel=0.01)
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     gain=st.floats(0.01, 1e4),
