@@ -4,6 +4,30 @@ Names are resolved on first use: ``import photopeak.kernels`` loads neither NumP
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the same list again, for type checkers and editors
+    from .iqa.brisque import brisque as brisque
+    from .iqa.differences import nrmse as nrmse
+    from .iqa.differences import psnr as psnr
+    from .iqa.fitting import fit_brisque as fit_brisque
+    from .iqa.fitting import fit_niqe as fit_niqe
+    from .iqa.niqe import niqe as niqe
+    from .iqa.perceptual import ma as ma
+    from .iqa.perceptual import ma_features as ma_features
+    from .iqa.perceptual import perceptual_index as perceptual_index
+    from .iqa.piqe import piqe as piqe
+    from .iqa.ssim import ms_ssim as ms_ssim
+    from .iqa.ssim import ssim as ssim
+    from .mtf.disk import disk_mtf as disk_mtf
+    from .mtf.edge import edge_mtf as edge_mtf
+    from .mtf.line import line_mtf as line_mtf
+    from .mtf.point import point_mtf as point_mtf
+    from .noise.contrast import background_variability as background_variability
+    from .noise.contrast import cnr as cnr
+    from .noise.contrast import contrast_recovery as contrast_recovery
+    from .noise.quanta import noise_equivalent_quanta as noise_equivalent_quanta
+    from .noise.spectrum import noise_power_spectrum as noise_power_spectrum
 
 # Public name -> module; the one list of what this package offers.
 _HOMES = {

@@ -142,6 +142,14 @@ def fit_brisque(
         in all of them.
     UsageError
         If scikit-learn is not installed.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> images = [rng.poisson(level, (64, 64)) for level in (2, 8, 32, 128)]
+    >>> model = fit_brisque(images, [70.0, 50.0, 30.0, 10.0], name="counts")
+    >>> model.name, model.provenance
+    ('counts', '4 images, cost 1024, tolerance 0.1, window auto')
     """
     try:
         from sklearn.svm import SVR
