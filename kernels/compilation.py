@@ -48,6 +48,7 @@ _MODULES: tuple[str, ...] = (
     "mtf.components",
     "mtf.disk",
     "mtf.edge_fit",
+    "mtf.gravity",
     "mtf.mixture",
     "mtf.smoothing",
     "mtf.spread",

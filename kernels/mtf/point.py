@@ -11,8 +11,9 @@ from ..errors import InputError, UsageError
 from .bessel import hankel
 from .components import box_mean, components
 from .curve import Mtf, QualityWarning
+from .gravity import balance
 from .regions import Region, Roi, clipping, measure_regions
-from .smoothing import FREQUENCIES, Samples, fit_curve, solve_normal
+from .smoothing import FREQUENCIES, Samples, fit_curve
 from .widths import width_at
 
 __all__ = ["point_mtf"]
@@ -29,6 +30,7 @@ _SECOND = 0.25  # share of the maximum that another source has
 _ROUNDS = 20
 _FEWEST = 25  # pixels that a smooth profile is fitted to
 _CLOSE = 1e-9  # pixels: a centre that moves less is found
+_SURE = 0.01  # so is one that moves by less than this share of what its noise does
 _SEEN = 5 / 3  # least height of the mean of nine pixels, relative to the noise of one
 
 
@@ -162,23 +164,20 @@ def _find(region: Region) -> tuple[_Source, int]:
     top = int(smooth.argmax())
     row, column = float(top // width), float(top % width)
     for _ in range(_ROUNDS):
-        y, x = (np.arange(height)[:, None] - row) * high, (np.arange(width) - column) * wide
-        distance = np.hypot(y, x)
         room = min(row * high, column * wide, (height - 1 - row) * high, (width - 1 - column) * wide)
         if not room >= 0.5 * (_SMALLEST - 1) * min(high, wide):
             raise _no_source(region)
-        within, ring = distance <= room, (distance > _BORDER * room) & (distance <= room + 1)
-        places = np.broadcast_to(y, distance.shape), np.broadcast_to(x, distance.shape)
-        plane = np.stack((np.ones(ring.sum()), places[0][ring], places[1][ring]))
-        level, along, across = solve_normal(plane, pixels[ring])
-        above = pixels - level - along * y - across * x
-        value = above[within]
-        if not value.sum() > 0:
+        found = balance(pixels, (row, column), region.aspect, (room, _BORDER * room, room + 1))
+        if not 0 < found.total < np.inf:
             raise _no_source(region)
-        shift = (value * places[0][within]).sum() / value.sum(), (value * places[1][within]).sum() / value.sum()
-        if max(abs(shift[0]), abs(shift[1])) < _CLOSE:
+        if max(abs(found.y), abs(found.x)) < max(_CLOSE, _SURE * found.doubt):
             break
-        row, column = row + float(shift[0]) / high, column + float(shift[1]) / wide
+        row, column = row + found.y / high, column + found.x / wide
+    y, x = (np.arange(height)[:, None] - row) * high, (np.arange(width) - column) * wide
+    distance = np.hypot(y, x)
+    within, ring = distance <= room, (distance > _BORDER * room) & (distance <= room + 1)
+    above = pixels - found.level - found.down * y - found.along * x
+    places, value = (np.broadcast_to(y, distance.shape), np.broadcast_to(x, distance.shape)), above[within]
     noise = float(above[ring].std())
     if smooth.flat[top] < _SEEN * noise:
         raise _no_source(region)
@@ -187,7 +186,7 @@ def _find(region: Region) -> tuple[_Source, int]:
     others = len(components(smooth > _SECOND * smooth.flat[top], 3)) - 1
     x, y, value, variance = (part[within] for part in (places[1], places[0], above, variance))
     unsure = noise**2 / float(ring.sum())
-    return _Source(row, column, x, y, value, variance, room, level, noise, unsure, above), others
+    return _Source(row, column, x, y, value, variance, room, found.level, noise, unsure, above), others
 
 
 def _no_source(region: Region) -> InputError:
