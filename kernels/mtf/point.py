@@ -30,7 +30,7 @@ _SECOND = 0.25  # share of the maximum that another source has
 _ROUNDS = 20
 _FEWEST = 25  # pixels that a smooth profile is fitted to
 _CLOSE = 1e-9  # pixels: a centre that moves less is found
-_SURE = 0.01  # so is one that moves by less than this share of what its noise does
+_SURE = 0.05  # so is one that moves by less than this share of what its noise does
 _SEEN = 5 / 3  # least height of the mean of nine pixels, relative to the noise of one
 
 
