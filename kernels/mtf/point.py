@@ -11,7 +11,7 @@ from ..errors import InputError, UsageError
 from .bessel import hankel
 from .components import box_mean, components
 from .curve import Mtf, QualityWarning
-from .gravity import balance
+from .gravity import Balance, balance
 from .regions import Region, Roi, clipping, measure_regions
 from .smoothing import FREQUENCIES, Samples, fit_curve
 from .widths import width_at
@@ -44,7 +44,7 @@ def point_mtf(
 ) -> Mtf | tuple[Mtf, ...]:
     """Return the modulation transfer function of a point source.
 
-    The background is a plane through the outermost pixels; position is the centre of gravity. What is left is transformed
+    The background is a plane through the outermost pixels; position is the centre of gravity of what rises above it. What is left is transformed
     as it is: there is no model of the blur, and no profile through a single row. A source is sampled only as fine as the
     pixels are, so that the blur must be wide enough: see the warning ``aliased``.
 
@@ -158,23 +158,24 @@ def _measure(region: Region, direction: Direction) -> Mtf:
 def _find(region: Region) -> tuple[_Source, int]:
     """Return the brightest source of a region, and how many others there are."""
     pixels, (high, wide) = region.pixels, region.aspect
-    height, width = pixels.shape
     border = np.concatenate((pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]))
     smooth = box_mean(pixels, 1) - np.median(border)
     top = int(smooth.argmax())
-    row, column = float(top // width), float(top % width)
-    for _ in range(_ROUNDS):
-        room = min(row * high, column * wide, (height - 1 - row) * high, (width - 1 - column) * wide)
-        if not room >= 0.5 * (_SMALLEST - 1) * min(high, wide):
+    row, column = (float(at) for at in divmod(top, pixels.shape[1]))
+    reach = np.inf
+    for turn in range(_ROUNDS):
+        if not (room := _room(region, row, column)) >= 0.5 * (_SMALLEST - 1) * min(high, wide):
             raise _no_source(region)
-        found = balance(pixels, (row, column), region.aspect, (room, _BORDER * room, room + 1))
+        found = balance(pixels, (row, column), region.aspect, (min(room, reach), _BORDER * room, room + 1))
         if not 0 < found.total < np.inf:
             raise _no_source(region)
-        if max(abs(found.y), abs(found.x)) < max(_CLOSE, _SURE * found.doubt):
+        if turn > 1 and max(abs(found.y), abs(found.x)) < max(_CLOSE, _SURE * found.doubt):
             break
+        if turn == 1:
+            # Beyond the source there is noise alone, whose weight grows with the distance.
+            reach = _reach(region, (row, column), found)
         row, column = row + found.y / high, column + found.x / wide
-    y, x = (np.arange(height)[:, None] - row) * high, (np.arange(width) - column) * wide
-    distance = np.hypot(y, x)
+    y, x, distance = _around(region, row, column)
     within, ring = distance <= room, (distance > _BORDER * room) & (distance <= room + 1)
     above = pixels - found.level - found.down * y - found.along * x
     places, value = (np.broadcast_to(y, distance.shape), np.broadcast_to(x, distance.shape)), above[within]
@@ -187,6 +188,30 @@ def _find(region: Region) -> tuple[_Source, int]:
     x, y, value, variance = (part[within] for part in (places[1], places[0], above, variance))
     unsure = noise**2 / float(ring.sum())
     return _Source(row, column, x, y, value, variance, room, found.level, noise, unsure, above), others
+
+
+def _room(region: Region, row: float, column: float) -> float:
+    """Return the radius of the largest circle around a place that lies in the region."""
+    (height, width), (high, wide) = region.pixels.shape, region.aspect
+    return float(min(row * high, column * wide, (height - 1 - row) * high, (width - 1 - column) * wide))
+
+
+def _around(region: Region, row: float, column: float) -> tuple[Floats, Floats, Floats]:
+    """Return how far below, right of and away from a place the pixels lie."""
+    (height, width), (high, wide) = region.pixels.shape, region.aspect
+    y: Floats = (np.arange(height, dtype=np.float64)[:, None] - row) * high
+    x: Floats = (np.arange(width, dtype=np.float64) - column) * wide
+    distance: Floats = np.hypot(y, x)
+    return y, x, distance
+
+
+def _reach(region: Region, place: tuple[float, float], found: Balance) -> float:
+    """Return the radius around a place beyond which there is noise alone."""
+    y, x, distance = _around(region, *place)
+    room = _room(region, *place)
+    above = region.pixels - found.level - found.down * y - found.along * x
+    ring, within = (distance > _BORDER * room) & (distance <= room + 1), distance <= room
+    return _extent(distance[within], above[within], float(above[ring].std()))
 
 
 def _no_source(region: Region) -> InputError:
