@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
@@ -23,6 +23,8 @@ from numba.core import sigutils
 from numba.core.caching import Cache, CompileResultCacheImpl, FunctionCache, NullCache, UserWideCacheLocator
 from numba.core.dispatcher import Dispatcher
 from platformdirs import user_cache_path
+
+from .entries import Entries
 
 __all__ = ["Warmed", "cache_folder", "compiled", "inlined", "planned", "warm_up"]
 
@@ -149,7 +151,7 @@ class _LazyCache(FunctionCache):
     def _open(self) -> Any:
         if self._opened is None:
             problem = _unusable(cache_folder())
-            self._opened = NullCache() if problem else _StampedCache(self._function)  # type: ignore[no-untyped-call]
+            self._opened = NullCache() if problem else _StampedCache(self._function)
         return self._opened
 
     @property
@@ -171,6 +173,10 @@ class _Locator(UserWideCacheLocator):
         self._function = function
         self._cache_path = str(cache_folder() / function.__module__)
 
+    @classmethod
+    def from_function(cls, function: Any, file: str) -> "_Locator":
+        return cls(function, file)  # whether the folder can be written to is seen when there is something to write
+
     def get_source_stamp(self) -> str:
         return _stamp(self._function)
 
@@ -182,9 +188,20 @@ class _Implementation(CompileResultCacheImpl):
 class _StampedCache(Cache):
     _impl_class = _Implementation  # type: ignore[assignment]
 
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        parts: Any = self._impl
+        self._cache_file: Any = Entries(self.cache_path, parts.filename_base, parts.locator.get_source_stamp())
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        except OSError as error:
+            _warn(cache_folder(), str(error.strerror))
+
 
 def _stamp(function: Any) -> str:
-    """Return a digest of the source files, and of the constants, of everything that is compiled into `function`."""
+    """Return a digest of the sources, and of the constants, of everything that is compiled into `function`."""
     digest = hashlib.sha256(numba.__version__.encode())
     for part in sorted(_parts(function, set())):
         digest.update(part)
@@ -196,14 +213,26 @@ def _parts(function: FunctionType, seen: set[int]) -> Iterator[bytes]:
         return
     seen.add(id(function))
     yield _digest_of(function.__code__.co_filename)
-    for name in function.__code__.co_names:
-        value = function.__globals__.get(name)
-        if isinstance(value, Dispatcher):
-            yield from _parts(value.py_func, seen)
-        elif isinstance(value, np.ndarray):
-            yield hashlib.sha256(value.tobytes()).digest()
-        elif isinstance(value, int | float | tuple | str):
-            yield repr(value).encode()
+    for code in _codes(function.__code__):
+        # A file may have been replaced since it was imported; this is what runs.
+        yield code.co_code
+        yield repr([value for value in code.co_consts if not isinstance(value, CodeType)]).encode()
+        for name in code.co_names:
+            value = function.__globals__.get(name)
+            if isinstance(value, Dispatcher):
+                yield from _parts(value.py_func, seen)
+            elif isinstance(value, np.ndarray):
+                yield hashlib.sha256(value.tobytes()).digest()
+            elif isinstance(value, int | float | tuple | str):
+                yield repr(value).encode()
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Return the code of a function, and of the functions and comprehensions in it."""
+    yield code
+    for value in code.co_consts:
+        if isinstance(value, CodeType):
+            yield from _codes(value)
 
 
 @cache
@@ -224,10 +253,16 @@ def _unusable(folder: Path) -> str:
     except OSError as error:
         problem = str(error.strerror)
     if problem:
-        warnings.warn(
-            f"Compiled kernels cannot be kept in {folder} ({problem}), so that each process compiles them again; "
-            "set PHOTOPEAK_CACHE_DIR to a folder of your own.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        _warn(folder, problem)
     return problem
+
+
+@cache
+def _warn(folder: Path, problem: str) -> None:
+    """Say once in a process that code cannot be kept."""
+    warnings.warn(
+        f"Compiled kernels cannot be kept in {folder} ({problem}), so that each process compiles them again; "
+        "set PHOTOPEAK_CACHE_DIR to a folder of your own.",
+        RuntimeWarning,
+        stacklevel=3,
+    )

@@ -7,6 +7,8 @@ from textwrap import dedent
 
 import pytest
 
+from photopeak.kernels.entries import Entries
+
 MODULE = """
 from photopeak.kernels.compilation import compiled
 from {helper} import OFFSET, twice
@@ -29,12 +31,22 @@ def twice(value):
 """
 CALL = """
 import numpy as np
+from pathlib import Path
+from photopeak.kernels import compilation
 from photopeak.kernels.compilation import cache_folder, warm_up
 from sums import total
+{first}
 if {warm}:
+    compilation._MODULES = ()  # the kernel at hand is enough
     print([(name, made) for name, _, made in warm_up() if name == "sums.total"])
 print(total(np.ones((2, 3)), 1), sum(total.stats.cache_hits.values()), sum(total.stats.cache_misses.values()))
 """
+
+
+def flipped(content):
+    """Return the same but for one bit in the middle."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
 
 @pytest.fixture
@@ -43,10 +55,10 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("PHOTOPEAK_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "sums.py").write_text(MODULE.format(helper="parts"))
 
-    def call(expression="2.0 * value", offset="0.0", warm=False, options=("-W", "error")):
+    def call(expression="2.0 * value", offset="0.0", warm=False, first="", options=("-W", "error")):
         (tmp_path / "parts.py").write_text(HELPER.format(expression=expression, offset=offset))
         done = subprocess.run(
-            [sys.executable, *options, "-c", dedent(CALL).format(warm=warm)],
+            [sys.executable, *options, "-c", dedent(CALL).format(warm=warm, first=first)],
             capture_output=True,
             text=True,
             cwd=tmp_path,
@@ -78,6 +90,72 @@ def test_change_in_a_called_function_makes_the_kernel_stale(run):
 def test_changed_constant_from_another_file_makes_the_kernel_stale(run):
     run()
     assert run(offset="5.0")[0] == "17.0 0 1"
+
+
+def test_damaged_files_of_the_cache_are_made_again(run, tmp_path):
+    run()
+    files = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert files
+    for file in files:
+        file.write_bytes(file.read_bytes()[:100])
+    assert run()[0] == "12.0 0 1"
+    assert run()[0] == "12.0 1 0"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda content: b"", lambda content: content[: len(content) // 2], lambda content: bytes(len(content)), flipped],
+    ids=["empty", "cut", "zeros", "bit"],
+)
+def test_damaged_entry_is_none(tmp_path, damage):
+    entries = Entries(tmp_path, "sums", "a" * 64)
+    entries.save(("float64",), list(range(100)))
+    assert entries.load(("float64",)) == list(range(100))
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(damage(file.read_bytes()))
+    assert entries.load(("float64",)) is None
+
+
+def test_cache_that_cannot_be_written_costs_time_and_a_warning_only(run, tmp_path):
+    folder = tmp_path / "cache" / "kernels"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "sums").write_text("a file where the kernels of the module belong")
+    output, warning = run(options=())
+    assert output == "12.0 0 1"
+    assert warning.count("RuntimeWarning") == 1
+    assert "PHOTOPEAK_CACHE_DIR" in warning
+
+
+def test_sources_replaced_after_import_do_not_pass_for_what_was_compiled(run):
+    change = "file = Path('parts.py'); file.write_text(file.read_text().replace('2.0 * value', '7.0 * value'))"
+    assert run(first=change)[0] == "12.0 0 1"
+    assert run(expression="7.0 * value")[0] == "42.0 0 1"
+
+
+def test_code_of_older_sources_leaves_the_folder(tmp_path):
+    older, newer, neighbour = (
+        Entries(tmp_path, *each) for each in (("f", "a" * 64), ("f", "b" * 64), ("ff", "a" * 64))
+    )
+    for entries in (older, neighbour, newer):
+        entries.save(("float64",), entries is newer)
+    assert older.load(("float64",)) is None
+    assert newer.load(("float64",)) is True
+    assert neighbour.load(("float64",)) is False
+    newer.flush()
+    assert newer.load(("float64",)) is None
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_entries_of_other_arguments_and_sources_are_not_mixed_up(tmp_path):
+    one, other = (Entries(tmp_path, "sums", stamp * 32) for stamp in "ab")
+    one.save(("float64",), 1)
+    one.save(("uint8",), 2)
+    assert (one.load(("float64",)), one.load(("uint8",)), one.load(("int16",))) == (1, 2, None)
+    assert other.load(("float64",)) is None
+    kept, wrong = sorted(tmp_path.iterdir())
+    kept.write_bytes(wrong.read_bytes())
+    assert {one.load(("float64",)), one.load(("uint8",))} <= {None, 1, 2}
+    assert None in {one.load(("float64",)), one.load(("uint8",))}
 
 
 def test_nothing_is_written_before_the_first_call(tmp_path, monkeypatch):
