@@ -1,7 +1,8 @@
 """A stack beside its reference, frame by frame: what all full-reference metrics do around their kernel."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import isnan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,10 @@ from .frames import Outcome, check_masks
 from .intensity import check_frames
 from .score import Reason
 
-__all__ = ["Comparison", "Pair", "compare", "unified"]
+__all__ = ["TYPES", "Comparison", "Pair", "compare", "unified"]
+
+# Pixels that kernels take without conversion.
+TYPES = ("uint8", "uint16", "int16", "float32", "float64")
 
 
 @dataclass(frozen=True)
@@ -140,10 +144,10 @@ def compare(
     )
 
 
-def unified(pair: Pair, types: Sequence[str]) -> Pair:
-    """Return a pair whose images a kernel takes: of one of the types, both of the same, C-contiguous."""
+def unified(pair: Pair) -> Pair:
+    """Return a pair whose images a kernel takes: of one of the TYPES, both of the same, C-contiguous."""
     frame, reference = pair.frame, pair.reference
-    known = frame.dtype == reference.dtype and frame.dtype.name in types
+    known = frame.dtype == reference.dtype and frame.dtype.name in TYPES
     wanted = frame.dtype.newbyteorder("=") if known else np.dtype(np.float64)
     frame, reference = (np.require(plane, wanted, ("C", "W", "A")) for plane in (frame, reference))
     return pair._replace(frame=frame, reference=reference)
@@ -165,7 +169,11 @@ def _outcome(
     if data_range is None:
         data_range = 255.0 if reference.dtype == np.uint8 else float(seen.max()) - float(seen.min())
     pair = Pair(frame, reference, mask, float(data_range))
-    return kernel(pair), pair.data_range
+    outcome = kernel(pair)
+    if outcome.reason is None and isnan(outcome.value):
+        # Squares of finite pixels need not be finite, and those of a tiny data range may be 0.
+        outcome = Outcome(reason="not-finite")
+    return outcome, pair.data_range
 
 
 def _finite(frame: NDArray[Any]) -> bool:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..compilation import compiled, inlined
 from ..errors import UsageError
-from .comparison import Comparison, Pair, compare, unified
+from .comparison import TYPES, Comparison, Pair, compare, unified
 from .frames import Outcome
 
 __all__ = ["Normalization", "nrmse", "psnr"]
@@ -17,7 +17,6 @@ Normalization = Literal["euclidean", "mean", "range"]
 
 # Sums run in so many lanes, always in the same order, whatever the vector instructions of the machine.
 _LANES = 64
-_TYPES = ("uint8", "uint16", "int16", "float32", "float64")
 
 
 def psnr(
@@ -49,7 +48,8 @@ def psnr(
     -------
     Comparison
         Infinite where a frame equals its reference. NaN for the reason ``constant`` where the data range was not given
-        and the reference has none.
+        and the reference has none, ``not-finite`` where pixels, or the squares of their errors, are no finite numbers
+        (errors beyond about 1e150, or all of them below 1e-162).
 
     Raises
     ------
@@ -69,7 +69,9 @@ def psnr(
         if not pair.data_range > 0:
             return Outcome(reason="constant")
         mean = _moments(pair).error
-        value = 10 * log10(pair.data_range**2 / mean) if mean > 0 else inf
+        if not mean < inf or (mean == 0 and not _equal(pair)):
+            return Outcome(reason="not-finite")
+        value = 20 * log10(pair.data_range / sqrt(mean)) if mean > 0 else inf
         return Outcome(value, details={"map": np.square(_errors(pair))} if maps else {})
 
     return compare(
@@ -110,7 +112,8 @@ def nrmse(
     -------
     Comparison
         Its ``rule`` is the normalization. NaN where that would divide by 0, for the reason ``constant`` (the reference
-        holds one value) or ``singular`` (it has a mean of 0).
+        holds one value) or ``singular`` (it has a mean of 0), and where pixels, or squares of pixels or errors, are
+        ``not-finite``.
 
     Raises
     ------
@@ -132,14 +135,24 @@ def nrmse(
 
     def kernel(pair: Pair) -> Outcome:
         error, square, mean = _moments(pair)
+        if not (error < inf and square < inf):
+            return Outcome(reason="not-finite")
         divisor = {"euclidean": sqrt(square), "mean": abs(mean), "range": pair.data_range}[normalization]
         if not divisor > 0:
-            varies = np.ptp(pair.reference if pair.mask is None else pair.reference[pair.mask]) > 0
-            return Outcome(reason="singular" if varies else "constant")
+            seen = _seen(pair.reference, pair.mask)
+            return Outcome(reason="singular" if seen.min() < seen.max() else "constant")
         return Outcome(sqrt(error) / divisor, details={"map": _errors(pair) / divisor} if maps else {})
 
     named = "nrmse", normalization
     return compare(frames, reference, kernel, named, data_range=data_range, mask=mask, maps=maps, threads=threads)
+
+
+def _seen(plane: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[Any]:
+    return plane if mask is None else plane[mask]
+
+
+def _equal(pair: Pair) -> bool:
+    return np.array_equal(_seen(pair.frame, pair.mask), _seen(pair.reference, pair.mask))
 
 
 def _errors(pair: Pair) -> NDArray[np.float64]:
@@ -156,7 +169,7 @@ class _Moments(NamedTuple):
 
 
 def _moments(pair: Pair) -> _Moments:
-    pair = unified(pair, _TYPES)
+    pair = unified(pair)
     if pair.mask is None:
         frame, reference = pair.frame.ravel(), pair.reference.ravel()
     else:
@@ -164,7 +177,7 @@ def _moments(pair: Pair) -> _Moments:
     return _Moments(*(total / frame.size for total in _sums(frame, reference)))
 
 
-@compiled(*(f"({kind}[::1], {kind}[::1])" for kind in _TYPES))
+@compiled(*(f"({kind}[::1], {kind}[::1])" for kind in TYPES))
 def _sums(frame: NDArray[Any], reference: NDArray[Any]) -> tuple[float, float, float]:
     """Return the sums of the squared error, and of the squares and values of the reference."""
     lanes = np.zeros(3 * _LANES)
@@ -184,8 +197,9 @@ def _sums(frame: NDArray[Any], reference: NDArray[Any]) -> tuple[float, float, f
 def _add(frame: NDArray[Any], reference: NDArray[Any], count: int, lanes: NDArray[np.float64]) -> None:
     """Add the first `count` pixels to the lanes of the three sums."""
     for k in range(count):
-        value = float(reference[k])
-        error = float(frame[k]) - value
+        # Not float(), which leaves single precision as it is.
+        value = np.float64(reference[k])
+        error = np.float64(frame[k]) - value
         lanes[k] += error * error
         lanes[_LANES + k] += value * value
         lanes[2 * _LANES + k] += value

@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compilation import compiled, inlined
+from .comparison import TYPES
 
-__all__ = ["REACH", "TYPES", "halved", "summed_similarity"]
+__all__ = ["REACH", "halved", "summed_similarity"]
 
 Floats = NDArray[np.float64]
 
-# Pixels that need no conversion first.
-TYPES = ("uint8", "uint16", "int16", "float32", "float64")
 REACH = 5
 _SIGMA = 1.5
 _TAPS = [exp(-(t**2) / (2 * _SIGMA**2)) for t in range(REACH + 1)]
@@ -33,9 +32,9 @@ def halved(plane: NDArray[Any]) -> Floats:
     for i in range(half.shape[0]):
         one, other = plane[2 * i], plane[min(2 * i + 1, rows - 1)]
         for j in range(columns // 2):
-            half[i, j] = 0.25 * (float(one[2 * j]) + one[2 * j + 1] + other[2 * j] + other[2 * j + 1])
+            half[i, j] = 0.25 * (np.float64(one[2 * j]) + one[2 * j + 1] + other[2 * j] + other[2 * j + 1])
         if columns % 2:
-            half[i, columns // 2] = 0.5 * (float(one[columns - 1]) + other[columns - 1])
+            half[i, columns // 2] = 0.5 * (np.float64(one[columns - 1]) + other[columns - 1])
     return half
 
 
@@ -93,7 +92,10 @@ def _total(lanes: Floats) -> float:
 def _load(
     frame: NDArray[Any], reference: NDArray[Any], top: int, left: int, height: int, width: int, tile: Floats
 ) -> None:
-    """Fill `tile` with sums and differences of the images, mirrored at their border."""
+    """Fill `tile` with sums and differences of the images, mirrored at their border.
+
+    Not with float(), which leaves single precision as it is.
+    """
     rows, columns = frame.shape
     inside = left >= 0 and left + width + 2 * REACH <= columns
     other = (_STRIP + 2 * REACH) * _STRIDE
@@ -103,12 +105,12 @@ def _load(
         if inside:
             a, b = frame[row, left:], reference[row, left:]
             for j in range(width + 2 * REACH):
-                x, y = float(a[j]), float(b[j])
+                x, y = np.float64(a[j]), np.float64(b[j])
                 target[j], target[other + j] = x + y, x - y
         else:
             for j in range(width + 2 * REACH):
                 column = _mirrored(left + j, columns)
-                x, y = float(frame[row, column]), float(reference[row, column])
+                x, y = np.float64(frame[row, column]), np.float64(reference[row, column])
                 target[j], target[other + j] = x + y, x - y
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .comparison import Comparison, Pair, compare, unified
 from .frames import Outcome
-from .similarity import REACH, TYPES, halved, summed_similarity
+from .similarity import REACH, halved, summed_similarity
 
 __all__ = ["ms_ssim", "ssim"]
 
@@ -50,8 +50,9 @@ def ssim(
     Returns
     -------
     Comparison
-        NaN for the reason ``too-small`` under 11 pixels in one direction, ``mask-too-small`` if no pixel is left, and
-        ``constant`` where the data range was not given and the reference has none.
+        NaN for the reason ``too-small`` under 11 pixels in one direction, ``mask-too-small`` if no pixel is left,
+        ``constant`` where the data range was not given and the reference has none, and ``not-finite`` where pixels, or
+        the squares that variances are made of, are no finite numbers.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def ssim(
     def kernel(pair: Pair) -> Outcome:
         if problem := _unfit(pair, 1):
             return problem
-        planes = unified(pair, TYPES)
+        planes = unified(pair)
         return Outcome(_means(planes)[0], details={"map": _map(planes)[0]} if maps else {})
 
     named = "ssim", "wang-2004"
@@ -116,7 +117,8 @@ def ms_ssim(
     -------
     Comparison
         NaN for the reason ``too-small`` under 161 pixels in one direction (11 at the last scale), ``mask-too-small`` if
-        no pixel is left at one scale, and ``constant`` where the data range was not given and the reference has none.
+        no pixel is left at one scale, ``constant`` where the data range was not given and the reference has none, and
+        ``not-finite`` as for :func:`ssim`.
 
     Raises
     ------
@@ -140,7 +142,7 @@ def ms_ssim(
     def kernel(pair: Pair) -> Outcome:
         if problem := _unfit(pair, 2 ** (len(_EXPONENTS) - 1)):
             return problem
-        return _multiscale(unified(pair, TYPES), maps)
+        return _multiscale(unified(pair), maps)
 
     named = "ms_ssim", "wang-2003"
     return compare(frames, reference, kernel, named, data_range=data_range, mask=mask, maps=maps, threads=threads)
@@ -192,7 +194,8 @@ def _map(pair: Pair) -> Floats:
 
 
 def _planes(pair: Pair) -> tuple[NDArray[Any], NDArray[Any], float, float]:
-    return pair.frame, pair.reference, (_K1 * pair.data_range) ** 2, (_K2 * pair.data_range) ** 2
+    c1, c2 = _K1 * pair.data_range, _K2 * pair.data_range
+    return pair.frame, pair.reference, c1 * c1, c2 * c2
 
 
 def _half(pair: Pair) -> Pair:

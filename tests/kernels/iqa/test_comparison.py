@@ -45,6 +45,26 @@ def test_layout_and_type_of_the_pixels_change_nothing(metric):
         np.testing.assert_array_equal(pair, kept)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("level", [0.0, 1e4])
+def test_single_precision_is_measured_as_what_it_holds(metric, level):
+    """Fractions, which integers kept as floats have none of: work in single precision would be off by up to 1e-5."""
+    frames, reference = ((plane[0] * 0.1234567 + level).astype(np.float32) for plane in stack(n=1))
+    exact = float(metric(frames.astype(np.float64), reference.astype(np.float64)))
+    assert float(metric(frames, reference)) == pytest.approx(exact, rel=1e-14)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("scale", [1e306, 1e160, 1e-200, 1e-320])
+def test_squares_that_are_no_numbers_give_a_reason(metric, scale):
+    frames, reference = (plane[0] * scale for plane in stack(n=1))
+    found = metric(frames, reference, maps=True)
+    assert np.isnan(found.values)
+    assert found.reasons[0] in ("not-finite", "singular")
+    assert found.maps == (None,)
+    assert psnr(reference, reference, data_range=1.0).reasons == (None,)
+
+
 def test_data_range_is_recorded():
     frames, reference = stack()
     assert psnr(frames.astype(np.uint8), reference.astype(np.uint8)).data_range == (255.0,) * 3
