@@ -30,7 +30,7 @@ _SECOND = 0.25  # share of the maximum that another source has
 _ROUNDS = 20
 _FEWEST = 25  # pixels that a smooth profile is fitted to
 _CLOSE = 1e-9  # pixels: a centre that moves less is found
-_SURE = 0.05  # so is one that moves by less than this share of what its noise does
+_SURE = 0.15  # so is one that moves by less than this share of what its noise does
 _SEEN = 5 / 3  # least height of the mean of nine pixels, relative to the noise of one
 
 
@@ -167,13 +167,14 @@ def _find(region: Region) -> tuple[_Source, int]:
         if not (room := _room(region, row, column)) >= 0.5 * (_SMALLEST - 1) * min(high, wide):
             raise _no_source(region)
         found = balance(pixels, (row, column), region.aspect, (min(room, reach), _BORDER * room, room + 1))
-        if not 0 < found.total < np.inf:
-            raise _no_source(region)
-        if turn > 1 and max(abs(found.y), abs(found.x)) < max(_CLOSE, _SURE * found.doubt):
-            break
-        if turn == 1:
+        if turn == 0 and np.isfinite(found.level):
             # Beyond the source there is noise alone, whose weight grows with the distance.
             reach = _reach(region, (row, column), found)
+            continue
+        if not 0 < found.total < np.inf:
+            raise _no_source(region)
+        if max(abs(found.y), abs(found.x)) < max(_CLOSE, _SURE * found.doubt):
+            break
         row, column = row + found.y / high, column + found.x / wide
     y, x, distance = _around(region, row, column)
     within, ring = distance <= room, (distance > _BORDER * room) & (distance <= room + 1)
@@ -263,10 +264,16 @@ def _scatter(above: Floats, y: Floats, x: Floats, noise: float) -> float:
 
 
 def _extent(distance: Floats, value: Floats, noise: float) -> float:
-    """Return the radius beyond which nothing rises above the noise, with some room [pixels]."""
+    """Return the radius beyond which nothing rises above the noise, with some room [pixels].
+
+    That is where three rings in a row show nothing: of many rings, some single one farther out does so by chance.
+    """
     rings = distance.astype(np.int64)
-    seen = np.flatnonzero(np.abs(np.bincount(rings, value)) > 3 * noise * np.sqrt(np.bincount(rings)))
-    return 1.3 * float(seen[-1] + 1) + 2 if seen.size else np.inf
+    empty = np.abs(np.bincount(rings, value)) <= 3 * noise * np.sqrt(np.bincount(rings))
+    ends = np.flatnonzero(empty[:-2] & empty[1:-1] & empty[2:])
+    if not ends.size:
+        return np.inf
+    return 1.3 * float(ends[0]) + 2 if ends[0] > 0 else np.inf
 
 
 def _radial(source: _Source) -> tuple[Floats, Floats]:

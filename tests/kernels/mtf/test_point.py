@@ -108,6 +108,14 @@ def test_point_in_a_wide_noisy_background_is_placed_by_its_own_counts():
     assert np.abs(np.mean([mtf.modulation for mtf in found], axis=0) - truth)[truth > 0.2].max() < 0.01
 
 
+def test_point_of_few_counts_has_no_outliers():
+    rng = np.random.default_rng(3)
+    found = point_mtf(rng.poisson(1 + 3e3 * point(1.5, size=100, row=49.2, column=50.4), (60, 100, 100)))
+    away = [np.hypot(*np.subtract(mtf.details["position"], (49.2, 50.4))) for mtf in found]
+    assert max(away) < 0.5
+    assert max(worst(mtf, gaussian(1.5)) for mtf in found) < 0.13
+
+
 def test_point_widths_are_those_of_a_gaussian():
     mtf = point_mtf(1e4 * point(5.0, size=96, row=47.2, column=46.6), pixel_spacing_mm=(2.0, 1.0))
     assert mtf.details["fwhm_px"] == pytest.approx((5 * FWHM, 5 * FWHM), rel=3e-3)
