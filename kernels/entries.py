@@ -5,9 +5,10 @@ import os
 import pickle
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from numba.core.serialize import dumps
+
+from .files import atomic_write
 
 __all__ = ["Entries"]
 
@@ -53,13 +54,8 @@ class Entries:
             If it cannot be written.
         """
         payload = dumps(data)  # type: ignore[no-untyped-call]
-        file = self._file(key)
-        unfinished = file.with_name(f"{file.name}.{uuid4().hex}")
-        try:
-            unfinished.write_bytes(self._digest(key, payload) + payload)
-            unfinished.replace(file)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with atomic_write(self._file(key)) as file:
+            file.write(self._digest(key, payload) + payload)
         self._clear(keep=self._prefix())
 
     def flush(self) -> None:

@@ -5,6 +5,7 @@ Shipped models are the files ``<metric>-<name>.npz`` in the folder ``data``; one
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
 from os import PathLike
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError
+from ..files import atomic_write
 
 __all__ = ["BrisqueModel", "NiqeModel", "resolve", "shipped"]
 
@@ -23,10 +25,11 @@ FEATURES = 36
 _DATA = Path(__file__).parent / "data"
 _FORMAT = 1
 _LARGEST = 64 << 20
+_ROUNDING = 1e-12  # of a covariance's trace, what its least eigenvalue may be below 0
 
 
 @dataclass(frozen=True, eq=False)
-class _Model:
+class _Model(ABC):
     """What both kinds of models have: a name, a history, a digest, a file."""
 
     metric: ClassVar[str] = ""
@@ -40,13 +43,15 @@ class _Model:
             if isinstance(value, np.ndarray):
                 value = np.array(value, np.float64)
                 value.flags.writeable = False
-                object.__setattr__(self, item.name, value)
+            elif isinstance(value, np.generic):
+                value = value.item()
+            object.__setattr__(self, item.name, value)
         if problem := self._problem():
             raise ModelError(f"these are no {self.metric} parameters: {problem}.")
 
+    @abstractmethod
     def _problem(self) -> str:
         """Return what is wrong with the numbers; empty if nothing."""
-        raise NotImplementedError
 
     @cached_property
     def digest(self) -> str:
@@ -67,11 +72,19 @@ class _Model:
         Parameters
         ----------
         path : str or path
-            Where to; an existing file is replaced.
+            Where to; an existing file is replaced once the new one is complete.
+
+        Raises
+        ------
+        ModelError
+            If the file cannot be written.
         """
         values: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
-        with Path(path).open("wb") as file:
-            np.savez_compressed(file, metric=self.metric, format=_FORMAT, digest=self.digest, **values)
+        try:
+            with atomic_write(Path(path)) as file:
+                np.savez_compressed(file, metric=self.metric, format=_FORMAT, digest=self.digest, **values)
+        except OSError as error:
+            raise ModelError(f"{path} cannot be written: {error.strerror or error}; choose another place.") from error
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:
@@ -150,6 +163,8 @@ class NiqeModel(_Model):
             return "some are not finite"
         if not np.allclose(self.covariance, self.covariance.T, rtol=1e-9, atol=0):
             return "the covariance is not symmetric"
+        if self.least < -_ROUNDING * np.trace(self.covariance):
+            return f"the covariance has the negative eigenvalue {self.least:.3g}"
         if not (isinstance(self.block, int) and 16 <= self.block <= 512 and self.block % 2 == 0):
             return f"block is {self.block}, not an even number from 16 to 512"
         return ""

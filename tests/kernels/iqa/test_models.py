@@ -42,6 +42,42 @@ def test_a_saved_model_comes_back(model, tmp_path):
     assert path.stat().st_size < 20_000
 
 
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    """A digest must not depend on which of the two a block or a width came as."""
+    assert niqe_model(block=np.int64(64)).digest == niqe_model().digest
+    assert brisque_model(gamma=np.float64(0.1)).digest == brisque_model().digest
+    model = brisque_model(gamma=np.float64(0.1))
+    model.save(tmp_path / "model.npz")
+    assert BrisqueModel.load(tmp_path / "model.npz").digest == model.digest
+
+
+def test_interrupted_writing_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "größe.npz"
+    niqe_model().save(path)
+    whole = path.read_bytes()
+
+    def interrupted(file, **_):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez_compressed", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        niqe_model(name="other").save(path)
+    assert path.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_model_that_cannot_be_written_says_so(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelError, match="cannot be written"):
+        niqe_model().save(tmp_path / "file" / "model.npz")
+
+
+def test_what_models_share_is_no_model():
+    with pytest.raises(TypeError, match="abstract"):
+        models._Model("mine")
+
+
 def test_the_same_model_makes_the_same_file(tmp_path):
     for name in ("a", "b"):
         niqe_model().save(tmp_path / name)
@@ -94,6 +130,7 @@ def test_own_models_are_named_with_their_digest(tmp_path):
         {"covariance": np.zeros((36, 35))},
         {"covariance": np.triu(np.ones((36, 36)))},
         {"mean": np.full(36, np.nan)},
+        {"covariance": np.diag([-1e-3, *np.ones(35)])},
         {"block": 97},
         {"block": 8},
         {"block": 2048},
