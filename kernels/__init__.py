@@ -23,9 +23,11 @@ if TYPE_CHECKING:  # the same list again, for type checkers and editors
     from .mtf.edge import edge_mtf as edge_mtf
     from .mtf.line import line_mtf as line_mtf
     from .mtf.point import point_mtf as point_mtf
+    from .mtf.roi import find_rois as find_rois
     from .noise.contrast import background_variability as background_variability
     from .noise.contrast import cnr as cnr
     from .noise.contrast import contrast_recovery as contrast_recovery
+    from .noise.discs import Disc as Disc
     from .noise.quanta import noise_equivalent_quanta as noise_equivalent_quanta
     from .noise.spectrum import noise_power_spectrum as noise_power_spectrum
 
@@ -47,9 +49,11 @@ _HOMES = {
     "edge_mtf": "mtf.edge",
     "line_mtf": "mtf.line",
     "point_mtf": "mtf.point",
+    "find_rois": "mtf.roi",
     "background_variability": "noise.contrast",
     "cnr": "noise.contrast",
     "contrast_recovery": "noise.contrast",
+    "Disc": "noise.discs",
     "noise_equivalent_quanta": "noise.quanta",
     "noise_power_spectrum": "noise.spectrum",
 }

@@ -160,7 +160,7 @@ def _figures(subject: Subject) -> dict[str, Any]:
 def _spread(line: Line, curve: Curve, name: str) -> Line | None:
     """Return a spread function of a curve, if its method gives one."""
     details = curve.mtf.details
-    distances = details.get("distances", details.get("distances_px"))
+    distances = details.get("distances_px")
     if distances is None or len(distances) != len(details.get(name, ())):
         return None
     step = curve.mtf.pixel_spacing_mm or 1 / curve.scale

@@ -37,6 +37,16 @@ class Component(NamedTuple):
     mixed: float
     box: tuple[tuple[int, int], tuple[int, int]]
 
+    def scaled(self, aspect: tuple[float, float]) -> "Component":
+        """Return the area and variances in units of which a row and a column are so many; places stay as they are."""
+        rows, columns = aspect
+        return self._replace(
+            area=self.area * rows * columns,
+            rows=self.rows * rows**2,
+            columns=self.columns * columns**2,
+            mixed=self.mixed * rows * columns,
+        )
+
     @property
     def axes(self) -> tuple[float, float]:
         """Standard deviations along the longest direction and across it."""

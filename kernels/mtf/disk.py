@@ -59,7 +59,8 @@ def disk_mtf(
         One curve for one region of an image; a tuple for a stack or for several regions. The 95 % band supposes noise that
         is as it is in other parts of the edge. Details: ``centre`` (row, column in the frame [pixels]), ``radius``
         [pixels], ``radius_mm``, ``contrast``, ``background``, ``slope`` (per pixel along rows and columns), ``noise``
-        (standard deviations inside and outside), ``cnr``, ``distances`` [pixels] with ``edge_spread`` and ``line_spread``.
+        (standard deviations inside and outside), ``cnr``, ``distances_px`` with ``edge_spread`` (values) and
+        ``line_spread`` (its slope per pixel).
 
     Raises
     ------
@@ -180,18 +181,11 @@ def _no_disk(region: Region) -> InputError:
 
 def _is_round(part: Component, region: Region) -> bool:
     """Return whether a component may be a disk whose edge lies in the region on all sides."""
-    rows, columns = region.aspect
-    scaled = part._replace(
-        area=part.area * rows * columns,
-        rows=part.rows * rows**2,
-        columns=part.columns * columns**2,
-        mixed=part.mixed * rows * columns,
-    )
-    long, short = scaled.axes
+    long, short = part.scaled(region.aspect).axes
     (row0, row1), (column0, column1) = part.box
     height, width = region.pixels.shape
     inside = row0 > 0 and column0 > 0 and row1 < height and column1 < width
-    return inside and short > _ROUND * long and abs(scaled.filling - 1) < _FILLED
+    return inside and short > _ROUND * long and abs(part.filling - 1) < _FILLED
 
 
 def _annulus(region: Region, disk: _Disk) -> _Annulus:
@@ -323,7 +317,7 @@ def _details(region: Region, disk: _Disk, curve: Curve, levels: _Levels) -> dict
         "slope": (disk.slope_y * rows, disk.slope_x * columns),
         "noise": (levels.noise_inside, levels.noise_outside),
         "cnr": levels.cnr,
-        "distances": at,
+        "distances_px": at,
         "edge_spread": edge,
         "line_spread": line,
     }

@@ -78,7 +78,7 @@ def line_mtf(
         and the nearest image axis), ``along`` (``rows`` if the line goes from row to row, else ``columns``), ``position``
         (of its middle: row, column in the frame), ``fwhm_px``, ``fwtm_px``, ``fwhm_mm``, ``fwtm_mm`` (means over strips),
         ``strips`` (each a :class:`~photopeak.kernels.mtf.widths.Strip`), ``intensity`` (along the line), ``unevenness``
-        (its standard deviation, relative), ``distances`` [pixels] with ``line_spread`` (largest value 1).
+        (its standard deviation, relative), ``distances_px`` with ``line_spread`` (largest value 1).
 
     Raises
     ------
@@ -380,7 +380,7 @@ def _details(region: Region, upright: bool, image: _Image, fit: _Fit, strips: tu
         "strips": strips,
         "intensity": fit.intensity,
         "unevenness": float(fit.intensity.std()),
-        "distances": at[::8],
+        "distances_px": at[::8],
         "line_spread": profile[::8] / profile.max(),
     }
 

@@ -10,14 +10,16 @@ from ..errors import InputError, UsageError
 from ..parallel import over
 from .curve import Mtf, QualityWarning
 
-__all__ = ["Region", "Roi", "Spacing", "clipping", "measure_regions", "rois_of", "spacing_of"]
+__all__ = ["LARGEST", "Region", "Roi", "Spacing", "clipping", "measure_regions", "rois_of", "spacing_of"]
 
 Roi = tuple[tuple[int, int], tuple[int, int]]
 Spacing = tuple[float, float]
 
 _CLIPPED = 0.01  # fraction of the pixels that share the greatest value where noise is cut off
 _SCATTERED = 0.15  # fraction of those whose neighbour does not share it
-_LARGEST = 1e60
+LARGEST = 1e60
+"""Beyond it, squares and their products overflow."""
+
 _COARSE = 64  # a range of integers in which values repeat by chance
 
 
@@ -190,6 +192,6 @@ def _region(frame: NDArray[Any], roi: Roi, spacing: Spacing | None, smallest: in
     if not np.isfinite(pixels).all():
         raise InputError(f"{named} holds values that are not finite; choose another or repair the image.")
     largest = float(np.abs(pixels).max())
-    if largest > _LARGEST or 0 < largest < 1 / _LARGEST:
+    if largest > LARGEST or 0 < largest < 1 / LARGEST:
         raise InputError(f"{named} holds values up to {largest:g}, whose squares cannot be computed; scale them.")
     return Region(pixels, (row0, column0), spacing, frame.dtype.kind in "ui")

@@ -1,6 +1,6 @@
 """Regions that hold something whose MTF can be measured: slanted edges, disks, line sources and point sources."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from .curve import Mtf
 from .disk import disk_mtf
 from .line import line_mtf
 from .point import point_mtf
-from .regions import Roi
+from .regions import LARGEST, Region, Roi, spacing_of
 from .straight import edge_regions, line_regions
 
 __all__ = ["find_rois"]
@@ -30,13 +30,15 @@ _UNSURE = {"low-snr", "several-sources", "off-centre"}
 _FAINTEST = 0.2  # of a point source, relative to the brightest
 
 
-def find_rois(frame: NDArray[Any], method: Method, *, most: int = 32) -> tuple[Roi, ...]:
+def find_rois(
+    frame: NDArray[Any], method: Method, *, pixel_spacing_mm: float | Sequence[float] | None = None, most: int = 32
+) -> tuple[Roi, ...]:
     """Return regions of an image that an MTF can be measured in.
 
     Parameters
     ----------
     frame : ndarray, shape (rows, columns)
-        Integers or floats, with pixels that are about square.
+        Integers or floats.
     method : str
         What to look for:
 
@@ -45,6 +47,8 @@ def find_rois(frame: NDArray[Any], method: Method, *, most: int = 32) -> tuple[R
           4 pixels;
         * ``line``: line sources, each cut into pieces without its ends;
         * ``point``: round sources that are small beside the image.
+    pixel_spacing_mm : float or tuple of float, optional
+        Row and column spacing [mm]: what is round in mm is a disk or a point. Pixels are taken as square if not given.
     most : int
         Most regions to return.
 
@@ -59,7 +63,7 @@ def find_rois(frame: NDArray[Any], method: Method, *, most: int = 32) -> tuple[R
     InputError
         If the frame is no image, is too small or holds values that are not finite.
     UsageError
-        If there is no such method, or no region may be returned.
+        If there is no such method, the spacing makes no sense, or no region may be returned.
 
     Examples
     --------
@@ -67,16 +71,17 @@ def find_rois(frame: NDArray[Any], method: Method, *, most: int = 32) -> tuple[R
     >>> find_rois(100.0 * (np.hypot(row - 40, column - 50) < 15), "disk")
     (((8, 73), (18, 83)),)
     """
-    finders: dict[str, Callable[[Floats], Iterable[Roi]]] = {
-        "edge": edge_regions,
+    finders: dict[str, Callable[[Region], Iterable[Roi]]] = {
+        "edge": _edges,
         "disk": _disks,
         "line": _lines,
         "point": _points,
     }
-    if method not in finders:
+    if not isinstance(method, str) or method not in finders:
         raise UsageError(f"there is no method {method!r}; use edge, disk, line or point.")
-    if most < 1:
-        raise UsageError(f"most is {most}; use 1 or more.")
+    if not isinstance(most, int | np.integer) or most < 1:
+        raise UsageError(f"most is {most}; use a whole number from 1.")
+    spacing = spacing_of(pixel_spacing_mm)
     pixels = np.asarray(frame)
     if pixels.ndim != 2 or pixels.dtype.kind not in "uif":
         raise InputError(f"an array of shape {pixels.shape} and type {pixels.dtype} is no image; give (rows, columns).")
@@ -87,7 +92,14 @@ def find_rois(frame: NDArray[Any], method: Method, *, most: int = 32) -> tuple[R
     image = pixels.astype(np.float64)
     if not np.isfinite(image).all():
         raise InputError("the image holds values that are not finite; repair it or cut them off.")
-    return tuple(finders[method](image))[:most]
+    if (largest := float(np.abs(image).max())) > LARGEST:
+        raise InputError(f"the image holds values up to {largest:g}, whose squares cannot be computed; scale them.")
+    return tuple(finders[method](Region(image, (0, 0), spacing, pixels.dtype.kind in "ui")))[:most]
+
+
+def _edges(scene: Region) -> list[Roi]:
+    """Return the regions of slanted edges; it is the slant against the pixels that counts, whatever their shape."""
+    return edge_regions(scene.pixels)
 
 
 class _Disk(NamedTuple):
@@ -105,17 +117,17 @@ class _Disk(NamedTuple):
         return bool(apart < 0.5 * self.radius and 0.6 < self.radius / other.radius < 1.7)
 
 
-def _disks(image: Floats) -> list[Roi]:
+def _disks(scene: Region) -> list[Roi]:
     """Return regions around disks, those of the greatest contrast to noise first."""
     tried: set[Roi] = set()
     found: list[_Disk] = []
-    smooth = box_mean(image, 1)
+    smooth = box_mean(scene.pixels, 1)
     for mask in _slices(smooth):
         for part in components(mask, int(np.pi * _LEAST_RADIUS**2)):
-            roi = _with_surroundings(smooth, part) if _is_disk(part, image.shape) else None
+            roi = _with_surroundings(smooth, part, scene.aspect) if _is_disk(part, scene) else None
             if roi is not None and roi not in tried:
                 tried.add(roi)
-                found.extend(_measured(image, roi))
+                found.extend(_measured(scene, roi))
     chosen: list[_Disk] = []
     for disk in sorted(found, key=lambda disk: -disk.merit):
         if not any(disk.is_same(other) for other in chosen):
@@ -123,10 +135,10 @@ def _disks(image: Floats) -> list[Roi]:
     return [disk.roi for disk in chosen]
 
 
-def _measured(image: Floats, roi: Roi) -> list[_Disk]:
+def _measured(scene: Region, roi: Roi) -> list[_Disk]:
     """Return the disk in a region if it can be measured without doubt."""
     try:
-        mtf = disk_mtf(image, rois=roi)
+        mtf = disk_mtf(scene.pixels, rois=roi, pixel_spacing_mm=scene.spacing)
     except InputError:
         return []
     assert isinstance(mtf, Mtf)
@@ -146,24 +158,27 @@ def _slices(smooth: Floats) -> Iterable[NDArray[np.bool_]]:
         yield smooth < level
 
 
-def _is_disk(part: Component, shape: tuple[int, ...]) -> bool:
+def _is_disk(part: Component, scene: Region) -> bool:
     """Return whether a component is round, filled and away from the border."""
-    long, short = part.axes
+    long, short = part.scaled(scene.aspect).axes
     (row0, row1), (column0, column1) = part.box
+    shape = scene.pixels.shape
     free = row0 > 1 and column0 > 1 and row1 < shape[0] - 1 and column1 < shape[1] - 1
     return free and short > _ROUND * long and abs(part.filling - 1) < _FILLED
 
 
-def _with_surroundings(smooth: Floats, part: Component) -> Roi | None:
+def _with_surroundings(smooth: Floats, part: Component, aspect: tuple[float, float]) -> Roi | None:
     """Return the square around a disk with as much of its surroundings as are alike all around."""
-    radius = float(np.sqrt(part.area / np.pi))
-    height, width = smooth.shape
-    room = min(part.row, part.column, height - 1 - part.row, width - 1 - part.column) - radius
+    (high, wide), (height, width) = aspect, smooth.shape
+    radius = float(np.sqrt(part.area * high * wide / np.pi))
+    rows, columns = min(part.row, height - 1 - part.row), min(part.column, width - 1 - part.column)
+    room = min(rows * high, columns * wide) - radius
     margin = min(max(radius, _MARGINS[0]), _MARGINS[1], room)
     angles = np.linspace(0, 2 * np.pi, 8 * max(8, int(radius)), endpoint=False)
 
     def ring(at: float) -> Floats:
-        rows, columns = np.rint(part.row + at * np.sin(angles)), np.rint(part.column + at * np.cos(angles))
+        rows = np.rint(part.row + at / high * np.sin(angles))
+        columns = np.rint(part.column + at / wide * np.cos(angles))
         return np.asarray(smooth[rows.astype(int), columns.astype(int)].reshape(8, -1).mean(axis=1), np.float64)
 
     clear = min(3.0, margin)
@@ -175,33 +190,35 @@ def _with_surroundings(smooth: Floats, part: Component) -> Roi | None:
         clear += 1
     if clear < 0.5 * _MARGINS[0]:
         return None
-    return _square(part.row, part.column, radius + clear, smooth.shape)
+    return _square((part.row, part.column), radius + clear, smooth.shape, aspect)
 
 
-def _square(row: float, column: float, half: float, shape: tuple[int, ...]) -> Roi:
+def _square(place: tuple[float, float], half: float, shape: tuple[int, ...], aspect: tuple[float, float]) -> Roi:
     """Return the square of a half side around a place, as far as it lies in the image."""
-    rows = max(0, round(row - half)), min(shape[0], round(row + half) + 1)
-    columns = max(0, round(column - half)), min(shape[1], round(column + half) + 1)
+    (row, column), (down, along) = place, (half / side for side in aspect)
+    rows = max(0, round(row - down)), min(shape[0], round(row + down) + 1)
+    columns = max(0, round(column - along)), min(shape[1], round(column + along) + 1)
     return rows, columns
 
 
-def _lines(image: Floats) -> list[Roi]:
+def _lines(scene: Region) -> list[Roi]:
     """Return the regions of line sources that can be measured, the longest lines first."""
-    return [roi for roi in line_regions(image) if _is_clear(line_mtf, image, roi)]
+    return [roi for roi in line_regions(scene.pixels) if _is_clear(line_mtf, scene, roi)]
 
 
-def _is_clear(measure: Callable[..., Mtf | tuple[Mtf, ...]], image: Floats, roi: Roi) -> bool:
+def _is_clear(measure: Callable[..., Mtf | tuple[Mtf, ...]], scene: Region, roi: Roi) -> bool:
     """Return whether a region can be measured without doubt."""
     try:
-        mtf = measure(image, rois=roi)
+        mtf = measure(scene.pixels, rois=roi, pixel_spacing_mm=scene.spacing)
     except InputError:
         return False
     assert isinstance(mtf, Mtf)
     return not {warning.code for warning in mtf.warnings} & _UNSURE
 
 
-def _points(image: Floats) -> list[Roi]:
+def _points(scene: Region) -> list[Roi]:
     """Return regions around small round sources, the brightest first."""
+    image, (high, wide) = scene.pixels, scene.aspect
     smooth = box_mean(image, 1)
     floor = float(np.median(smooth))
     left = smooth - floor
@@ -215,12 +232,15 @@ def _points(image: Floats) -> list[Roi]:
         part = _around(components(left > 0.5 * peak), divmod(top, image.shape[1]))
         (row0, row1), (column0, column1) = part.box
         left[max(0, row0 - 2) : row1 + 2, max(0, column0 - 2) : column1 + 2] = 0
-        long, short = part.axes
-        width = 2 * float(np.sqrt(part.area / np.pi))
-        if short > 0.6 * long and abs(part.filling - 1) < 0.25 and width < min(image.shape) / 8:
-            places.append((part.row, part.column, width))
-    rois = [_square(place[0], place[1], _room(place, places), image.shape) for place in places]
-    return [roi for roi in rois if _is_clear(point_mtf, image, roi)]
+        long, short = part.scaled(scene.aspect).axes
+        width = 2 * float(np.sqrt(part.area * high * wide / np.pi))
+        smallest = min(image.shape[0] * high, image.shape[1] * wide)
+        if short > 0.6 * long and abs(part.filling - 1) < 0.25 and width < smallest / 8:
+            places.append((part.row * high, part.column * wide, width))
+    rois = [
+        _square((place[0] / high, place[1] / wide), _room(place, places), image.shape, scene.aspect) for place in places
+    ]
+    return [roi for roi in rois if _is_clear(point_mtf, scene, roi)]
 
 
 def _around(parts: list[Component], place: tuple[int, int]) -> Component:

@@ -5,10 +5,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.special import erf
 
-from photopeak.kernels import disk_mtf, line_mtf, point_mtf
+from photopeak.kernels import disk_mtf, find_rois, line_mtf, point_mtf
 from photopeak.kernels.errors import InputError, UsageError
 from photopeak.kernels.mtf.components import box_mean, components
-from photopeak.kernels.mtf.roi import find_rois
 
 
 def grid(size):
@@ -88,6 +87,26 @@ def test_slanted_edges_are_found_and_others_are_not():
     assert find_rois(round_ + noise, "edge") == ()
 
 
+def test_round_means_round_in_millimetres():
+    spacing = (2.0, 4.0)
+    y, x = grid(160)
+    y, x = y[:, :80] * spacing[0], x[:, :80] * spacing[1]
+    image = 300 * edge(40 - np.hypot(y - 160, x - 156), 4.0)
+    for mm in (None, spacing):
+        rois = find_rois(image, "disk", pixel_spacing_mm=mm)
+        assert len(rois) == (mm is not None)
+    (mtf,) = disk_mtf(image, rois=rois, pixel_spacing_mm=spacing)
+    assert mtf.details["radius_mm"] == pytest.approx(40, abs=0.5)
+    assert mtf.details["centre"] == pytest.approx((80, 39), abs=0.1)
+    ((rows, columns),) = rois
+    assert rows[1] - rows[0] == pytest.approx(2 * (columns[1] - columns[0]), abs=3)
+    places = [(60, 80), (60, 240), (240, 160)]
+    image = 2.0 + sum(200 * np.exp(-((y - r) ** 2 + (x - c) ** 2) / (2 * 8.0**2)) for r, c in places)
+    rois = find_rois(image, "point", pixel_spacing_mm=spacing)
+    found = sorted(mtf.details["position"] for mtf in point_mtf(image, rois=rois, pixel_spacing_mm=spacing))
+    np.testing.assert_allclose(found, [(r / 2, c / 4) for r, c in places], atol=0.01)
+
+
 @pytest.mark.parametrize("method", ["edge", "disk", "line", "point"])
 def test_nothing_is_found_in_nothing(method):
     assert find_rois(np.zeros((64, 64)), method) == ()
@@ -104,6 +123,12 @@ def test_bad_input_is_refused_by_name():
         find_rois(np.zeros((64, 64)), "star")
     with pytest.raises(UsageError, match="most is 0"):
         find_rois(np.zeros((64, 64)), "disk", most=0)
+    with pytest.raises(UsageError, match=r"most is 1\.5"):
+        find_rois(np.zeros((64, 64)), "disk", most=1.5)
+    with pytest.raises(UsageError, match="pixel spacing"):
+        find_rois(np.zeros((64, 64)), "disk", pixel_spacing_mm=0)
+    with pytest.raises(InputError, match="scale them"):
+        find_rois(np.eye(64) * 1e200, "edge")
     with pytest.raises(InputError, match="no image"):
         find_rois(np.zeros((2, 64, 64)), "disk")
     with pytest.raises(InputError, match="too small"):
