@@ -50,9 +50,10 @@ _MODULES: tuple[str, ...] = (
     "mtf.components",
     "mtf.disk",
     "mtf.edge_fit",
+    "mtf.fourier",
     "mtf.gravity",
     "mtf.mixture",
-    "mtf.smoothing",
+    "mtf.splines",
     "mtf.spread",
     "mtf.uncertainty",
 )

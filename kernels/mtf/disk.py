@@ -11,8 +11,11 @@ from ..compilation import compiled
 from ..errors import InputError
 from .components import Component, box_mean, components
 from .curve import Mtf, QualityWarning
+from .fourier import FREQUENCIES, spectrum
 from .regions import Region, Roi, clipping, measure_regions
-from .smoothing import FREQUENCIES, STEP, Curve, Samples, fit_curve, noise_correlation, solve_normal, spectrum
+from .residuals import noise_correlation, solve_normal
+from .smoothing import Curve, Samples, fit_curve
+from .splines import STEP
 
 __all__ = ["disk_mtf"]
 

@@ -10,18 +10,11 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from .components import box_mean, components
 from .curve import Mtf, QualityWarning
+from .fourier import FREQUENCIES, spectrum
 from .regions import Region, Roi, clipping, measure_regions
-from .smoothing import (
-    FREQUENCIES,
-    STEP,
-    Curve,
-    Samples,
-    fit_curve,
-    noise_correlation,
-    solve_normal,
-    spectrum,
-    straight_line,
-)
+from .residuals import noise_correlation, solve_normal, straight_line
+from .smoothing import Curve, Samples, fit_curve
+from .splines import STEP
 from .widths import Strip, strips_of, width_at
 
 __all__ = ["line_mtf"]

@@ -11,9 +11,10 @@ from ..errors import InputError, UsageError
 from .bessel import hankel
 from .components import box_mean, components
 from .curve import Mtf, QualityWarning
+from .fourier import FREQUENCIES
 from .gravity import Balance, balance
 from .regions import Region, Roi, clipping, measure_regions
-from .smoothing import FREQUENCIES, Samples, fit_curve
+from .smoothing import Samples, fit_curve
 from .widths import width_at
 
 __all__ = ["point_mtf"]
