@@ -20,6 +20,7 @@ TAIL = 0.1
 
 _ROUNDS = 8
 _CLOSE = 1e-4  # pixels that the ends of the line move by when it is found
+_SURE = 0.1  # or by less than this share of what its noise does
 _FIRST_WIDTH = 2.0
 _BESIDE = 0.05  # share of the maximum below which a pixel is beside the line
 _FLOOR = 0.002  # least variance beside the line, relative to that of its maximum
@@ -132,7 +133,9 @@ def fit_line(image: LineImage, line: Line) -> LineFit | None:
         width = half_width(curve)
         noise = _noise(residual, intensity[:, None] * profile)
         intensity = _intensity(part.pixels, profile, noise[0] ** 2, width)
-        if turn > 0 and np.abs(moves[0]) + np.abs(moves[1] * image.y[-1, 0]) < _CLOSE:
+        # Noise makes the line unsure by so much; to find it better is to no avail.
+        doubt = np.sqrt(np.mean(residual**2) / max(np.einsum("n,n->", columns[0], columns[0]), 1e-300))
+        if turn > 0 and np.abs(moves[0]) + np.abs(moves[1] * image.y[-1, 0]) < max(_CLOSE, _SURE * doubt):
             break
     return _fit_all(image, line, intensity / intensity.mean(), curve)
 
