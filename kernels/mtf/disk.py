@@ -13,9 +13,9 @@ from .components import Component, box_mean, components
 from .curve import Mtf, QualityWarning
 from .fourier import FREQUENCIES, spectrum
 from .regions import Region, Roi, clipping, measure_regions
-from .residuals import noise_correlation, solve_normal
+from .residuals import noise_correlation, solve_symmetric
 from .smoothing import Curve, Samples, fit_curve
-from .splines import STEP
+from .splines import STEP, basis
 
 __all__ = ["disk_mtf"]
 
@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 _SMALLEST = 12
 _ROUNDS = 6
 _CLOSE = 2e-4  # pixels: a centre that moves less than this is found
+_SURE = 0.1  # so is one that moves by less than this share of what its noise does
 _FIRST_WIDTH = 1.5
 _FLOOR = 0.005  # least variance of one side, relative to that of the other
 _LEAST_CNR = 6.0  # of a disk of radius 1; a radius of 16 makes do with a quarter
@@ -139,8 +140,9 @@ def _measure(region: Region) -> Mtf:
     disk, others = _first_guess(region)
     disk, annulus, curve = _fit(region, disk)
     width = _half_width(curve)
-    levels = _levels(annulus, curve, width)
-    curve = _fit_weighted(annulus, curve, levels, width)
+    fitted, _ = curve.at(annulus.distance)
+    levels = _levels(annulus, fitted, width)
+    curve = _fit_weighted(annulus, curve, fitted, levels, width)
     taper = np.sqrt(np.maximum(disk.radius + curve.knots[:-1] + STEP / 2, 0.0) / disk.radius)
     modulation, error = spectrum(curve, taper=taper)
     details = _details(region, disk, curve, levels)
@@ -238,13 +240,8 @@ def _fit(region: Region, disk: _Disk) -> tuple[_Disk, _Annulus, Curve]:
             disk, width = replace(disk, radius=disk.radius + _middle(curve)), _half_width(curve)
         else:
             near = curve.penalty
-        value, slope = curve.at(annulus.distance)
-        radius = annulus.distance + disk.radius
-        columns = np.stack((-slope, -slope, radius, radius))
-        columns[::2] *= annulus.cosine
-        columns[1::2] *= annulus.sine
-        moves = solve_normal(columns, annulus.value - value)
-        if turn and np.abs(moves[:2]).max() < _CLOSE:
+        moves, doubt = _moves(annulus, curve, disk.radius)
+        if turn and np.abs(moves[:2]).max() < max(_CLOSE, _SURE * doubt):
             break
         x, y = disk.x + np.clip(moves[0], -2.0, 2.0), disk.y + np.clip(moves[1], -2.0, 2.0)
         disk = replace(disk, x=x, y=y, slope_x=disk.slope_x + moves[2], slope_y=disk.slope_y + moves[3])
@@ -253,9 +250,57 @@ def _fit(region: Region, disk: _Disk) -> tuple[_Disk, _Annulus, Curve]:
     return disk, annulus, curve
 
 
-def _levels(annulus: _Annulus, curve: Curve, width: float) -> _Levels:
+def _moves(annulus: _Annulus, curve: Curve, radius: float) -> tuple[Floats, float]:
+    """Return how centre and slope must change to explain what the profile leaves, and how unsure noise makes the centre."""
+    sums = np.zeros((5, 5))
+    _normal(
+        annulus.cosine, annulus.sine, annulus.distance, annulus.value, curve.start, curve.coefficients, radius, sums
+    )
+    noise = np.sqrt(sums[4, 4] / len(annulus.value))
+    return solve_symmetric(sums[:4, :4], sums[4, :4]), float(noise / np.sqrt(max(sums[0, 0], 1e-300)))
+
+
+@compiled("(float64[::1], float64[::1], float64[::1], float64[::1], float64, float64[::1], float64, float64[:, ::1])")
+def _normal(
+    cosine: Floats, sine: Floats, distance: Floats, value: Floats, start: float, coefficients: Floats, radius: float,
+    sums: Floats,
+) -> None:  # fmt: skip
+    """Fill the products of the columns of centre and slope, and of what is left, with each other."""
+    last = coefficients.size - 2.0 - 1e-9
+    xx = xy = yy = rx = ry = sx = sy = ss = left = 0.0
+    g_x = g_y = r_x = r_y = r_xy = 0.0
+    for i in range(distance.size):
+        position = min(max((distance[i] - start) / STEP, 1.0), last)
+        k, t, b0, b1, b2, b3 = basis(position)
+        c0, c1, c2, c3 = coefficients[k], coefficients[k + 1], coefficients[k + 2], coefficients[k + 3]
+        s = 1.0 - t
+        rest = value[i] - (b0 * c0 + b1 * c1 + b2 * c2 + b3 * c3)
+        slope = -(0.5 * s * s * (c1 - c0) + (0.5 + s * t) * (c2 - c1) + 0.5 * t * t * (c3 - c2)) / STEP
+        far = distance[i] + radius
+        x, y = cosine[i], sine[i]
+        xx += slope * slope * x * x
+        xy += slope * slope * x * y
+        yy += slope * slope * y * y
+        rx += slope * far * x * x
+        ry += slope * far * y * y
+        r_xy += slope * far * x * y
+        sx += far * far * x * x
+        sy += far * far * y * y
+        ss += far * far * x * y
+        g_x += rest * slope * x
+        g_y += rest * slope * y
+        r_x += rest * far * x
+        r_y += rest * far * y
+        left += rest * rest
+    sums[0, 0], sums[0, 1], sums[0, 2], sums[0, 3] = xx, xy, rx, r_xy
+    sums[1, 0], sums[1, 1], sums[1, 2], sums[1, 3] = xy, yy, r_xy, ry
+    sums[2, 0], sums[2, 1], sums[2, 2], sums[2, 3] = rx, r_xy, sx, ss
+    sums[3, 0], sums[3, 1], sums[3, 2], sums[3, 3] = r_xy, ry, ss, sy
+    sums[4, 0], sums[4, 1], sums[4, 2], sums[4, 3], sums[4, 4] = g_x, g_y, r_x, r_y, left
+
+
+def _levels(annulus: _Annulus, fitted: Floats, width: float) -> _Levels:
     """Return values and noise on both sides, at least three widths from the edge where there is that much room."""
-    fitted, _ = curve.at(annulus.distance)
     residual = annulus.value - fitted
     low, high = annulus.span
     far = min(3 * width, -0.5 * low), min(3 * width, 0.5 * high)
@@ -268,9 +313,8 @@ def _levels(annulus: _Annulus, curve: Curve, width: float) -> _Levels:
     )
 
 
-def _fit_weighted(annulus: _Annulus, curve: Curve, levels: _Levels, width: float) -> Curve:
+def _fit_weighted(annulus: _Annulus, curve: Curve, fitted: Floats, levels: _Levels, width: float) -> Curve:
     """Return the profile fitted with the weight that each pixel's noise deserves, which follows its value."""
-    fitted, _ = curve.at(annulus.distance)
     share = np.clip((fitted - levels.outside) / (levels.inside - levels.outside or 1.0), 0.0, 1.0)
     variance = share * levels.noise_inside**2 + (1 - share) * levels.noise_outside**2
     unit = max(levels.noise_inside, levels.noise_outside) ** 2 * _FLOOR or 1.0

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["noise_correlation", "solve_normal", "straight_line"]
+__all__ = ["noise_correlation", "solve_normal", "solve_symmetric", "straight_line"]
 
 Floats = NDArray[np.float64]
 
@@ -51,6 +51,11 @@ def solve_normal(columns: Floats, values: Floats) -> Floats:
     """Return the least-squares factors of a few columns, shape (k, n), of values; no library threads are woken."""
     matrix = np.einsum("in,jn->ij", columns, columns)
     right = np.einsum("in,n->i", columns, values)
+    return solve_symmetric(matrix, right)
+
+
+def solve_symmetric(matrix: Floats, right: Floats) -> Floats:
+    """Return the solution of a few equations, or the shortest one if some say the same."""
     try:
         return np.asarray(np.linalg.solve(matrix, right))
     except np.linalg.LinAlgError:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ..compilation import compiled, inlined
 
-__all__ = ["LEAST", "MOST", "STEP", "accumulate", "choose", "evaluate", "roughness", "solve_for", "variances"]
+__all__ = ["LEAST", "MOST", "STEP", "accumulate", "basis", "choose", "evaluate", "roughness", "solve_for", "variances"]
 
 Floats = NDArray[np.float64]
 
@@ -19,7 +19,7 @@ _REACH = 2.0  # widths within which all curves are as rough
 
 
 @inlined
-def _basis(position: float) -> tuple[int, float, float, float, float, float]:
+def basis(position: float) -> tuple[int, float, float, float, float, float]:
     """Return the first of four basis functions that are not 0 at a position (in knots), and their values there."""
     first = int(np.floor(position))
     t = position - first
@@ -34,7 +34,7 @@ def accumulate(
     """Add up the normal matrix and right-hand side; return the weighted sum of squares."""
     squares = 0.0
     for i in range(distance.size):
-        k, _, b0, b1, b2, b3 = _basis((distance[i] - start) / STEP)
+        k, _, b0, b1, b2, b3 = basis((distance[i] - start) / STEP)
         f = weight[i] * amplitude[i]
         g = f * amplitude[i]
         v = f * value[i]
@@ -62,7 +62,7 @@ def evaluate(distance: Floats, start: float, coefficients: Floats, out: Floats) 
     last = coefficients.size - 2.0 - 1e-9
     for i in range(distance.size):
         position = min(max((distance[i] - start) / STEP, 1.0), last)
-        k, t, b0, b1, b2, b3 = _basis(position)
+        k, t, b0, b1, b2, b3 = basis(position)
         c0, c1, c2, c3 = coefficients[k], coefficients[k + 1], coefficients[k + 2], coefficients[k + 3]
         s = 1.0 - t
         out[0, i] = b0 * c0 + b1 * c1 + b2 * c2 + b3 * c3
