@@ -48,7 +48,7 @@ _MODULES: tuple[str, ...] = (
     "iqa.similarity",
     "mtf.bessel",
     "mtf.components",
-    "mtf.disk",
+    "mtf.disk_fit",
     "mtf.edge_fit",
     "mtf.fourier",
     "mtf.gravity",
