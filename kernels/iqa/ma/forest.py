@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...compilation import compiled
-from ...errors import ModelError
+from ...errors import InputError, ModelError
 
 __all__ = ["Forest"]
 
@@ -41,6 +42,11 @@ class Forest:
     value: Floats
     intercept: float = 0.0
     slope: float = 1.0
+
+    @cached_property
+    def _looks_at(self) -> int:
+        """How many features there have to be."""
+        return int(self.feature.max()) + 1
 
     @classmethod
     def of(cls, fields: Mapping[str, Any], features: int) -> "Forest":
@@ -111,8 +117,19 @@ class Forest:
         return cls(starts, left, right, feature, value, *line)
 
     def predict(self, features: Floats) -> float:
-        """Return the mean prediction of the trees for one vector of features."""
+        """Return the mean prediction of the trees for one vector of features.
+
+        Raises
+        ------
+        InputError
+            If there are fewer features than the trees look at, or some are not finite.
+        """
         vector = np.require(features, np.float64, ("C", "W"))
+        if vector.ndim != 1 or vector.size < self._looks_at or not np.isfinite(vector).all():
+            raise InputError(
+                f"a forest over {self._looks_at} features cannot judge an array of shape {vector.shape}, or one that is "
+                "not finite; give the features of an image of at least 128 x 128 pixels."
+            )
         mean = float(_mean(vector, self.roots, self.left, self.right, self.feature, self.value))
         return self.intercept + self.slope * mean
 

@@ -14,6 +14,8 @@ Floats = NDArray[np.float64]
 
 _SWEEPS = 60
 _ORTHOGONAL = 1e-15
+# Squares below this are nothing, and their inverse is none.
+_NOTHING = 1e-290
 
 
 @inlined
@@ -51,7 +53,7 @@ def fold(triangle: Floats, columns: Floats) -> None:
     n = triangle.shape[0]
     for k in range(n):
         below = dot(columns[k], columns[k])
-        if below == 0.0:
+        if below < _NOTHING:
             continue
         head = triangle[k, k]
         norm = np.sqrt(head * head + below)

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 
-from photopeak.kernels.errors import ModelError
+from photopeak.kernels.errors import InputError, ModelError
 from photopeak.kernels.iqa.ma.features import Features
 from photopeak.kernels.iqa.ma.forest import Forest
 from photopeak.kernels.iqa.ma.model import PUBLISHED, MaModel
@@ -50,6 +50,12 @@ def test_value_at_the_threshold_goes_left():
     node = {"lDau": [[2], [0], [0]], "rDau": [[3], [0], [0]], "mbest": [[1], [0], [0]], "upper": [[0.5], [0], [0]]}
     forest = Forest.of({**node, "avnode": [[9], [1], [2]], "ndtree": [3]}, 1)
     assert [forest.predict(np.array([value])) for value in (0.5, np.nextafter(0.5, 1))] == [1, 2]
+
+
+@pytest.mark.parametrize("vector", [np.zeros(3), np.zeros((18, 1)), np.full(18, np.nan)])
+def test_features_that_are_missing_are_not_read(forests, vector):
+    with pytest.raises(InputError, match="18 features cannot judge"):
+        Forest.of(forests[0], 18).predict(vector)
 
 
 def test_correction_of_the_bias_is_applied(forests):

@@ -70,6 +70,15 @@ def test_small_singular_values_are_not_lost_in_large_ones():
     np.testing.assert_allclose(found, true, rtol=0, atol=1e-14)
 
 
+def test_directions_that_vanish_leave_numbers():
+    """Four flat quadrants: what rounding leaves of the other directions shrinks until its squares are subnormal."""
+    rows, columns = np.mgrid[:128, :128]
+    plane = ((rows < 64) ^ (columns < 64)) * (200 / 255)
+    patches = np.pad(plane, (0, 2)).reshape(26, 5, 26, 5).swapaxes(1, 2).reshape(-1, 25)
+    expected = np.linalg.svd(patches, compute_uv=False)
+    np.testing.assert_allclose(singular_values(plane), expected, rtol=0, atol=1e-12)
+
+
 def test_enlarging_keeps_straight_lines_and_equal_sizes():
     rows, columns = np.mgrid[:20, :30] * 1.0
     plane = (3 * rows - 2 * columns)[None]
