@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-SHARED_REFERENCE = Path(os.environ.get("PHOTOPEAK_SHARED_REFERENCE", Path(__file__).parents[3] / "shared" / "reference"))
+SHARED_REFERENCE = Path(
+    os.environ.get("PHOTOPEAK_SHARED_REFERENCE", Path(__file__).parents[3] / "shared" / "reference")
+)
 
 
 @pytest.fixture(scope="session")

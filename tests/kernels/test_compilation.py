@@ -116,6 +116,22 @@ def test_damaged_entry_is_none(tmp_path, damage):
     assert entries.load(("float64",)) is None
 
 
+def test_first_call_may_come_from_many_threads_at_once(run):
+    many = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+import numpy as np
+ready = Barrier(8)
+def call(size):
+    ready.wait()
+    return total(np.ones((2, size)), 1)
+with ThreadPoolExecutor(8) as pool:
+    assert list(pool.map(call, range(8))) == [4.0 * size for size in range(8)]
+"""
+    assert run(first=many)[0] == "12.0 0 1"
+    assert run(first=many)[0] == "12.0 1 0"
+
+
 def test_cache_that_cannot_be_written_costs_time_and_a_warning_only(run, tmp_path):
     folder = tmp_path / "cache" / "kernels"
     folder.mkdir(parents=True, mode=0o700)
