@@ -11,19 +11,21 @@ from ..errors import InputError
 from ..iqa.intensity import check_frames
 from ..parallel import over
 from .curve import Mtf
-from .edge_profile import Edge, find_edge, modulation_with_errors, profile_of
+from .edge_profile import NO_EDGE, Edge, find_edge, modulation_with_errors, profile_of
 from .edge_quality import Facts, warnings_of
 from .oversample import STEP
+from .regions import Roi, Spacing, rois_of, spacing_of
 
 __all__ = ["edge_mtf"]
 
 Floats = NDArray[np.float64]
-Roi = tuple[tuple[int, int], tuple[int, int]]
 
 _FREQUENCIES = np.arange(129) / 128.0
 # Errors change slowly: one in so many frequencies is enough.
 _THINNED = 8
 _LEAST = 16
+# Of the step that the rows show; less is something else than an edge, such as a disk or a line.
+_LEAST_STEP = 0.5
 # Half of the 95 % band: what the choice among mixtures adds to the posterior of the chosen one is, by simulation, 15 %.
 _DEVIATIONS = 1.15 * 1.96
 
@@ -31,8 +33,8 @@ _DEVIATIONS = 1.15 * 1.96
 def edge_mtf(
     frames: NDArray[Any],
     *,
-    pixel_spacing_mm: float | tuple[float, float] | None = None,
-    rois: Sequence[Roi] | None = None,
+    pixel_spacing_mm: float | Sequence[float] | None = None,
+    rois: Roi | Sequence[Roi] | None = None,
     threads: int = 1,
 ) -> Mtf | tuple[Mtf, ...]:
     """Return the modulation transfer function across the slanted edge in an image, a stack or regions of them.
@@ -48,15 +50,15 @@ def edge_mtf(
         Integers or floats, linear in exposure; one edge in each region.
     pixel_spacing_mm : float or tuple of float, optional
         Distance between pixels, or between rows and between columns [mm].
-    rois : sequence of ((row, row), (column, column)), optional
-        Regions to measure, each from the first up to but not including the second; the whole frame if not given.
+    rois : tuple or sequence of tuples, optional
+        Regions ``((row0, row1), (column0, column1))``, half-open; the whole frame unless given.
     threads : int
         Most regions to work on side by side.
 
     Returns
     -------
     Mtf or tuple of Mtf
-        One for an image without `rois`; otherwise one per frame and region, regions of the same frame together.
+        One curve for one region of an image; a tuple for a stack or for several regions, those of the same frame together.
         Frequencies run to 1 cycle/pixel: beyond 0.5, what the pixel grid aliases, the slant still resolves. `details`
         holds ``angle_deg`` (to the nearest axis of the pixels), ``orientation`` (``vertical`` or ``horizontal``),
         ``edge`` (position at the middle, slope and curvature of the edge, in pixels of the region), ``width_px``,
@@ -68,7 +70,7 @@ def edge_mtf(
     InputError
         If a region is outside of the image, too small, not finite or without an edge.
     UsageError
-        If there is not at least one thread.
+        If an argument makes no sense.
 
     References
     ----------
@@ -87,29 +89,16 @@ def edge_mtf(
     (5.0, 0.64, 0.3)
     """
     stack = check_frames(frames)
-    spacing = _spacing(pixel_spacing_mm)
-    regions = [((0, stack.shape[1]), (0, stack.shape[2]))] if rois is None else list(rois)
+    spacing = spacing_of(pixel_spacing_mm)
+    one_roi, regions = rois_of(rois, stack.shape[1:])
     pieces = [_cut(frame, roi) for frame in stack for roi in regions]
     curves = over(lambda piece: _measure(piece, spacing), pieces, threads)
-    return curves[0] if np.ndim(frames) == 2 and rois is None else tuple(curves)
-
-
-def _spacing(pixel_spacing_mm: float | tuple[float, float] | None) -> tuple[float, float] | None:
-    """Return the distances of rows and of columns."""
-    if pixel_spacing_mm is None:
-        return None
-    row, column = np.broadcast_to(np.asarray(pixel_spacing_mm, np.float64), (2,)).tolist()
-    if not (0.0 < row < math.inf and 0.0 < column < math.inf):
-        raise InputError(f"a pixel spacing of {pixel_spacing_mm} mm makes no sense; give positive numbers.")
-    return row, column
+    return curves[0] if np.ndim(frames) == 2 and one_roi else tuple(curves)
 
 
 def _cut(frame: NDArray[Any], roi: Roi) -> NDArray[Any]:
     """Return the pixels of a region."""
-    try:
-        (top, bottom), (left, right) = ((int(first), int(last)) for first, last in roi)
-    except (TypeError, ValueError):
-        raise InputError(f"the region {roi!r} is not ((row, row), (column, column)).") from None
+    (top, bottom), (left, right) = roi
     if not (0 <= top < bottom <= frame.shape[0] and 0 <= left < right <= frame.shape[1]):
         raise InputError(
             f"the region {roi!r} is not inside of an image of {frame.shape[0]} x {frame.shape[1]}; rows and columns run "
@@ -124,14 +113,18 @@ def _cut(frame: NDArray[Any], roi: Roi) -> NDArray[Any]:
     return piece
 
 
-def _measure(piece: NDArray[Any], spacing: tuple[float, float] | None) -> Mtf:
+def _measure(piece: NDArray[Any], spacing: Spacing | None) -> Mtf:
     """Return the curve of one region."""
     plane = np.ascontiguousarray(piece, np.float64)
     if not math.isfinite(float(plane.sum())) and not np.isfinite(plane).all():
         raise InputError("the region holds values that are not finite; replace them or choose another region.")
     edge = find_edge(plane)
     profile = profile_of(edge)
+    if profile.amounts.size < 2:
+        raise InputError(NO_EDGE)
     modulation, errors, step = modulation_with_errors(profile, _FREQUENCIES, _THINNED)
+    if not step > _LEAST_STEP:
+        raise InputError(NO_EDGE)
     margin = _DEVIATIONS * errors
     unit = abs(edge.high - edge.low)
     spread, base = profile.spline, profile.base
@@ -181,7 +174,7 @@ def _unfinished(profile: Floats, before: int, left: float, right: float) -> floa
     return float(abs(b - a) + abs(d - c))
 
 
-def _along_normal(edge: Edge, spacing: tuple[float, float] | None) -> float | None:
+def _along_normal(edge: Edge, spacing: Spacing | None) -> float | None:
     """Return the distance [mm] that one pixel along the normal stands for."""
     if spacing is None:
         return None

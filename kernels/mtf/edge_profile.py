@@ -23,7 +23,7 @@ _BENT = (4.0, 0.01)
 # Pixels that must lie on either side, and how far to look for the blur of an edge before its profile is known.
 _MARGIN = 4.0
 _FARTHEST = 24.0
-_NO_EDGE = "no edge was found in the region; choose one that a single edge crosses near its middle."
+NO_EDGE = "no edge was found in the region; choose one that a single edge crosses near its middle."
 
 
 @dataclass(frozen=True)
@@ -133,18 +133,18 @@ def find_edge(plane: Floats) -> Edge:
     rows, columns = plane.shape
     centre, slope, low, high, distance = line_through(find_steps(plane)).tolist()
     if not distance <= 0.05 * rows + 2.0:
-        raise InputError(_NO_EDGE)
+        raise InputError(NO_EDGE)
     line = np.array([centre, slope, 0.0])
     reach = min(0.25 * columns, _FARTHEST)
     width, sag, sag_error, _ = refine(plane, line, low, 1.0 / (high - low), reach, 2).tolist()
     if abs(sag) > max(_BENT[0] * sag_error, _BENT[1]):
         width, sag, sag_error, _ = refine(plane, line, low, 1.0 / (high - low), reach, 3).tolist()
     if not (np.isfinite(line).all() and _MARGIN < line[0] < columns - 1 - _MARGIN and width < 0.5 * columns):
-        raise InputError(_NO_EDGE)
+        raise InputError(NO_EDGE)
     return Edge(plane, line, low, high, width, sag, transposed)
 
 
-_NO_EDGE = "no edge was found in the region; choose one that a single edge crosses near its middle."
+NO_EDGE = "no edge was found in the region; choose one that a single edge crosses near its middle."
 
 
 def profile_of(edge: Edge) -> Profile:

@@ -148,15 +148,37 @@ def test_what_is_no_edge_is_refused(image, sentence):
 
 @pytest.mark.parametrize(
     "roi",
-    [((0, 65), (0, 64)), ((-1, 40), (0, 64)), ((40, 10), (0, 64)), ((0, 64),), "everything", ((0, 64), (None, 3))],
+    [((0, 65), (0, 64)), ((-1, 40), (0, 64)), ((40, 10), (0, 64))],
 )
 def test_regions_outside_are_refused(noisy, roi):
     with pytest.raises(InputError, match="the region"):
         edge_mtf(noisy, rois=[roi])
 
 
+def test_region_without_brackets_is_one_region(noisy):
+    curve = edge_mtf(noisy, rois=((10, 60), (8, 72)))
+    assert np.array_equal(curve.modulation, edge_mtf(noisy, rois=[((10, 60), (8, 72))])[0].modulation)
+
+
+@pytest.mark.parametrize("degrees", [0.0, 4.0])
+def test_lines_and_disks_are_no_edges(degrees):
+    row, column = np.indices((64, 64))
+    line = np.exp(-((column - 31 - np.tan(np.radians(degrees)) * (row - 31)) ** 2) / 4)
+    distance = np.hypot(row - 31.2, column - 32.1) - 18
+    for image in (line, 1.0 * (line > 0.9), 1.0 * (distance < 0), 1 / (1 + np.exp(distance / 0.8))):
+        with pytest.raises(InputError, match="no edge"):
+            edge_mtf(image)
+
+
+@pytest.mark.parametrize("rois", [[((0, 64),)], ["everything"], ((0, 64), (None, 3)), 5, ((0, 40.5), (0, 64))])
+def test_what_is_no_region_is_refused(noisy, rois):
+    with pytest.raises(UsageError, match=r"the regions .* make no sense"):
+        edge_mtf(noisy, rois=rois)
+
+
 def test_arguments_without_sense_are_refused(noisy):
-    with pytest.raises(InputError, match="pixel spacing"):
-        edge_mtf(noisy, pixel_spacing_mm=-1.0)
+    for spacing in (-1.0, (1, 2, 3), "a"):
+        with pytest.raises(UsageError, match="pixel spacing"):
+            edge_mtf(noisy, pixel_spacing_mm=spacing)
     with pytest.raises(UsageError, match="threads"):
         edge_mtf(noisy, threads=0)
