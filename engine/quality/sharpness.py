@@ -189,7 +189,7 @@ def measure_mtf(
     """
     pixels = frame_pixels(image, frame)
     if auto:
-        rois = _found(pixels, method, image.file_of(frame - 1))
+        rois = _found(pixels, method, image.file_of(frame - 1), spacing_mm)
     rows, columns = image.frames.matrix
     wanted = list(rois) or [((0, rows), (0, columns))]
     mtfs = _method(method)(pixels, pixel_spacing_mm=spacing_mm, rois=wanted, threads=threads)
@@ -315,11 +315,11 @@ def _method(name: str) -> Callable[..., tuple[Mtf, ...]]:
     return cast(Callable[..., tuple[Mtf, ...]], getattr(kernels, f"{name}_mtf"))
 
 
-def _found(pixels: NDArray[Any], method: str, file: str) -> tuple[Roi, ...]:
+def _found(pixels: NDArray[Any], method: str, file: str, spacing_mm: Spacing | None) -> tuple[Roi, ...]:
     from ...kernels.mtf.roi import Method, find_rois
 
     _method(method)
-    found = find_rois(pixels, cast(Method, method))
+    found = find_rois(pixels, cast(Method, method), pixel_spacing_mm=spacing_mm)
     if not found:
         raise InputError(f"{file}: no {method} was found; name a region with --roi R0:R1,C0:C1.")
     return found
