@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral
 from typing import TypeVar
 
 from .errors import UsageError
@@ -30,14 +31,14 @@ def over(function: Callable[[Item], Outcome], items: Iterable[Item], threads: in
     Raises
     ------
     UsageError
-        If there is not at least one thread.
+        If `threads` is no whole number from 1 on.
 
     Examples
     --------
     >>> over(abs, [-1, 2, -3], threads=2)
     [1, 2, 3]
     """
-    if threads < 1:
+    if not isinstance(threads, Integral) or threads < 1:
         raise UsageError(f"threads is {threads}; use 1 or more.")
     work = list(items)
     workers = min(threads, len(work))

@@ -38,7 +38,7 @@ def test_no_items_give_no_results():
     assert over(abs, [], threads=2) == []
 
 
-@pytest.mark.parametrize("threads", [0, -1])
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", None])
 def test_less_than_one_thread_is_refused(threads):
     with pytest.raises(UsageError, match=rf"threads is {threads}; use 1 or more"):
         over(abs, [1], threads)

@@ -112,9 +112,11 @@ class Forest:
             or not np.isfinite(value).all()
         ):
             raise ModelError("the nodes of a forest do not make trees over its features; the file is damaged.")
-        line = (float(correction[0]), float(correction[1])) if np.any(correction != 0.0) else (0.0, 1.0)
+        line = correction if np.any(correction != 0.0) else np.array([0.0, 1.0])
+        if line.size != 2 or not np.isfinite(line).all():
+            raise ModelError(f"the correction of a forest is {line.tolist()}, not two numbers; the file is damaged.")
         starts, left, right, feature = (part.astype(np.int32) for part in (starts, left, right, feature))
-        return cls(starts, left, right, feature, value, *line)
+        return cls(starts, left, right, feature, value, *map(float, line))
 
     def predict(self, features: Floats) -> float:
         """Return the mean prediction of the trees for one vector of features.

@@ -80,6 +80,8 @@ class MaModel:
             forests = [Forest.of(part, size) for part, size in zip(fields["rf"], _SIZES, strict=True)]
             intercept, *weights = (float(value) for value in np.ravel(fields["linear"]))
             linear = intercept, *map(float, np.array(weights).reshape(3))
+            if not np.isfinite(linear).all():
+                raise ValueError("a weight is not finite")
         except ModelError as error:
             raise ModelError(f"{file}: {error}") from error
         except (KeyError, TypeError, ValueError) as error:

@@ -188,6 +188,19 @@ def test_file_without_a_model_is_refused(forests, save_model, tmp_path):
         MaModel.read(path, digest=blob)
 
 
+@pytest.mark.parametrize("coef", [[[0.3]], [[0.3], [np.nan]], [[0.1], [0.2], [0.3]]])
+def test_correction_that_is_no_line_is_refused(forests, save_model, coef):
+    path, blob = save_model([{**forests[0], "coef": np.array(coef)}, *forests[1:]])
+    with pytest.raises(ModelError, match=r"model\.mat: the correction of a forest"):
+        MaModel.read(path, digest=blob)
+
+
+def test_weights_that_are_no_numbers_are_refused(forests, save_model):
+    path, blob = save_model(forests, linear=(0.5, np.nan, 0.2, 0.3))
+    with pytest.raises(ModelError, match="four weights"):
+        MaModel.read(path, digest=blob)
+
+
 def test_missing_scipy_is_said(forests, save_model, monkeypatch):
     path, blob = save_model(forests)
     load = builtins.__import__
