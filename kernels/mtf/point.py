@@ -203,7 +203,8 @@ def _around(region: Region, row: float, column: float) -> tuple[Floats, Floats, 
     (height, width), (high, wide) = region.pixels.shape, region.aspect
     y: Floats = (np.arange(height, dtype=np.float64)[:, None] - row) * high
     x: Floats = (np.arange(width, dtype=np.float64) - column) * wide
-    distance: Floats = np.hypot(y, x)
+    # The squares of a column and of a row are few; a hypotenuse at each pixel takes ten times as long.
+    distance: Floats = np.sqrt(y * y + x * x)
     return y, x, distance
 
 
@@ -279,7 +280,7 @@ def _extent(distance: Floats, value: Floats, noise: float) -> float:
 
 def _radial(source: _Source) -> tuple[Floats, Floats]:
     """Return modulation and its variance, averaged over directions."""
-    radius = np.hypot(source.x, source.y)
+    radius = np.sqrt(source.x**2 + source.y**2)
     transform = hankel(radius, source.value, FREQUENCIES) / source.total
     window = hankel(radius, np.ones_like(radius), FREQUENCIES)
     # The variance of a sum of (J0 - M) times pixels.

@@ -96,19 +96,19 @@ def strips_of(pixels: Floats, centres: Floats, cosine: float, spacing: tuple[flo
     Returns
     -------
     tuple of Strip
-        Equal parts of at most 30 mm, or of at most 16 rows where the spacing is not known. The rows of a strip are shifted
+        Equal parts of at most 30 mm (but of one row at least), or of at most 16 rows where the spacing is not known. The rows of a strip are shifted
         onto each other, by their exact shift, before they are summed: a slanted line is not widened.
     """
     rows, columns = pixels.shape
     length = rows / _STRIP_ROWS if spacing is None else rows * spacing[0] / cosine / _STRIP_MM
-    borders = np.linspace(0, rows, int(np.ceil(length - 1e-9)) + 1).round().astype(int)
+    borders = np.linspace(0, rows, min(int(np.ceil(length - 1e-9)), rows) + 1).round().astype(int)
     frequencies = np.fft.rfftfreq(columns)
-    transformed = np.fft.rfft(pixels, axis=1)
+    counts = np.diff(borders)
+    shifts = centres - np.repeat(np.add.reduceat(centres, borders[:-1]) / counts, counts)
+    moved = np.fft.rfft(pixels, axis=1) * np.exp(2j * np.pi * shifts[:, None] * frequencies)
+    profiles = np.fft.irfft(np.add.reduceat(moved, borders[:-1], axis=0), columns)
     strips = []
-    for first, last in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True):
-        shift = centres[first:last] - centres[first:last].mean()
-        phases = np.exp(2j * np.pi * shift[:, None] * frequencies)
-        profile = np.fft.irfft((transformed[first:last] * phases).sum(axis=0), columns)
+    for first, last, profile in zip(borders[:-1].tolist(), borders[1:].tolist(), profiles, strict=True):
         (half, peak), (tenth, _) = width_at(profile, 0.5), width_at(profile, 0.1)
         half, tenth = half * cosine, tenth * cosine
         unit = None if spacing is None else spacing[1]

@@ -141,6 +141,7 @@ def test_strips_are_at_most_30_mm_long_and_straightened():
     assert len(straight) == 7
     assert [strip.fwhm_px for strip in strips] == pytest.approx([straight[0].fwhm_px] * 4, rel=0.01)
     assert straight[0].fwhm_mm is None
+    assert len(strips_of(image, centres, np.cos(np.radians(8)), (50.0, 50.0))) == 100
 
 
 @settings(max_examples=12, deadline=None)
