@@ -121,7 +121,9 @@ def _conservation(bundle: Bundle) -> tuple[bool, str]:
 
 def _own_domain(bundle: Bundle) -> tuple[bool, str]:
     pixels = np.ascontiguousarray(bundle.golden.input[:, 0])
-    verdict = domain.judge(domain.features(pixels), bundle.manifest.domain)
+    scaled = bundle.manifest.input.scaling == "robust"
+    judge = domain.judge_scaled if scaled else lambda pixels, known: domain.judge(domain.features(pixels), known)
+    verdict = judge(pixels, bundle.manifest.domain)
     return verdict.verdict != "outside", f"golden inputs are {verdict.verdict}"
 
 

@@ -17,9 +17,9 @@ from ..recipes.slices import Acquisition, draw, truth
 
 Pixels = NDArray[np.float32]
 CLINICAL = 2e6  # true coincidences in a slice of a clinical scan
-CASES_PER_OBJECT = 3
-BRAIN_PLANES = (150, 175, 200, 225, 250)  # of the labels, from above the eyes to the vertex
-REPEATS = 4
+CASES_PER_OBJECT = 2
+BRAIN_PLANES = (150, 190, 230)  # of the labels, from above the eyes to the vertex
+REPEATS = 3
 # Where the background of the NEMA phantom has room for circles, x and y from the centre [mm].
 BACKGROUNDS_MM = tuple((float(95 * np.cos(a)), float(95 * np.sin(a))) for a in np.deg2rad(np.arange(12) * 30.0 + 15.0))
 NEMA_ANGLES = 200

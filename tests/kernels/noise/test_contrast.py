@@ -193,8 +193,9 @@ def phantom(shared_data: Path):
     if not folder.is_dir():
         pytest.skip("the image quality phantom is not among the shared data")
     found = [photopeak.read(folder / name) for name in ("recon_1", "recon_2")]
+    assert found[0].pixel_spacing_mm
     spacing = found[0].pixel_spacing_mm[0]
-    positions = [info.position_mm[2] for info in found[0].info]
+    positions = [info.position_mm[2] for info in found[0].info if info.position_mm]
     middle = found[0].pixels[27].astype(float)
     hot, count = ndimage.label(ndimage.gaussian_filter(middle, 1) > 4000)
     assert count == 6
