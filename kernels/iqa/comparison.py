@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isnan
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -125,8 +126,8 @@ def compare(
             f"a reference of shape {np.shape(reference)} does not fit frames of shape {np.shape(frames)}; "
             "give one of their shape."
         )
-    if data_range is not None and not 0 < data_range < np.inf:
-        raise UsageError(f"data_range is {data_range}; give a number above 0.")
+    if data_range is not None and not (isinstance(data_range, Real) and 0 < data_range < np.inf):
+        raise UsageError(f"data_range is {data_range!r}; give a number above 0.")
     masks, models = check_masks(mask, stack.shape), np.broadcast_to(model, stack.shape)
 
     def one(index: int) -> tuple[Outcome, float]:

@@ -12,6 +12,7 @@ References
 """
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ def fit_niqe(
     """
     if not 0 <= sharp < 1:
         raise UsageError(f"sharp is {sharp}; use 0 to less than 1.")
-    if block % 2 or not 16 <= block <= 512:
+    if not isinstance(block, Integral) or block % 2 or not 16 <= block <= 512:
         raise UsageError(f"block is {block}; use an even number from 16 to 512.")
 
     def one(plane: Floats) -> Floats:
@@ -138,10 +139,10 @@ def fit_brisque(
     Raises
     ------
     InputError
-        If an image cannot be measured, there are fewer than two, not as many scores as images, or a feature is the same
-        in all of them.
+        If an image cannot be measured, there are fewer than two, not as many scores as images, scores that do not differ
+        by more than the tolerance, or a feature is the same in all of them.
     UsageError
-        If scikit-learn is not installed.
+        If scikit-learn is not installed, or `cost`, `gamma` or `tolerance` makes no sense.
 
     Examples
     --------
@@ -151,13 +152,19 @@ def fit_brisque(
     >>> model.name, model.provenance
     ('counts', '4 images, cost 1024, tolerance 0.1, window auto')
     """
+    if not (0 < cost < np.inf and 0 < gamma < np.inf and 0 <= tolerance < np.inf):
+        raise UsageError(
+            f"cost is {cost}, gamma {gamma} and tolerance {tolerance}; use a cost and a gamma above 0 and a tolerance from 0."
+        )
     try:
         from sklearn.svm import SVR
     except ImportError as error:
         raise UsageError("fit_brisque needs scikit-learn: pip install 'photopeak[fit]'.") from error
 
     planes = _planes(images, window, SMALLEST)
-    wanted = np.asarray(scores, np.float64)
+    wanted = np.asarray(scores)
+    if wanted.dtype.kind not in "uif":
+        raise InputError(f"scores of type {wanted.dtype} cannot be predicted; give numbers.")
     if wanted.shape != (len(planes),) or len(planes) < 2 or not np.isfinite(wanted).all():
         raise InputError(
             f"{len(planes)} images and scores of shape {wanted.shape}; give one finite score for each of two or more."
@@ -172,6 +179,10 @@ def fit_brisque(
         raise InputError(f"feature {int(np.argmin(high - low))} is the same in all images; give more that differ.")
     scaled = 2 * (features - low) / (high - low) - 1
     machine = SVR(kernel="rbf", C=cost, gamma=gamma, epsilon=tolerance).fit(scaled, wanted)
+    if not machine.support_vectors_.size:
+        raise InputError(
+            f"all scores lie within {tolerance:g} of each other; lower the tolerance or give scores that differ."
+        )
     told = f"{len(planes)} images, cost {cost:g}, tolerance {tolerance:g}, window {_told(window)}"
     weights, intercept = machine.dual_coef_[0], float(machine.intercept_[0])
     return BrisqueModel(name, low, high, machine.support_vectors_, weights, gamma, intercept, provenance=told)

@@ -46,7 +46,8 @@ class _Model(ABC):
             elif isinstance(value, np.generic):
                 value = value.item()
             object.__setattr__(self, item.name, value)
-        if problem := self._problem():
+        problem = self._problem() if isinstance(self.name, str) and self.name else f"the name is {self.name!r}"
+        if problem:
             raise ModelError(f"these are no {self.metric} parameters: {problem}.")
 
     @abstractmethod

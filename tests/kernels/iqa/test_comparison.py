@@ -73,7 +73,7 @@ def test_data_range_is_recorded():
     assert psnr(frames, reference, data_range=1000).data_range == (1000.0,) * 3
 
 
-@pytest.mark.parametrize("data_range", [0, -1, np.nan, np.inf])
+@pytest.mark.parametrize("data_range", [0, -1, np.nan, np.inf, "255", np.array([1.0, 2.0])])
 def test_data_range_must_be_positive(data_range):
     frames, reference = stack(n=1)
     for metric in (psnr, ssim, ms_ssim):

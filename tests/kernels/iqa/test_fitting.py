@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import correlate1d, gaussian_filter
 
 from photopeak.kernels import brisque, fit_brisque, fit_niqe, niqe
-from photopeak.kernels.errors import InputError, UsageError
+from photopeak.kernels.errors import InputError, ModelError, UsageError
 from photopeak.kernels.iqa.brisque import image_features
 from photopeak.kernels.iqa.fitting import sharpness
 from photopeak.kernels.iqa.models import BrisqueModel, NiqeModel
@@ -89,8 +89,9 @@ def test_niqe_cannot_be_fitted_to_too_little():
         fit_niqe([np.full((96, 96), np.nan)], name="x")
     with pytest.raises(UsageError, match=r"sharp is 1\.0"):
         fit_niqe([scene(1)], name="x", sharp=1.0)
-    with pytest.raises(UsageError, match="block is 33"):
-        fit_niqe([scene(1)], name="x", block=33)
+    for block in (33, 32.0, 8):
+        with pytest.raises(UsageError, match=f"block is {block}"):
+            fit_niqe([scene(1)], name="x", block=block)
 
 
 def graded(count=24):
@@ -132,6 +133,20 @@ def test_brisque_cannot_be_fitted_to_too_little():
         fit_brisque([images[0], images[0]], [1, 2], name="x")
     with pytest.raises(InputError, match="give at least 14 x 14"):
         fit_brisque([images[0], images[0][:9]], [1, 2], name="x")
+
+
+def test_brisque_needs_scores_and_options_that_mean_something():
+    pytest.importorskip("sklearn.svm")
+    images, grades = graded(4)
+    for options in ({"cost": 0}, {"gamma": -1}, {"tolerance": np.nan}, {"cost": np.inf}):
+        with pytest.raises(UsageError, match="use a cost and a gamma above 0"):
+            fit_brisque(images, grades, name="x", **options)
+    with pytest.raises(InputError, match="scores of type <U1 cannot be predicted"):
+        fit_brisque(images, list("good"), name="x")
+    with pytest.raises(InputError, match=r"all scores lie within 0\.1 of each other"):
+        fit_brisque(images, [5, 5, 5, 5], name="x")
+    with pytest.raises(ModelError, match="the name is 3"):
+        fit_brisque(images, grades, name=3)
 
 
 def test_brisque_says_that_it_needs_scikit_learn(monkeypatch):
