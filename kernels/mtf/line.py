@@ -121,8 +121,8 @@ def _measure(region: Region) -> Mtf:
 def _direction(region: Region) -> bool:
     """Return whether the line goes from row to row."""
     smooth = box_mean(region.pixels, 1)
-    floor = np.median(smooth)
-    parts = components(smooth - floor > 0.5 * (np.quantile(smooth, 0.995) - floor), 5)
+    floor, top = np.quantile(smooth, (0.5, 0.995))
+    parts = components(smooth - floor > 0.5 * (top - floor), 5)
     if not parts:
         raise _no_line(region)
     # An uneven line falls into pieces; they lie on one line, and other sources do not.
@@ -223,10 +223,12 @@ def _shape_warnings(image: LineImage, fit: LineFit, distance: Floats) -> list[Qu
     if others:
         sentence = f"another line lies {abs(others[0]):.1f} pixels beside the first: make the region narrower."
         found.append(QualityWarning("several-sources", sentence))
-    profile, slope = (part.reshape(distance.shape) for part in fit.curve.at(distance.ravel()))
-    near = (np.abs(distance) < 1.5 * half) * fit.intensity[:, None]
-    push = -(near * slope * (image.pixels - fit.intensity[:, None] * profile)).sum(axis=1)
-    power = (near * slope) ** 2
+    near = np.abs(distance) < 1.5 * half
+    row, strength = np.nonzero(near)[0], np.broadcast_to(fit.intensity[:, None], near.shape)[near]
+    profile, slope = fit.curve.at(distance[near])
+    slope *= strength
+    push = -np.bincount(row, slope * (image.pixels[near] - strength * profile), len(near))
+    power = np.bincount(row, slope**2, len(near))
     parts = [part for part in np.array_split(np.arange(len(push)), 6) if power[part].sum() > 0]
     strays = np.array([push[part].sum() / power[part].sum() for part in parts])
     noise = np.hypot(fit.noise, fit.peak_noise) / np.sqrt(power.sum() / 6)

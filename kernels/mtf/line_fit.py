@@ -121,9 +121,9 @@ def fit_line(image: LineImage, line: Line) -> LineFit | None:
         if part is image or not intensity.mean() > 0:
             return None
         intensity = intensity / intensity.mean()
-        curve, profile, slope = _profile(
-            part, line, intensity, np.ones(part.pixels.shape), width, near=near, finest=1.0
-        )
+        samples, within, span = _samples(part, line, intensity, np.ones(part.pixels.shape))
+        curve = fit_curve(samples, span, width, near, finest=1.0)
+        profile, slope = _at_pixels(curve, samples.distance, within)
         near = curve.penalty if turn else None
         residual = part.pixels - intensity[:, None] * profile
         columns = -(intensity[:, None] * slope * line.cosine)
@@ -137,7 +137,7 @@ def fit_line(image: LineImage, line: Line) -> LineFit | None:
         doubt = np.sqrt(np.mean(residual**2) / max(np.einsum("n,n->", columns[0], columns[0]), 1e-300))
         if turn > 0 and np.abs(moves[0]) + np.abs(moves[1] * image.y[-1, 0]) < max(_CLOSE, _SURE * doubt):
             break
-    return _fit_all(image, line, intensity / intensity.mean(), curve)
+    return _fit_all(image, line, intensity / intensity.mean(), curve, width)
 
 
 def _around(image: LineImage, line: Line, reach: float) -> LineImage:
@@ -152,37 +152,31 @@ def _around(image: LineImage, line: Line, reach: float) -> LineImage:
     return LineImage(np.take_along_axis(image.pixels, columns, axis=1), columns.astype(np.float64), image.y)
 
 
-def _profile(
-    image: LineImage,
-    line: Line,
-    intensity: Floats,
-    weight: Floats,
-    width: float,
-    *,
-    near: float | None = None,
-    finest: float = 0.3,
-    shared: float = 1.0,
-) -> tuple[Curve, Floats, Floats]:
-    """Return the profile across a line, and its value and slope at every pixel (0 beyond what all rows reach)."""
+def _samples(
+    image: LineImage, line: Line, intensity: Floats, weight: Floats
+) -> tuple[Samples, NDArray[np.bool_], tuple[float, float]]:
+    """Return the pixels at distances that all rows reach, which they are, and how far that is."""
     distance = image.distances(line)
     low, high = _span(distance)
     within = (distance >= low) & (distance <= high)
     amplitude = np.broadcast_to(intensity[:, None], distance.shape)[within]
-    samples = Samples(distance[within], image.pixels[within], amplitude, weight[within])
-    curve = fit_curve(samples, (low, high), width, near, finest, shared)
-    value, slope = curve.at(samples.distance)
-    everywhere = np.zeros((2, *distance.shape))
+    return Samples(distance[within], image.pixels[within], amplitude, weight[within]), within, (low, high)
+
+
+def _at_pixels(curve: Curve, distance: Floats, within: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return the profile and its slope at every pixel, 0 beyond what all rows reach."""
+    value, slope = curve.at(distance)
+    everywhere = np.zeros((2, *within.shape))
     everywhere[0][within], everywhere[1][within] = value, slope
-    return curve, everywhere[0], everywhere[1]
+    return everywhere[0], everywhere[1]
 
 
-def _fit_all(image: LineImage, line: Line, intensity: Floats, curve: Curve) -> LineFit | None:
+def _fit_all(image: LineImage, line: Line, intensity: Floats, curve: Curve, width: float) -> LineFit | None:
     """Return the profile that all pixels give, each weighted by the noise that its expected value has."""
     distance = image.distances(line)
     span = _span(distance)
     if span[0] >= 0 or span[1] <= 0:
         return None
-    width = half_width(curve)
     expected = curve.at(distance.ravel())[0].reshape(distance.shape)
     # The first profile ends near the line and stays there as it was; beyond it there is background alone.
     expected *= intensity[:, None] * ((distance > curve.knots[1]) & (distance < curve.knots[-2]))
@@ -192,7 +186,7 @@ def _fit_all(image: LineImage, line: Line, intensity: Floats, curve: Curve) -> L
     shared = noise_correlation(
         (image.pixels - expected) * np.sqrt(weight / unit), np.hypot(noise, added) / expected.max()
     )
-    curve, _, _ = _profile(image, line, intensity, weight, width, shared=shared)
+    curve = fit_curve(_samples(image, line, intensity, weight)[0], span, width, correlation=shared)
     return LineFit(line, intensity, replace(curve, variance=unit * shared), span, noise, added)
 
 
