@@ -71,7 +71,8 @@ def point_mtf(
     Mtf or tuple of Mtf
         One curve for one region of an image; a tuple for a stack or for several regions. The 95 % band is that of noise
         that grows with the value of a pixel. Details: ``position`` (row, column in the frame), ``total`` (sum above the
-        background), ``peak``, ``background``, ``fwhm_px`` and ``fwtm_px`` (from row to row, from column to column; of the
+        background), ``peak``, ``background``, ``noise`` (standard
+        deviation of a pixel of it), ``fwhm_px`` and ``fwtm_px`` (from row to row, from column to column; of the
         profiles through the source that NEMA NU 2 describes) with ``fwhm_mm`` and ``fwtm_mm``, ``sigma_px`` (square roots
         of the second moments). Widths are those of the source less its background.
 
