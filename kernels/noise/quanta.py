@@ -149,6 +149,8 @@ def noise_equivalent_quanta(mtf: Mtf, nps: NoisePowerSpectrum, *, signal: float 
     )
     quanta = level**2 * modulation**2 / power
     lower, upper = _band(quanta, (modulation, low, high), (power, nps.lower[shared], nps.upper[shared]))
+    # Where no modulation was found, there may be some all the same.
+    upper = np.maximum(upper, level**2 * high**2 / power)
     return NoiseEquivalentQuanta(
         nps.frequencies[shared], quanta, lower, upper, level, size, (*mtf.warnings, *nps.warnings)
     )

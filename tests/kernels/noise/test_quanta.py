@@ -76,6 +76,15 @@ def test_band_widens_with_that_of_the_mtf():
     assert np.all(noise_equivalent_quanta(curve(flat, width=2), nps).lower >= 0)
 
 
+def test_band_is_open_above_where_the_mtf_is_0():
+    nps = noise_power_spectrum(COUNTS)
+    found = noise_equivalent_quanta(curve(lambda f: np.maximum(1 - 4 * f, 0), width=0.1), nps)
+    gone = found.frequencies > 0.25
+    assert not found.quanta[gone].any()
+    assert not found.lower[gone].any()
+    np.testing.assert_allclose(found.upper[gone], 25 * 0.01, rtol=0.3)
+
+
 def test_signal_can_be_given():
     nps = noise_power_spectrum(COUNTS)
     one, two = (noise_equivalent_quanta(curve(flat), nps, signal=signal) for signal in (10, 20))
