@@ -81,7 +81,9 @@ def region_of(roi: Roi, shape: tuple[int, int], pixel_spacing_mm: float | Sequen
     """
     if isinstance(roi, Disc):
         return _box_of(roi, shape, _spacing(pixel_spacing_mm))
-    weights = np.asarray(roi, np.float64)
+    if (given := np.asarray(roi)).dtype.kind not in "buif":
+        raise InputError(f"a mask of type {given.dtype} is none; give one of booleans or numbers.")
+    weights = given.astype(np.float64)
     if weights.shape != shape:
         raise InputError(
             f"a mask of shape {weights.shape} does not fit frames of shape {shape}; give one of their shape."

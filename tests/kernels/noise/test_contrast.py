@@ -143,6 +143,7 @@ def test_what_cannot_be_measured_is_refused():
         ({"sphere": far}, InputError, "beyond"),
         ({"sphere": mask[1:]}, InputError, "does not fit"),
         ({"sphere": ~mask}, InputError, "no pixel"),
+        ({"sphere": mask * 1j}, InputError, "of type complex128"),
         ({"sphere_frame": 1}, UsageError, "sphere_frame is 1"),
     ):
         with pytest.raises(error, match=words):
