@@ -29,7 +29,9 @@ TITLE = """# Conformance
 How far Photopeak is from the scores of the metrics' authors and from closed forms, as `photopeak conformance` found it. The
 reference scores are those of the authors' unmodified MATLAB code run in GNU Octave, and of the canonical rule: the
 normalised value is 0 where a pixel differs from its local mean by less than 1e-9. Images in parentheses are ill-posed
-without that rule, as windows of a single value leave rounding errors that decide the score of the original code."""
+without that rule, as windows of a single value leave rounding errors that decide the score of the original code. The
+reference scores of PIQE follow the rule that its Python ports share (grey values scaled until their maximum is 255, the
+image mirrored at its end); `piqe(..., convention="published")` does neither, and no reference score exists for it."""
 PYTEST_INI = """
 [pytest]
 python_files = bench_*.py

@@ -137,7 +137,7 @@ def compare(
     values = np.array([outcome.value for outcome in outcomes])
     return Comparison(
         *named[:1],
-        values=values if np.ndim(frames) == 3 else values[0],
+        values=values if np.ndim(frames) == 3 else values.reshape(()),
         reasons=tuple(outcome.reason for outcome in outcomes),
         rule=named[1],
         data_range=ranges,

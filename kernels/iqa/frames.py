@@ -97,7 +97,7 @@ def measure(
     keys = dict.fromkeys(key for outcome in outcomes for key in outcome.details)
     return Scores(
         **vars(definition),
-        values=values if np.ndim(frames) == 3 else values[0],
+        values=values if np.ndim(frames) == 3 else values.reshape(()),
         reasons=tuple(outcome.reason for outcome in outcomes),
         intensity=Intensity(names[0], low, high, clipped),
         details={key: [outcome.details.get(key) for outcome in outcomes] for key in keys},
@@ -130,11 +130,16 @@ def check_masks(mask: NDArray[Any] | None, shape: tuple[int, ...]) -> list[NDArr
     Raises
     ------
     InputError
-        If the mask has neither the shape of the stack nor that of a frame.
+        If the mask has neither the shape of the stack nor that of a frame, or says nothing of a pixel.
     """
     if mask is None:
         return [None] * shape[0]
-    wanted = np.asarray(mask) != 0
+    given = np.asarray(mask)
+    if given.dtype.kind not in "buif" or (given.dtype.kind == "f" and np.isnan(given).any()):
+        raise InputError(
+            "a mask says with True, or a number other than 0, where pixels count; give booleans or numbers."
+        )
+    wanted = given != 0
     if wanted.shape not in (shape, shape[1:]):
         raise InputError(
             f"a mask of shape {wanted.shape} does not fit frames of shape {shape}; give one of their shape."

@@ -66,7 +66,10 @@ def window_of(frame: NDArray[Any], window: Window = "auto") -> tuple[str, float,
         If the window is none of these.
     """
     if not isinstance(window, str):
-        low, high = (float(end) for end in window)
+        try:
+            low, high = map(float, window)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{window!r} is no window; give a name or two numbers, the low end first.") from error
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
             raise UsageError(f"the window {low} to {high} is empty; give its low end first.")
         return "window", low, high
@@ -160,6 +163,10 @@ def check_frames(frames: NDArray[Any]) -> NDArray[Any]:
     InputError
         If it is not two- or three-dimensional, is empty or does not hold real numbers.
     """
+    if isinstance(frames, np.ma.MaskedArray):
+        raise InputError(
+            "a masked array hides pixels that would be measured; give its data, and mask= where pixels count."
+        )
     array = np.asarray(frames)
     if array.ndim not in (2, 3) or array.size == 0:
         shape = " x ".join(map(str, array.shape)) or "scalar"

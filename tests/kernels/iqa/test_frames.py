@@ -33,6 +33,7 @@ def test_stack_gives_one_score_per_frame(stack):
 def test_image_gives_one_number(stack):
     scores = measure(stack[0], brightness, DEFINITION)
     assert float(scores) == measure(stack[:1], brightness, DEFINITION).values[0]
+    assert isinstance(scores.values, np.ndarray)
     assert scores.values.shape == ()
 
 
@@ -80,6 +81,12 @@ def test_empty_mask_and_constant_inside_of_the_mask_are_told(stack):
 def test_mask_of_another_shape_is_refused(stack):
     with pytest.raises(InputError, match=r"mask of shape \(3, 3\) does not fit frames of shape \(4, 12, 9\)"):
         measure(stack, brightness, DEFINITION, mask=np.ones((3, 3)))
+
+
+@pytest.mark.parametrize("mask", [np.full((12, 9), np.nan), np.full((12, 9), "yes"), np.full((12, 9), None)], ids=str)
+def test_mask_that_says_nothing_is_refused(stack, mask):
+    with pytest.raises(InputError, match="give booleans or numbers"):
+        measure(stack, brightness, DEFINITION, mask=mask)
 
 
 def test_scores_are_numbers_and_arrays_to_others(stack):

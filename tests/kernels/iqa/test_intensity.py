@@ -91,6 +91,17 @@ def test_empty_window_is_refused(window):
         window_of(np.zeros((2, 2)), window)
 
 
+@pytest.mark.parametrize("window", [None, 5.0, (1,), (1, 2, 3), ("a", "b")], ids=str)
+def test_what_is_no_window_is_refused(window):
+    with pytest.raises(UsageError, match="is no window; give a name or two numbers"):
+        window_of(np.zeros((2, 2)), window)
+
+
+def test_hidden_pixels_are_not_measured_unasked():
+    with pytest.raises(InputError, match="give its data, and mask="):
+        check_frames(np.ma.masked_array(np.zeros((3, 3)), np.eye(3)))
+
+
 def test_unknown_window_is_refused():
     with pytest.raises(UsageError, match="no window 'bone'; use auto"):
         window_of(np.zeros((2, 2)), "bone")
