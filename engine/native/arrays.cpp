@@ -84,11 +84,14 @@ std::vector<Rescale> rescale_of(const py::object& slope, const py::object& inter
   return rescale;
 }
 
-py::array output(const std::optional<py::array>& out, const py::dtype& dtype, const std::vector<py::ssize_t>& shape) {
+py::array output(const std::optional<py::array>& out, const py::dtype& dtype,
+                 std::initializer_list<py::ssize_t> shape) {
   if (!out) return py::array(dtype, shape);
   const bool same_shape =
       out->ndim() == static_cast<py::ssize_t>(shape.size()) && std::equal(shape.begin(), shape.end(), out->shape());
-  if (!same_shape || !out->dtype().equal(dtype) || !is_plain(*out) || !out->writeable()) {
+  // The usual types are the same objects; only others need to be compared.
+  const auto given = out->dtype();
+  if (!same_shape || !(given.is(dtype) || given.equal(dtype)) || !is_plain(*out) || !out->writeable()) {
     std::string wanted;
     for (const auto length : shape) wanted += (wanted.empty() ? "" : ", ") + std::to_string(length);
     throw InputError("out is " + describe(*out) + (out->writeable() ? "" : ", read-only") + "; give a writable " +

@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,7 +41,7 @@ PerFrame per_frame(const py::object& value, std::int64_t frames, const char* nam
 std::vector<Rescale> rescale_of(const py::object& slope, const py::object& intercept, std::int64_t frames);
 
 // `out` when given, after checking it, else a new array.
-py::array output(const std::optional<py::array>& out, const py::dtype& dtype, const std::vector<py::ssize_t>& shape);
+py::array output(const std::optional<py::array>& out, const py::dtype& dtype, std::initializer_list<py::ssize_t> shape);
 
 // Refuses an output that shares memory with an input.
 void check_apart(const py::array& in, const py::array& out);

@@ -106,9 +106,11 @@ py::array to_float(const py::array& stored, const py::object& slope, const py::o
   const Stored type = stored_type_of(stored.dtype());
   const Shape shape = shape_of(stored, "stored");
   const auto rescale = rescale_of(slope, intercept, shape.frames);
-  const std::vector<Contrast> contrast(rescale.size(), Contrast{0.0f, 1.0f});
+  static const Contrast unchanged{0.0f, 1.0f};
+  const std::vector<Contrast> several(shape.frames > 1 ? rescale.size() : 0, unchanged);
+  const Contrast* contrast = shape.frames > 1 ? several.data() : &unchanged;  // one frame needs no memory for it
   const Layout whole{{shape.rows, shape.rows, {0}, {}, {}}, {shape.columns, shape.columns, {0}, {}, {}}, 1};
-  return staged(on, stored, type, shape, whole, {rescale.data(), contrast.data(), {0, 1}}, out, threads);
+  return staged(on, stored, type, shape, whole, {rescale.data(), contrast, {0, 1}}, out, threads);
 }
 
 Keep keep_of(const std::string& name) {
