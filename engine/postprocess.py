@@ -57,7 +57,7 @@ def peaks(pixels: NDArray[np.float32], scaling: Literal["none", "robust"], threa
     return np.where(high > 0, high, np.float32(1))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # made for every call: not frozen, which costs microseconds
 class Finisher:
     """Turns what a graph gives into frames whose sum (or mean) is that of the source.
 

@@ -105,7 +105,7 @@ class _Workspace:
         return self.staging[shape]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: that costs microseconds a call, which count at 64 x 64
 class _Job:
     """What one call works on: admitted pixels, how they are run, and where the result goes."""
 
