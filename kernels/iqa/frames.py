@@ -1,6 +1,9 @@
 """From frames to one outcome per frame: what all no-reference metrics do around their kernel."""
 
-from collections.abc import Callable, Mapping
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,6 +16,9 @@ from .intensity import Intensity, Window, check_frames, grey, window_of
 from .score import Reason, Scores
 
 __all__ = ["Definition", "Outcome", "Plane", "check_masks", "measure"]
+
+_MOST_KEPT = 64 << 20  # bytes
+_kept = threading.local()
 
 
 class Plane(NamedTuple):
@@ -65,7 +71,8 @@ def measure(
     frames : ndarray, shape (rows, columns) or (n, rows, columns)
         Integers or floats.
     kernel : callable
-        Scores one plane; it never sees values that are not finite, nor a constant frame.
+        Scores one plane; it never sees values that are not finite, nor a constant frame. The plane's memory is used again
+        afterwards: what it returns must be its own.
     definition : Definition
         Names of metric, model and rule.
     window : str or tuple of float
@@ -115,13 +122,27 @@ def _outcome(
     if frame.dtype.kind == "f" and not np.isfinite(frame).all():
         return Outcome(reason="not-finite"), ("none", np.nan, np.nan, np.nan)
     name, low, high = window_of(frame, window)
-    plane, clipped, constant = grey(frame, low, high, dtype)
-    reason: Reason | None = "constant" if constant else None
-    if mask is not None:
-        seen = plane[mask]
-        reason = "mask-too-small" if not seen.size else "constant" if seen.min() == seen.max() else None
-    outcome = Outcome(reason=reason) if reason else kernel(Plane(plane, mask))
+    with _memory(frame.shape, dtype) as memory:
+        plane, clipped, constant = grey(frame, low, high, dtype, out=memory)
+        reason: Reason | None = "constant" if constant else None
+        if mask is not None:
+            seen = plane[mask]
+            reason = "mask-too-small" if not seen.size else "constant" if seen.min() == seen.max() else None
+        outcome = Outcome(reason=reason) if reason else kernel(Plane(plane, mask))
     return outcome, (name, low, high, clipped)
+
+
+@contextmanager
+def _memory(shape: tuple[int, ...], dtype: type[Any]) -> Iterator[NDArray[Any]]:
+    """Lend the memory of a plane, which a thread keeps: touching new pages can take longer than a kernel."""
+    need = math.prod(shape) * np.dtype(dtype).itemsize
+    # A kernel that measures something itself finds nothing kept, and gets memory of its own.
+    kept = _kept.__dict__.pop("memory", None)
+    if kept is None or kept.nbytes < need:
+        kept = np.empty(need, np.uint8)
+    yield kept[:need].view(dtype).reshape(shape)
+    if kept.nbytes <= _MOST_KEPT:
+        _kept.memory = kept
 
 
 def check_masks(mask: NDArray[Any] | None, shape: tuple[int, ...]) -> list[NDArray[np.bool_] | None]:

@@ -104,7 +104,9 @@ class Seen(NamedTuple):
     constant: bool
 
 
-def grey(frame: NDArray[Any], low: float, high: float, dtype: type[Any] = np.float64) -> Seen:
+def grey(
+    frame: NDArray[Any], low: float, high: float, dtype: type[Any] = np.float64, *, out: NDArray[Any] | None = None
+) -> Seen:
     """Return a frame as grey values 0 to 255.
 
     Parameters
@@ -115,6 +117,8 @@ def grey(frame: NDArray[Any], low: float, high: float, dtype: type[Any] = np.flo
         The window, in the units of the pixels.
     dtype : type
         float64, or float32 for kernels that work in single precision.
+    out : ndarray, shape (rows, columns), `dtype`, optional
+        Memory for the plane.
 
     Examples
     --------
@@ -122,7 +126,7 @@ def grey(frame: NDArray[Any], low: float, high: float, dtype: type[Any] = np.flo
     Seen(plane=array([[  0. , 127.5, 255. ]]), clipped=0.3333333333333333, constant=False)
     """
     kind = frame.dtype.name if frame.dtype.name in _TYPES else "float64"
-    plane = np.empty(frame.shape, dtype)
+    plane = np.empty(frame.shape, dtype) if out is None else out
     outside, constant = _grey(np.require(frame, kind, ("C", "W", "A")), float(low), float(high), plane)
     return Seen(plane, outside / frame.size, constant)
 

@@ -83,6 +83,22 @@ def test_mask_of_another_shape_is_refused(stack):
         measure(stack, brightness, DEFINITION, mask=np.ones((3, 3)))
 
 
+def test_kernel_may_measure_something_itself(stack):
+    def outer(plane):
+        before = plane.grey.copy()
+        measure(255 - plane.grey, brightness, DEFINITION, window="identity")
+        np.testing.assert_array_equal(plane.grey, before)
+        return brightness(plane)
+
+    np.testing.assert_array_equal(measure(stack, outer, DEFINITION), measure(stack, brightness, DEFINITION))
+
+
+def test_frames_of_other_sizes_follow_each_other():
+    for shape in [(40, 30), (3, 5), (41, 30), (64, 64), (2, 2)]:
+        image = np.random.default_rng(1).integers(0, 255, shape, np.uint8)
+        assert float(measure(image, brightness, DEFINITION)) == pytest.approx(image.mean(), rel=1e-13)
+
+
 @pytest.mark.parametrize("mask", [np.full((12, 9), np.nan), np.full((12, 9), "yes"), np.full((12, 9), None)], ids=str)
 def test_mask_that_says_nothing_is_refused(stack, mask):
     with pytest.raises(InputError, match="give booleans or numbers"):
