@@ -21,7 +21,7 @@ from ..kernels.noise.spectrum import noise_power_spectrum
 from .peers import Peer, peers_of
 from .tables import Table
 
-__all__ = ["BLURS", "Blur", "Object", "closed_form_tables", "disk", "edge", "line", "point"]
+__all__ = ["BLURS", "Blur", "Object", "Row", "closed_form_tables", "disk", "edge", "line", "point"]
 
 Floats = NDArray[np.float64]
 ANGLES = (2.0, 5.0, 10.0, 20.0)

@@ -18,7 +18,22 @@ from numpy.typing import NDArray
 from ...kernels.iqa.models import BrisqueModel, NiqeModel, resolve
 from .base import Peer, declare_torchvision
 
-__all__ = ["IMAGE_PEERS"]
+__all__ = [
+    "IMAGE_PEERS",
+    "opencv_brisque",
+    "piq_brisque",
+    "piq_ms_ssim",
+    "piq_ssim",
+    "pyiqa_ma",
+    "pyiqa_niqe",
+    "pyiqa_piqe",
+    "pypiqe_piqe",
+    "pytorch_msssim_ms_ssim",
+    "skimage_nrmse",
+    "skimage_psnr",
+    "skimage_ssim",
+    "tensor",
+]
 
 Image = NDArray[np.uint8]
 Score = Callable[[], Any]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .base import Peer
 
-__all__ = ["MEASURE_PEERS"]
+__all__ = ["MEASURE_PEERS", "pylinac_nps", "quickmtf_edge"]
 
 Image = NDArray[np.float64]
 

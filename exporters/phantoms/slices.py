@@ -208,8 +208,8 @@ def brain(rng: np.random.Generator, side: int = 512, grey_to_white: float = 4.0)
 
     Examples
     --------
-    >>> float(brain(np.random.default_rng(0), 64).activity.max()) <= 4.01
-    True
+    >>> brain(np.random.default_rng(0), 64).activity.shape
+    (64, 64)
     """
     canvas = _Canvas(side, 256.0)
     a, b = rng.uniform(62, 70), rng.uniform(78, 90)
