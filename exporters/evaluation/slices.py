@@ -1,4 +1,4 @@
-"""Held-out PET slices, the sphere plane of the NEMA phantom, and a real scan of that phantom in two reconstructions."""
+"""Held-out PET slices, and the sphere plane of the NEMA phantom."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -6,7 +6,6 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 
 from ..phantoms.slices import OBJECTS, Disc, Slice, brain_from_labels, nema_iq
@@ -106,20 +105,6 @@ def recovery_and_variability(image: Pixels, trial: Trial) -> tuple[list[float], 
         found.append(float(excess[0] / excess[1]))
     means = np.array([disc_mean(image, disc, trial.field_mm) for disc in background])
     return found, float(means.std(ddof=1) / means.mean())
-
-
-def real_volumes(data: Path | None) -> tuple[Pixels, Pixels, float] | None:
-    """Return the NEMA phantom as scanned once and reconstructed sharply, and smoothly; and the pixel spacing [mm]."""
-    if data is None or not (data / "pynemaiqpet").is_dir():
-        return None
-    volumes = []
-    for name in ("recon_1", "recon_2"):
-        files = [pydicom.dcmread(path) for path in (data / "pynemaiqpet" / name).glob("*.dcm")]
-        files.sort(key=lambda ds: float(ds.ImagePositionPatient[2]))
-        volumes.append(np.stack([ds.pixel_array * float(ds.RescaleSlope) + float(ds.RescaleIntercept) for ds in files]))
-        spacing = float(files[0].PixelSpacing[0])
-    sharp, smooth = (volume.astype(np.float32) for volume in volumes)
-    return sharp, smooth, spacing
 
 
 def _cases(recipe: Recipe, data: Path | None) -> Iterator[Acquisition]:
