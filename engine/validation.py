@@ -121,9 +121,9 @@ def _conservation(bundle: Bundle) -> tuple[bool, str]:
 
 def _own_domain(bundle: Bundle) -> tuple[bool, str]:
     pixels = np.ascontiguousarray(bundle.golden.input[:, 0])
-    scaled = bundle.manifest.input.scaling == "robust"
-    judge = domain.judge_scaled if scaled else lambda pixels, known: domain.judge(domain.features(pixels), known)
-    verdict = judge(pixels, bundle.manifest.domain)
+    scaling = bundle.manifest.input.scaling
+    found = domain.features(pixels, scaling=scaling)
+    verdict = domain.judge(found, bundle.manifest.domain, scaled=scaling == "robust")
     return verdict.verdict != "outside", f"golden inputs are {verdict.verdict}"
 
 

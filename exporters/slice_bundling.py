@@ -1,7 +1,6 @@
 """What a bundle of a PET model needs beside the network: its training domain and golden slices."""
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -50,9 +49,9 @@ def describe(recipe: Recipe, pool: SlicePool) -> Description:
     )
 
 
-def training_features(pool: SlicePool, most: int = 1500) -> NDArray[np.float64]:
+def training_features(pool: SlicePool) -> NDArray[np.float64]:
     """Return the domain features of training slices, shape (n, k)."""
-    return np.concatenate([domain.features(made.noisy, scaling="robust") for made in islice(pool.pairs, most)])
+    return np.concatenate([domain.features(made.noisy, scaling="robust") for made in pool.pairs])
 
 
 def held_out_features(recipe: Recipe, number: int = 60) -> NDArray[np.float64]:

@@ -172,6 +172,8 @@ def reconstruct(data: Sinogram, scanner: Scanner, how: Reconstruction) -> Floats
         part.reshape(angles, how.side, -1).sum(axis=2) for part in (data.counts, data.gain, data.background)
     )
     grouped = Sinogram(counts, gain * np.float32(pixel), background)
+    if how.method not in ("osem", "fbp"):
+        raise ValueError(f"there is no reconstruction '{how.method}', give osem or fbp")
     image = _fbp(grouped) if how.method == "fbp" else _osem(grouped, how, pixel)
     return _blur(image, how.filter_fwhm_mm / pixel)
 

@@ -12,6 +12,7 @@ from .frames import Definition, Outcome, Plane, measure
 from .intensity import Intensity, Window, check_frames
 from .ma.features import SMALLEST, Features, count, features
 from .ma.model import MaModel, needed
+from .niqe import niqe
 from .score import Reason, Scores
 
 __all__ = ["MaFeatures", "luma", "ma", "ma_features", "perceptual_index"]
@@ -186,8 +187,6 @@ def perceptual_index(
     --------
     >>> perceptual_index(frames, ma_model="model.mat")  # doctest: +SKIP
     """
-    from .niqe import niqe
-
     model = needed(ma_model)
     stack = check_frames(frames)
     if min(stack.shape[1:]) > 2 * _BORDER:
@@ -197,7 +196,7 @@ def perceptual_index(
     values = ((10.0 - learned.values) + natural.values) / 2.0
     return Scores(
         metric="perceptual-index",
-        values=values if np.ndim(frames) == 3 else values[0],
+        values=values if np.ndim(frames) == 3 else values.reshape(()),
         reasons=tuple(one or other for one, other in zip(learned.reasons, natural.reasons, strict=True)),
         model=f"ma {learned.model}, niqe {natural.model}",
         rule=f"ma {learned.rule}, niqe {natural.rule}, border {_BORDER}",

@@ -31,7 +31,7 @@ _NO_LONGER_TRUE = """
 _PICTURE_GROUPS = frozenset([*range(0x5000, 0x5100), *range(0x6000, 0x6100), 0x7FE0])
 # Philips PET scanners store counts and give the factors to SUV and Bq/ml only here; they hold while the mean is kept.
 _KEPT_PRIVATE = ("Philips PET Private Group", {0x10, 0x1000, 0x1009}, 0x7053)
-# What pydicom raises on broken values.
+# What pydicom raises on broken values; NotImplementedError where it knows no converter for a representation.
 _UNDECODABLE = (
     ArithmeticError,
     AttributeError,

@@ -137,6 +137,7 @@ def _structure(file: Path) -> dict[str, Any]:
     try:
         # Bytes that MATLAB keeps as characters are not decoded into strings: nobody reads them.
         model = loadmat(file, variable_names=["model"], chars_as_strings=False)["model"]
+    # SciPy's NotImplementedError: the file is of version 7.3, which is HDF5.
     except (KeyError, MatReadError, NotImplementedError, OSError, TypeError, ValueError, zlib.error) as error:
         raise ModelError(f"{file} is no MATLAB file of version 5 with a variable model; get {_SOURCE}.") from error
     return dict(_plain(model)) if model.dtype.names else {}

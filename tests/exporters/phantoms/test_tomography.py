@@ -160,6 +160,11 @@ def test_more_counts_give_less_noise(cylinder, scanner):
     assert short / long == pytest.approx(4, rel=0.25)
 
 
+def test_unknown_reconstruction_is_refused(cylinder, scanner):
+    with pytest.raises(ValueError, match="no reconstruction 'mlem', give osem or fbp"):
+        reconstruct(cylinder, scanner, Reconstruction("mlem"))
+
+
 @pytest.mark.parametrize("how", [Reconstruction(side=100), Reconstruction(subsets=7)])
 def test_what_does_not_fit_is_refused(cylinder, scanner, how):
     with pytest.raises(ValueError, match="do not fit"):
