@@ -7,22 +7,19 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from ..errors import InputError, UsageError
 from ..parallel import over
 from .frames import Outcome, check_masks
-from .intensity import check_frames
-from .score import Reason
+from .intensity import TYPES, check_frames
+from .score import Numbers, Reason
 
-__all__ = ["TYPES", "Comparison", "Pair", "compare", "unified"]
-
-# Pixels that kernels take without conversion.
-TYPES = ("uint8", "uint16", "int16", "float32", "float64")
+__all__ = ["Comparison", "Pair", "compare", "unified"]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Numbers):
     """How close each frame is to its reference, with everything needed to repeat it.
 
     It converts as a number or array would: ``float(comparison)`` for a single image, ``np.asarray(comparison)`` for a
@@ -50,15 +47,6 @@ class Comparison:
     rule: str
     data_range: tuple[float, ...]
     maps: tuple[Any, ...] | None = None
-
-    def __float__(self) -> float:
-        return float(self.values)
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self.values, dtype=dtype, copy=copy)
 
 
 class Pair(NamedTuple):

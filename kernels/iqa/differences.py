@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from ..compilation import compiled, inlined
 from ..errors import UsageError
-from .comparison import TYPES, Comparison, Pair, compare, unified
+from .comparison import Comparison, Pair, compare, unified
 from .frames import Outcome
+from .intensity import TYPES
 
 __all__ = ["Normalization", "nrmse", "psnr"]
 

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from ..compilation import compiled
 from ..errors import InputError, UsageError
 
-__all__ = ["Intensity", "Seen", "Window", "check_frames", "grey", "window_of"]
+__all__ = ["TYPES", "Intensity", "Seen", "Window", "check_frames", "grey", "window_of"]
 
 Window = Literal["auto", "identity", "counts", "full-range"] | tuple[float, float]
 
 _BRIGHTEST = 0.999
-_TYPES = ("uint8", "uint16", "int16", "float32", "float64")
+# Pixels that kernels take without conversion.
+TYPES = ("uint8", "uint16", "int16", "float32", "float64")
 _GREY = tuple(
-    f"({kind}[:, ::1], float64, float64, {plane}[:, ::1])" for plane in ("float64", "float32") for kind in _TYPES
+    f"({kind}[:, ::1], float64, float64, {plane}[:, ::1])" for plane in ("float64", "float32") for kind in TYPES
 )
 
 
@@ -125,7 +126,7 @@ def grey(
     >>> grey(np.array([[0, 50, 200]], np.uint16), 0, 100)
     Seen(plane=array([[  0. , 127.5, 255. ]]), clipped=0.3333333333333333, constant=False)
     """
-    kind = frame.dtype.name if frame.dtype.name in _TYPES else "float64"
+    kind = frame.dtype.name if frame.dtype.name in TYPES else "float64"
     plane = np.empty(frame.shape, dtype) if out is None else out
     outside, constant = _grey(np.require(frame, kind, ("C", "W", "A")), float(low), float(high), plane)
     return Seen(plane, outside / frame.size, constant)

@@ -9,13 +9,28 @@ from numpy.typing import DTypeLike, NDArray
 
 from .intensity import Intensity
 
-__all__ = ["Reason", "Scores"]
+__all__ = ["Numbers", "Reason", "Scores"]
 
 Reason = Literal["too-small", "constant", "not-finite", "mask-too-small", "no-active-block", "singular"]
 
 
+class Numbers:
+    """What has ``values`` converts as a number or array would."""
+
+    values: NDArray[np.float64]
+
+    def __float__(self) -> float:
+        return float(self.values)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.values, dtype=dtype, copy=copy)
+
+
 @dataclass(frozen=True)
-class Scores:
+class Scores(Numbers):
     """One score per frame, with everything needed to repeat it.
 
     It converts as a number or array would: ``float(scores)`` for a single image, ``np.asarray(scores)`` for a stack.
@@ -45,12 +60,3 @@ class Scores:
     rule: str
     intensity: Intensity
     details: Mapping[str, Any] = field(default_factory=dict)
-
-    def __float__(self) -> float:
-        return float(self.values)
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self.values, dtype=dtype, copy=copy)

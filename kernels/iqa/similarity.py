@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compilation import compiled, inlined
-from .comparison import TYPES
+from .intensity import TYPES
 
 __all__ = ["REACH", "halved", "summed_similarity"]
 
