@@ -1,14 +1,12 @@
 """``photopeak train``."""
 
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..engine.errors import UsageError
-from ..engine.files import atomic_write
 
 _TO_TRAIN, _TO_MEASURE = ("torch", "onnxscript"), ("scipy", "skimage", "bm3d")
 DataOption = Annotated[
@@ -42,7 +40,7 @@ def train(
 
     chosen = find(recipe)
     # A training of hours must not end at a package that only the measurement needs.
-    _require(_TO_MEASURE if evaluate_only else _TO_TRAIN + _TO_MEASURE)
+    require(_TO_MEASURE if evaluate_only else _TO_TRAIN + _TO_MEASURE)
     from .produce import Job, evaluate, produce
 
     job = Job(chosen, output, data, work, seed=seed, threads=threads, start_from=start_from, note=note)
@@ -52,41 +50,8 @@ def train(
     typer.echo(f"wrote {output}; photopeak validate {output} checks it.")
 
 
-def _require(modules: tuple[str, ...]) -> None:
+def require(modules: tuple[str, ...]) -> None:
     """Refuse to begin where a package is missing."""
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
         raise UsageError(f"training needs {', '.join(missing)}, not installed here: pip install 'photopeak[evaluate]'.")
-
-
-def study(
-    name: Annotated[
-        str, typer.Argument(help="niqe: does the model of scintigraphy rank scans better than that of photographs?")
-    ],
-    data: DataOption = None,
-    fit: Annotated[
-        Path | None, typer.Option(help="Fit the model of scintigraphy anew and write it to this file.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the table to this Markdown file.")
-    ] = None,
-) -> None:
-    """Run a study on held-out simulated scans and print its table.
-
-    Example: photopeak study niqe --output niqe.md
-    """
-    if name != "niqe":
-        raise UsageError(f"there is no study '{name}', choose niqe.")
-    _require(("scipy",))
-    from .evaluation.niqe_ranking import MODELS, as_markdown, fit_nm, rank
-
-    say = partial(typer.echo, err=True)
-    chosen: dict[str, Any] = {model: model for model in MODELS}
-    if fit:
-        chosen["nm"] = fit_nm(data, say)
-        chosen["nm"].save(fit)
-    table = as_markdown(rank(chosen, say))
-    if output:
-        with atomic_write(output) as file:
-            file.write(table.encode() + b"\n")
-    typer.echo(table)

@@ -4,30 +4,20 @@ import datetime
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..engine.bundle import open_bundle, write_bundle
 from ..engine.errors import UsageError
+from . import families
 from .bundling import History, make_manifest, save
 from .recipes.catalogue import Recipe, find
-from .recipes.dataset import Pool, build_pool, load_or_build_pool
-from .recipes.slices import SlicePool, build_slice_pool, load_or_build_slice_pool
+from .recipes.dataset import Source
 
 if TYPE_CHECKING:
     from .recipes.training import Trained
 
-SIMULATED = "simulated gamma-camera images, photopeak.exporters.phantoms (Apache-2.0)"
-SIMULATED_PET = "simulated PET slices, photopeak.exporters.phantoms (Apache-2.0)"
-SHARED = (
-    ("benauer_phantoms", "voxel phantoms of SPECT objects, github.com/BenAuer2021 (MIT)"),
-    ("stir/thorax3d", "thorax phantom of STIR (Apache-2.0)"),
-    ("brainweb_kul", "BrainWeb labels of 20 normal brains, subject 04 (BrainWeb terms; Aubert-Broche et al. 2006)"),
-    ("nmqc", "gamma camera quality control, nmqc (Apache-2.0)"),
-    ("linaqa/nm", "nuclear medicine quality control, linaqa (BSD-style)"),
-)
 UNFINISHED_CARD = "# {name}\n\nLicence Apache-2.0. Not measured yet: run `photopeak train {name} --evaluate-only`.\n"
 
 
@@ -87,6 +77,7 @@ def produce(job: Job, steps: int | None = None, minutes: float | None = None) ->
     import torch
 
     from . import parity
+    from .architectures import deployed
     from .onnx import to_onnx
     from .recipes.training import Limits, Start, fit, load_trained
 
@@ -94,7 +85,7 @@ def produce(job: Job, steps: int | None = None, minutes: float | None = None) ->
     limits = Limits(steps or job.recipe.steps, minutes)
     parent = load_trained(_parent(job.recipe), job.start_from) if job.start_from else None
     pool = _pool(job)
-    sources = (*_sources(job), *(_inherited(job.recipe, parent) if parent else ()))
+    sources = (*families.find(job.recipe.family).sources(job.data), *(_inherited(job.recipe, parent) if parent else ()))
     begin = Start(job.work / f"{job.recipe.name}.pt", job.seed, parent.net if parent else None, sources)
     with _bar() as bar:
         task = bar.add_task(f"training {job.recipe.name}", total=limits.steps)
@@ -103,8 +94,9 @@ def produce(job: Job, steps: int | None = None, minutes: float | None = None) ->
             bar.update(task, completed=step, description=f"training {job.recipe.name}, loss {loss:.4f}")
 
         trained = fit(job.recipe, pool, limits, begin, report)
-    model = to_onnx(trained.net, job.recipe.multiple)
-    parity.check(trained.net, model, job.recipe.multiple)
+    net = deployed(trained.net)
+    model = to_onnx(net, job.recipe.multiple)
+    parity.check(net, model, job.recipe.multiple)
     history = History(
         datetime.datetime.now(datetime.UTC).date().isoformat(), trained.seconds, trained.steps, trained.sources
     )
@@ -126,11 +118,6 @@ def evaluate(job: Job) -> None:
     UsageError
         If the bundle is that of another recipe or the data folder does not exist.
     """
-    from .card import render
-    from .evaluation.slice_study import measure_slices
-    from .evaluation.study import measure
-    from .slice_card import render_slices
-
     _check_data(job.data)
     bundle = open_bundle(job.output)
     if bundle.manifest.training.recipe != job.recipe.name:
@@ -140,39 +127,9 @@ def evaluate(job: Job) -> None:
     job.work.mkdir(parents=True, exist_ok=True)
     with _bar() as bar:
         task = bar.add_task("measuring", total=None)
-        arguments = job.recipe, bundle.model, job.data, job.work
         tell = lambda name: bar.update(task, description=f"measuring {name}")
-        if job.recipe.family == "pet":
-            card = render_slices(bundle, measure_slices(*arguments, tell), job.note)
-        else:
-            card = render(bundle, measure(*arguments, tell), job.note)
+        card = families.find(job.recipe.family).card(bundle, job.recipe, job, job.note, tell)
     write_bundle(job.output, bundle.manifest, model=bundle.model, golden=bundle.golden, card=card)
-
-
-def shared_sources(data: Path | None) -> tuple[str, ...]:
-    """Name the shared collections that a folder really holds, each with its licence.
-
-    Parameters
-    ----------
-    data : Path or None
-        Folder with the shared collections.
-
-    Returns
-    -------
-    tuple of str
-        Empty where there is no folder.
-
-    Examples
-    --------
-    >>> shared_sources(None)
-    ()
-    """
-    return tuple(source for folder, source in SHARED if data and (data / folder).is_dir())
-
-
-def _sources(job: Job) -> tuple[str, ...]:
-    """Name what the studies of a recipe are made from."""
-    return (SIMULATED_PET,) if job.recipe.family == "pet" else (SIMULATED, *shared_sources(job.data))
 
 
 def _inherited(recipe: Recipe, parent: "Trained") -> tuple[str, ...]:
@@ -187,12 +144,6 @@ def _check_data(data: Path | None) -> None:
         raise UsageError(f"{data} is no folder, give the folder with the shared collections or leave --data out.")
 
 
-def _pool_path(job: Job) -> Path:
-    """Return where the studies are kept; those made with other collections have another name."""
-    present = "|".join(shared_sources(job.data))
-    return job.work / (f"pool-{crc32(present.encode()):08x}.npz" if present else "pool.npz")
-
-
 def _parent(recipe: Recipe) -> Recipe:
     """Return the recipe whose levels a recipe may take over."""
     if recipe.parent is None:
@@ -200,17 +151,14 @@ def _parent(recipe: Recipe) -> Recipe:
     return find(recipe.parent)
 
 
-def _pool(job: Job) -> Pool | SlicePool:
+def _pool(job: Job) -> Source:
     """Simulate the training studies, or read those of an earlier run."""
     _check_data(job.data)
     job.work.mkdir(parents=True, exist_ok=True)
     with _bar() as bar:
         task = bar.add_task("simulating", total=None)
         tell = lambda name: bar.update(task, advance=1, description=f"simulating {name}")
-        if job.recipe.family == "pet":
-            path = job.work / f"pool-{job.recipe.name}.npz"
-            return load_or_build_slice_pool(path, lambda: build_slice_pool(job.recipe, advance=tell))
-        return load_or_build_pool(_pool_path(job), lambda: build_pool(job.data, advance=tell))
+        return families.find(job.recipe.family).pool(job.recipe, job.data, job.work, tell)
 
 
 def _bar() -> Progress:

@@ -1,14 +1,12 @@
 """What a bundle of a PET model needs beside the network: its training domain and golden slices."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import domain
-from ..engine.bundle import Domain, Input
+from ..engine.bundle import Input
 from ..engine.frames import Units
+from .description import Description
 from .evaluation.slices import CLINICAL
 from .recipes.catalogue import Recipe
 from .recipes.slices import SlicePool, draw, pair
@@ -16,19 +14,6 @@ from .recipes.slices import SlicePool, draw, pair
 GOLDEN_SIDE = 128
 _GOLDEN = (("brain", 3, 0.5), ("torso", 4, 0.25), ("nema-iq", 5, 1.0), ("shapes", 6, 1 / 8))
 _PLAIN = (1 / 20, 1.0)  # counts of held-out slices, relative to a clinical acquisition
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a model takes, keeps and was trained on; see :class:`~photopeak.engine.bundle.Manifest` for each."""
-
-    modality: str
-    input: Input
-    conserve: Literal["sum", "mean"]
-    matrices: tuple[str, ...]
-    domain: Domain
-    counts_per_pixel: tuple[float, float] | None = None
-    coincidences: tuple[float, float] | None = None
 
 
 def describe(recipe: Recipe, pool: SlicePool) -> Description:

@@ -100,9 +100,13 @@ def _wrong_usage(error: BaseException | None) -> str:
 
 
 def _register(app: typer.Typer, entry: EntryPoint) -> None:
-    """Add a command of another package; one that cannot be loaded must not take the others with it."""
+    """Add a command, or a group of them, of another package; one that cannot be loaded must not take the others with it."""
     try:
-        app.command(entry.name)(entry.load())
+        loaded = entry.load()
+        if isinstance(loaded, typer.Typer):
+            app.add_typer(loaded, name=entry.name)
+        else:
+            app.command(entry.name)(loaded)
     except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything
         anything = {"allow_extra_args": True, "ignore_unknown_options": True}
         app.command(entry.name, context_settings=anything)(_unavailable(entry, error))

@@ -14,16 +14,16 @@ class Recipe:
     ----------
     name : str
         Name of the bundle.
+    title : str
+        What it does, in a few words.
     task : {"denoise", "super-resolution"}
         What the model does.
     scale : int
         Output pixels per input pixel along a side.
     multiple : int
         Input sides must be multiples of this.
-    channels : tuple of int
-        Channels of the three levels of the network.
-    blocks : tuple of int
-        Residual blocks, see ``CountNet``.
+    channels, blocks : tuple of int
+        Width and depth of the network; what each number means, its architecture says.
     counts : tuple of float
         Lowest and highest count level of training: relative to a clinical acquisition, or for PET the true coincidences of
         a slice.
@@ -40,15 +40,22 @@ class Recipe:
     family : {"scintigraphy", "pet"}
         Planar counts, or slices of concentrations that were reconstructed.
     gain : float
-        See ``CountNet``.
+        See ``CountNet``; the loss uses it too.
+    architecture : {"count-net"}
+        Which network, see ``architectures.build``.
+    loss : {"variance", "absolute"}
+        See ``losses``.
+    studies : str
+        Recipe whose training studies this one shares; empty for its own.
     """
 
     name: str
+    title: str
     task: Literal["denoise", "super-resolution"]
     scale: Literal[1, 2]
     multiple: int
-    channels: tuple[int, int, int]
-    blocks: tuple[int, int, int, int]
+    channels: tuple[int, ...]
+    blocks: tuple[int, ...]
     counts: tuple[float, float]
     parent: str | None = None
     patch: int = 96
@@ -57,13 +64,59 @@ class Recipe:
     learning_rate: float = 1e-3
     family: Literal["scintigraphy", "pet"] = "scintigraphy"
     gain: float = 1.0
+    architecture: Literal["count-net"] = "count-net"
+    loss: Literal["variance", "absolute"] = "variance"
+    studies: str = ""
 
 
 RECIPES = (
-    Recipe("scint-denoise", "denoise", 1, 8, (32, 64, 96), (1, 1, 1, 3), (1 / 24, 2.0), "scint-sr-x2", batch=8),
-    Recipe("scint-sr-x2", "super-resolution", 2, 4, (32, 64, 96), (0, 1, 1, 3), (1 / 24, 6.0)),
-    Recipe("pet-denoise", "denoise", 1, 8, (32, 64, 96), (1, 1, 1, 3), (3e4, 6e6), batch=8, family="pet", gain=60.0),
-    Recipe("pet-sr-x2", "super-resolution", 2, 4, (32, 64, 96), (0, 1, 1, 3), (1e5, 1e7), family="pet", gain=60.0),
+    Recipe(
+        name="scint-denoise",
+        title="Count-aware denoising of planar scintigraphy",
+        task="denoise",
+        scale=1,
+        multiple=8,
+        channels=(32, 64, 96),
+        blocks=(1, 1, 1, 3),
+        counts=(1 / 24, 2.0),
+        parent="scint-sr-x2",
+        batch=8,
+    ),
+    Recipe(
+        name="scint-sr-x2",
+        title="Doubling the matrix of planar scintigraphy",
+        task="super-resolution",
+        scale=2,
+        multiple=4,
+        channels=(32, 64, 96),
+        blocks=(0, 1, 1, 3),
+        counts=(1 / 24, 6.0),
+    ),
+    Recipe(
+        name="pet-denoise",
+        title="Denoising of PET slices",
+        task="denoise",
+        scale=1,
+        multiple=8,
+        channels=(32, 64, 96),
+        blocks=(1, 1, 1, 3),
+        counts=(3e4, 6e6),
+        batch=8,
+        family="pet",
+        gain=60.0,
+    ),
+    Recipe(
+        name="pet-sr-x2",
+        title="Doubling the matrix of PET slices",
+        task="super-resolution",
+        scale=2,
+        multiple=4,
+        channels=(32, 64, 96),
+        blocks=(0, 1, 1, 3),
+        counts=(1e5, 1e7),
+        family="pet",
+        gain=60.0,
+    ),
 )
 
 

@@ -10,19 +10,19 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
 from ...engine.errors import UsageError
 from ...engine.files import atomic_write
+from ..architectures import build
 from ..architectures.count_net import CountNet
 from .catalogue import Recipe
 from .dataset import Batch, Source
+from .losses import LOSSES
 
 WARM_UP = 300  # steps, or a twentieth of a short training
 AVERAGE_DECAY = 0.999
 SAVE_EVERY_S = 120.0
-FLOOR = 0.1
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,15 @@ class Start:
         Written every few minutes and at the end; read first where it exists.
     seed : int
         Seed of weights and batches.
-    parent : CountNet or None
-        Network of scale 2 whose levels a fresh network of scale 1 takes over.
+    parent : nn.Module or None
+        Network of scale 2 whose levels a fresh network of scale 1 takes over; both are ``CountNet``.
     sources : tuple of str
         What the studies come from; the checkpoint adds what earlier runs were trained on.
     """
 
     checkpoint: Path
     seed: int = 0
-    parent: CountNet | None = None
+    parent: nn.Module | None = None
     sources: tuple[str, ...] = ()
 
 
@@ -69,7 +69,7 @@ class Trained:
 
     Parameters
     ----------
-    net : CountNet
+    net : nn.Module
         Network with averaged weights.
     steps : int
         Optimiser steps taken over all runs.
@@ -81,7 +81,7 @@ class Trained:
         What the studies of all runs come from.
     """
 
-    net: CountNet
+    net: nn.Module
     steps: int
     seconds: float
     losses: list[float]
@@ -92,7 +92,7 @@ class Trained:
 class _State:
     """Everything that a checkpoint holds."""
 
-    net: CountNet
+    net: nn.Module
     average: dict[str, Tensor]
     optimiser: torch.optim.Optimizer
     step: int = 0
@@ -104,9 +104,9 @@ class _State:
     def fresh(cls, recipe: Recipe, begin: Start) -> "_State":
         """Begin with new weights, those of a parent, or those of the checkpoint."""
         torch.manual_seed(begin.seed)
-        net = make_net(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net = build(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if begin.parent is not None:
-            net.start_from(begin.parent)
+            _take_over(net, begin.parent, recipe)
         optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=1e-4)
         state = cls(
             net, {name: value.clone() for name, value in net.state_dict().items()}, optimiser, sources=begin.sources
@@ -145,11 +145,6 @@ class _State:
         self.sources = tuple(dict.fromkeys((*stored.get("sources", ()), *self.sources)))
 
 
-def make_net(recipe: Recipe) -> CountNet:
-    """Return the untrained network of a recipe."""
-    return CountNet(recipe.channels, recipe.blocks, recipe.scale, recipe.gain)
-
-
 def fit(recipe: Recipe, pool: Source, limits: Limits, begin: Start, report: Callable[[int, float], None]) -> Trained:
     """Train a network, resuming from the checkpoint where there is one.
 
@@ -178,7 +173,7 @@ def fit(recipe: Recipe, pool: Source, limits: Limits, begin: Start, report: Call
     stream = pool.batches(recipe, begin.seed, first)
     while (done := _progress(state.step, first, time.monotonic() - start, limits)) < 1:
         state.set_rate(recipe.learning_rate * _schedule(done, state.step / min(WARM_UP, max(limits.steps // 20, 1))))
-        recent.append(_step(state.net, next(stream), state.optimiser))
+        recent.append(_step(state, next(stream), recipe))
         state.advance()
         if state.step % 100 == 0:
             state.losses.append(fmean(recent))
@@ -215,7 +210,7 @@ def load_trained(recipe: Recipe, checkpoint: Path) -> Trained:
     """
     if not checkpoint.is_file():
         raise UsageError(f"there is no checkpoint {checkpoint}, train {recipe.name} first.")
-    net = make_net(recipe)
+    net = build(recipe)
     with _checkpoint(recipe, checkpoint) as stored:
         net.load_state_dict(stored["average"])
         return Trained(
@@ -227,22 +222,6 @@ def load_trained(recipe: Recipe, checkpoint: Path) -> Trained:
         )
 
 
-def loss(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
-    """Return the mean squared error in units of the expected Poisson variance.
-
-    Weights are computed from the noisy input only, so the minimiser stays the conditional mean of the counts: unbiased over
-    the images of training, while a single faint lesion is drawn towards what is usual there. Half of the weight is local,
-    half per image (the latter is what PSNR sees).
-    """
-    scale = output.shape[-1] // counts.shape[-1]
-    local = functional.avg_pool2d(counts, 5, 1, 2, count_include_pad=False) / (scale * scale)
-    whole = (local.square().mean((2, 3), keepdim=True) / (local.mean((2, 3), keepdim=True) + FLOOR)) + FLOOR
-    weight = 0.5 / (local + FLOOR) + 0.5 / whole
-    if scale > 1:
-        weight = functional.interpolate(weight, scale_factor=float(scale), mode="nearest")
-    return ((output - target).square() * weight).mean()
-
-
 @contextmanager
 def _checkpoint(recipe: Recipe, path: Path) -> Iterator[dict[str, Any]]:
     """Read a checkpoint; whatever does not fit while it is used makes one sentence."""
@@ -252,17 +231,24 @@ def _checkpoint(recipe: Recipe, path: Path) -> Iterator[dict[str, Any]]:
         raise UsageError(f"{path} is no checkpoint of {recipe.name}, remove it or name another.") from error
 
 
-def _step(net: CountNet, batch: Batch, optimiser: torch.optim.Optimizer) -> float:
+def _take_over(net: nn.Module, parent: nn.Module, recipe: Recipe) -> None:
+    """Start a network from another one of the same kind."""
+    if not (isinstance(net, CountNet) and isinstance(parent, CountNet)):
+        raise UsageError(f"a {recipe.architecture} cannot start from another network, leave --start-from out.")
+    net.start_from(parent)
+
+
+def _step(state: _State, batch: Batch, recipe: Recipe) -> float:
     """Take one optimiser step and return the loss."""
     counts = torch.from_numpy(batch.counts).contiguous(memory_format=torch.channels_last)
     target = torch.from_numpy(batch.target)
     with torch.autocast("cpu", torch.bfloat16):
-        output = net(counts)
-    value = loss(net.gain * output.float(), net.gain * target, net.gain * functional.relu(counts))
-    optimiser.zero_grad(set_to_none=True)
+        output = state.net(counts)
+    value = LOSSES[recipe.loss](recipe.gain * output.float(), recipe.gain * target, recipe.gain * counts)
+    state.optimiser.zero_grad(set_to_none=True)
     value.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-    optimiser.step()
+    torch.nn.utils.clip_grad_norm_(state.net.parameters(), 1.0)
+    state.optimiser.step()
     return float(value.detach())
 
 

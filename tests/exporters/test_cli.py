@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from photopeak.engine import zoo
+from photopeak.engine.cli.app import main
 from photopeak.engine.errors import UsageError
 from photopeak.exporters.cli import train
 
@@ -55,3 +56,13 @@ def test_the_larger_matrix_model_has_no_parent(tmp_path):
     pytest.importorskip("torch", reason="training needs torch: pip install 'photopeak[train]'")
     with pytest.raises(UsageError, match="leave --start-from out"):
         train("scint-sr-x2", tmp_path / "out", work=tmp_path / "work", start_from=tmp_path / "x.pt")
+
+
+def test_studies_are_commands_of_a_group(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["study", "--help"])
+    assert ended.value.code == 0
+    assert "niqe" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        main(["study", "astrology"])
+    assert ended.value.code == 2

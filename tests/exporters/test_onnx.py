@@ -7,10 +7,10 @@ pytest.importorskip("onnxscript", reason="exporting needs onnxscript: pip instal
 import onnx
 
 from photopeak.engine.errors import ModelError
+from photopeak.exporters.architectures import build
 from photopeak.exporters.onnx import operators, to_onnx
 from photopeak.exporters.parity import check, compare
 from photopeak.exporters.recipes.catalogue import RECIPES
-from photopeak.exporters.recipes.training import make_net
 
 PLAIN = {"Conv", "Relu", "Add", "Mul", "Sqrt", "AveragePool", "Resize", "DepthToSpace"}
 
@@ -18,7 +18,7 @@ PLAIN = {"Conv", "Relu", "Add", "Mul", "Sqrt", "AveragePool", "Resize", "DepthTo
 @pytest.fixture(scope="module", params=RECIPES, ids=lambda recipe: recipe.name)
 def exported(request):
     torch.manual_seed(0)
-    net = make_net(request.param).eval()
+    net = build(request.param).eval()
     torch.nn.init.normal_(net.head.weight, std=0.05)
     return request.param, net, to_onnx(net, request.param.multiple)
 
@@ -56,7 +56,7 @@ def test_batch_and_sides_are_dynamic(exported):
 def test_a_graph_of_other_weights_is_refused(exported):
     recipe, net, model = exported
     check(net, model, recipe.multiple)
-    other = make_net(recipe).eval()
+    other = build(recipe).eval()
     with pytest.raises(ModelError, match=r"differs from its network by .* in onnxruntime"):
         check(other, model, recipe.multiple)
     torch.nn.init.constant_(other.head.weight, float("nan"))

@@ -9,9 +9,9 @@ pytest.importorskip("onnxscript", reason="exporting needs onnxscript: pip instal
 
 from photopeak.engine.bundle import open_bundle
 from photopeak.engine.graph import check_graph
-from photopeak.exporters import bundling, slice_bundling
-from photopeak.exporters import produce as produce_module
-from photopeak.exporters.produce import Job, _pool, produce, shared_sources
+from photopeak.exporters import planar_bundling, slice_bundling
+from photopeak.exporters.families import scintigraphy
+from photopeak.exporters.produce import Job, _pool, produce
 from photopeak.exporters.recipes.catalogue import RECIPES
 from photopeak.exporters.recipes.dataset import Pool, build_pool, load_or_build_pool
 from photopeak.exporters.recipes.slices import build_slice_pool, load_or_build_slice_pool
@@ -19,8 +19,8 @@ from photopeak.exporters.recipes.slices import build_slice_pool, load_or_build_s
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 def test_a_recipe_becomes_a_bundle_that_the_engine_admits(recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(bundling, "DOMAIN_FRAMES", 20)
-    monkeypatch.setattr(bundling, "held_out_features", partial(bundling.held_out_features, number=1))
+    monkeypatch.setattr(planar_bundling, "DOMAIN_FRAMES", 20)
+    monkeypatch.setattr(planar_bundling, "held_out_features", partial(planar_bundling.held_out_features, number=1))
     monkeypatch.setattr(slice_bundling, "held_out_features", partial(slice_bundling.held_out_features, number=4))
     if recipe.family == "pet":
         path = tmp_path / f"pool-{recipe.name}.npz"
@@ -39,8 +39,8 @@ def test_a_recipe_becomes_a_bundle_that_the_engine_admits(recipe, tmp_path, monk
 
 def test_sources_are_those_that_the_folder_holds(tmp_path):
     (tmp_path / "nmqc").mkdir()
-    assert shared_sources(tmp_path) == ("gamma camera quality control, nmqc (Apache-2.0)",)
-    assert shared_sources(None) == ()
+    assert scintigraphy.shared_sources(tmp_path) == ("gamma camera quality control, nmqc (Apache-2.0)",)
+    assert scintigraphy.shared_sources(None) == ()
 
 
 def test_studies_made_without_data_do_not_pass_for_those_made_with_it(tmp_path, monkeypatch):
@@ -50,7 +50,7 @@ def test_studies_made_without_data_do_not_pass_for_those_made_with_it(tmp_path, 
         made.append(data)
         return Pool([np.ones((8, 8), np.float32)], [])
 
-    monkeypatch.setattr(produce_module, "build_pool", build)
+    monkeypatch.setattr(scintigraphy, "build_pool", build)
     (tmp_path / "data" / "nmqc").mkdir(parents=True)
     without = Job(RECIPES[0], tmp_path / "bundle", None, tmp_path)
     for job in (without, replace(without, data=tmp_path / "data"), without):

@@ -6,16 +6,16 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch: pip install 'photopeak[train]'")
 
 from photopeak.engine.errors import UsageError
+from photopeak.exporters.architectures import build
 from photopeak.exporters.recipes import training
 from photopeak.exporters.recipes.catalogue import find
 from photopeak.exporters.recipes.dataset import Pool, batches
+from photopeak.exporters.recipes.losses import by_variance
 from photopeak.exporters.recipes.training import (
     Limits,
     Start,
     fit,
     load_trained,
-    loss,
-    make_net,
 )
 
 NAMES = ("scint-denoise", "scint-sr-x2")
@@ -36,7 +36,7 @@ def quiet(step, value):
 def error_on(unseen, net):
     pairs = [(torch.from_numpy(batch.counts), torch.from_numpy(batch.target)) for batch in unseen]
     with torch.no_grad():
-        return sum(float(loss(net(counts), target, counts)) for counts, target in pairs)
+        return sum(float(by_variance(net(counts), target, counts)) for counts, target in pairs)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -44,7 +44,7 @@ def test_a_hundred_steps_learn(name, small, pool, tmp_path):
     recipe = small(name)
     unseen = [next(batches(pool, recipe, 99 + k)) for k in range(4)]
     torch.manual_seed(0)
-    before = error_on(unseen, make_net(recipe))
+    before = error_on(unseen, build(recipe))
     trained = fit(recipe, pool, Limits(100), Start(tmp_path / "c.pt"), quiet)
     assert trained.steps == 100
     assert error_on(unseen, trained.net) < 0.9 * before
@@ -77,7 +77,7 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(small, pool,
 
 def test_the_loss_after_an_interruption_is_that_of_the_steps_taken(small, pool, tmp_path, monkeypatch):
     path, losses = tmp_path / "c.pt", iter(range(1000))
-    monkeypatch.setattr(training, "_step", lambda net, batch, optimiser: float(next(losses)))
+    monkeypatch.setattr(training, "_step", lambda state, batch, recipe: float(next(losses)))
     with monkeypatch.context() as patch:
         interrupt_after(60, patch)
         with pytest.raises(KeyboardInterrupt):
@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_network(small, pool, tmp_path):
 
 @pytest.mark.parametrize(("name", "scale"), [("scint-denoise", 1), ("scint-sr-x2", 2)])
 def test_output_is_never_negative_and_has_the_right_matrix(name, scale, small):
-    net = make_net(small(name)).eval()
+    net = build(small(name)).eval()
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     with torch.no_grad():
@@ -105,7 +105,7 @@ def test_output_is_never_negative_and_has_the_right_matrix(name, scale, small):
 
 def test_the_denoiser_can_start_as_the_larger_matrix_model_on_binned_counts():
     torch.manual_seed(1)
-    child, parent = make_net(find("scint-denoise")), make_net(find("scint-sr-x2"))
+    child, parent = build(find("scint-denoise")), build(find("scint-sr-x2"))
     torch.nn.init.normal_(parent.head.weight, std=0.05)
     child.start_from(parent)
     with torch.no_grad():
@@ -120,7 +120,7 @@ def test_the_loss_is_least_at_the_conditional_mean(small):
     truth = torch.from_numpy(rng.gamma(2.0, 3.0, (64, 1, 16, 16)).astype(np.float32))
     counts = torch.full((64, 1, 16, 16), 6.0)
     mean = truth.mean(dim=0, keepdim=True).expand_as(truth).clone().requires_grad_()
-    loss(mean, truth, counts).backward()
+    by_variance(mean, truth, counts).backward()
     assert float(mean.grad.sum(dim=0).abs().max()) < 1e-6
 
 

@@ -1,0 +1,14 @@
+"""``photopeak study``: measurements that the documentation quotes, each one command.
+
+Every study is a file of this package with one function, which becomes a command of its name.
+"""
+
+import typer
+
+from .niqe import niqe
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Run a study and print its table.", no_args_is_help=True)
+for _command in (niqe,):
+    app.command()(_command)
