@@ -8,11 +8,13 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from ..phantoms.slices import OBJECTS, Disc, Slice, brain_from_labels, nema_iq
+from ..phantoms.brains import brain_from_labels
+from ..phantoms.plane import Disc, Slice
+from ..phantoms.slices import OBJECTS, nema_iq
 from ..phantoms.tomography import Reconstruction, Scanner, acquire, measure, reconstruct
 from ..phantoms.voxels import brainweb_labels
 from ..recipes.catalogue import Recipe
-from ..recipes.slices import Acquisition, draw, truth
+from ..recipes.slices import Acquisition, draw, noise_free
 
 Pixels = NDArray[np.float32]
 CLINICAL = 2e6  # true coincidences in a slice of a clinical scan
@@ -37,7 +39,7 @@ class Trial:
     noisy : ndarray, shape (rows, columns), float32
         As reconstructed.
     truth : ndarray, shape (scale * rows, scale * columns), float32
-        Noise-free reconstruction with the same settings; for super-resolution the object at the resolution aimed at.
+        Noise-free reconstruction with the same settings; for super-resolution on the larger matrix.
     discs : tuple of Disc
         Lesions or spheres in it.
     field_mm : float
@@ -66,7 +68,7 @@ def trials(recipe: Recipe, levels: tuple[float, ...], data: Path | None) -> Iter
     """
     for number, case in enumerate(_cases(recipe, data)):
         expected = measure(case.plane.activity, case.plane.attenuation, case.scanner, CLINICAL)
-        ideal = truth(case) if recipe.scale == 2 else np.maximum(reconstruct(expected, case.scanner, case.how), 0)
+        ideal = noise_free(case, expected, recipe.scale)
         name = f"{case.plane.name}-{number}"
         for level in levels:
             rng = np.random.default_rng(crc32(f"{name}|{level}".encode()))
@@ -81,7 +83,7 @@ def sphere_trials(recipe: Recipe, levels: tuple[float, ...]) -> Iterator[Trial]:
     how = Reconstruction(side=256 // recipe.scale, iterations=3, subsets=10, filter_fwhm_mm=4.0)
     case = Acquisition(plane, scanner, how)
     expected = measure(plane.activity, plane.attenuation, scanner, CLINICAL)
-    ideal = truth(case) if recipe.scale == 2 else reconstruct(expected, scanner, how)
+    ideal = noise_free(case, expected, recipe.scale)
     for level in levels:
         for repeat in range(REPEATS):
             rng = np.random.default_rng([31, repeat, round(1e6 * level)])

@@ -7,24 +7,30 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from ...engine import postprocess
 from ...engine.files import atomic_write
-from ..phantoms.camera import FWHM_PER_SIGMA
-from ..phantoms.slices import OBJECTS, Slice
-from ..phantoms.tomography import Reconstruction, Scanner, acquire, measure, reconstruct
+from ..phantoms.plane import Slice
+from ..phantoms.slices import OBJECTS
+from ..phantoms.tomography import Reconstruction, Scanner, Sinogram, acquire, measure, reconstruct
 from .catalogue import Recipe
 from .dataset import Batch
 
 Floats = NDArray[np.float32]
 Split = Literal["train", "held-out"]
-SIDES = (128, 192, 256)
-OBJECT_SHARES = {"brain": 0.26, "torso": 0.34, "nema-iq": 0.08, "derenzo": 0.06, "shapes": 0.26}
+SIDES = {128: 0.25, 192: 0.35, 256: 0.4}
+OBJECT_SHARES = {"brain": 0.26, "torso": 0.28, "nema-iq": 0.1, "derenzo": 0.08, "shapes": 0.28}
+WIDEST = {
+    "brain": 3.2,
+    "torso": 1.5,
+    "nema-iq": 1.75,
+    "derenzo": 2.7,
+    "shapes": 1.5,
+}  # field of view over the object's own
+FULL_SHARE = 0.25
 NUMBER = 700
 DRAWS = 4
 FBP_SHARE = 0.15
-FINEST_FWHM_MM = 3.0
 EDGE_SHARE = 0.05
 
 
@@ -37,7 +43,7 @@ class Pair:
     noisy : ndarray, shape (k, h, w), float32
         Independent acquisitions, each divided by its robust maximum as the engine does.
     target : ndarray, shape (k, scale * h, scale * w), float32
-        The same plane without noise, divided by the same numbers.
+        What the same reconstruction makes of noise-free projections, divided by the same numbers.
     """
 
     noisy: Floats
@@ -101,10 +107,12 @@ def draw(index: int, split: Split, scale: int, name: str | None = None) -> Acqui
     """
     rng = np.random.default_rng([{"train": 21, "held-out": 22}[split], index])
     chosen = str(rng.choice(list(OBJECT_SHARES), p=list(OBJECT_SHARES.values())))
-    side = int(rng.choice(SIDES))
+    side = int(rng.choice(list(SIDES), p=list(SIDES.values())))
     fine = 2 * side
-    margin = float(rng.choice([1.0, rng.uniform(1.0, 1.8)]))
-    drawn_side = 2 * round(fine / margin / 2)
+    wider = float(
+        rng.choice([1.0, np.exp(rng.uniform(0, np.log(WIDEST[name or chosen])))], p=[FULL_SHARE, 1 - FULL_SHARE])
+    )
+    drawn_side = 2 * round(fine / wider / 2)
     plane = padded(OBJECTS[name or chosen](rng, drawn_side), fine)
     scanner = Scanner(
         field_mm=plane.field_mm,
@@ -128,19 +136,19 @@ def draw(index: int, split: Split, scale: int, name: str | None = None) -> Acqui
 def pair(case: Acquisition, totals: NDArray[np.float64], scale: int, rng: np.random.Generator) -> Pair:
     """Acquire and reconstruct a case at several totals of true coincidences."""
     expected = measure(case.plane.activity, case.plane.attenuation, case.scanner, 1.0)
-    ideal = truth(case) if scale == 2 else np.maximum(reconstruct(expected, case.scanner, case.how), 0)
+    target = noise_free(case, expected, scale)
     images = np.stack([reconstruct(acquire(expected, total, rng), case.scanner, case.how) for total in totals])
     scaled = postprocess.scale_in(images, "robust", threads=1)
-    return Pair(scaled.pixels, ideal / np.asarray(scaled.peaks)[:, None, None])
+    return Pair(scaled.pixels, target / np.asarray(scaled.peaks)[:, None, None])
 
 
-def truth(case: Acquisition) -> Floats:
-    """Return the object itself at the resolution that super-resolution aims at, on the fine matrix of the target."""
-    side = len(case.plane.activity) // 2
-    pixel = case.plane.field_mm / side
-    activity = case.plane.activity.reshape(side, 2, side, 2).mean(axis=(1, 3))
-    width = max(FINEST_FWHM_MM, 1.5 * pixel) / pixel / FWHM_PER_SIGMA
-    return np.asarray(gaussian_filter(activity, width, mode="constant"), np.float32)
+def noise_free(case: Acquisition, expected: Sinogram, scale: int) -> Floats:
+    """Return what the same settings make of the expected projections, on a matrix of `scale` times the side, never negative.
+
+    The filter keeps its width in mm, so that a larger matrix shows the same resolution with finer pixels: nothing is sharpened.
+    """
+    how = replace(case.how, side=scale * case.how.side)
+    return np.maximum(reconstruct(expected, case.scanner, how), 0)
 
 
 def padded(plane: Slice, side: int) -> Slice:

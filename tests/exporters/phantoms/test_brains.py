@@ -1,0 +1,57 @@
+"""Brains: the same on any matrix, with the concentrations asked for, and a cortex as thick as a cortex is."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from photopeak.exporters.phantoms.brains import FIELD_MM, Uptake, brain
+
+PLAIN = Uptake(grey=4.0, fluid=0.0, scalp=0.25)
+
+
+def binned(image, factor):
+    side = len(image) // factor
+    return image.reshape(side, factor, side, factor).mean(axis=(1, 3))
+
+
+def test_grey_matter_holds_four_times_as_much_as_white():
+    values = np.round(brain(np.random.default_rng(2), 512).activity, 2)
+    common, number = np.unique(values[values > 0.6], return_counts=True)
+    assert set(common[np.argsort(number)[-2:]]) == {1.0, 4.0}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_matrix_changes_nothing_but_the_pixel(seed):
+    fine, coarse = (brain(np.random.default_rng(seed), side).activity for side in (440, 220))
+    assert np.corrcoef(binned(fine, 2).ravel(), coarse.ravel())[0, 1] > 0.99
+    assert coarse.mean() == pytest.approx(fine.mean(), rel=0.02)
+
+
+def test_the_cortex_is_a_ribbon_of_a_few_millimetres():
+    drawn = brain(np.random.default_rng(3), 512)
+    grey, pixel = np.isclose(drawn.activity, 4.0), FIELD_MM / 512
+    edge = np.abs(np.diff(grey.astype(int), axis=0)).sum() + np.abs(np.diff(grey.astype(int), axis=1)).sum()
+    mean_width = 2 * grey.sum() / (edge * np.pi / 4) * pixel  # of a ribbon that runs in all directions
+    assert 1.5 < mean_width < 9.0
+
+
+def test_grey_follows_the_tracer():
+    amyloid = brain(np.random.default_rng(4), 256, replace(PLAIN, grey=0.5)).activity
+    glucose = brain(np.random.default_rng(4), 256, replace(PLAIN, grey=3.0)).activity
+    assert np.isclose(amyloid, 0.5).mean() == pytest.approx(np.isclose(glucose, 3.0).mean(), abs=0.01)
+
+
+def test_the_sides_differ_as_asked():
+    even, skewed = (
+        brain(np.random.default_rng(6), 256, replace(PLAIN, asymmetry=asymmetry)).activity for asymmetry in (0.0, 0.3)
+    )
+    ratio = [image[:, 128:].sum() / image[:, :128].sum() for image in (even, skewed)]
+    assert ratio[1] > 1.3 * ratio[0]
+
+
+def test_drawn_tracers_span_what_is_met():
+    grey = [Uptake.drawn(np.random.default_rng(seed)).grey for seed in range(200)]
+    assert min(grey) < 0.6
+    assert max(grey) > 4.5
+    assert 0.5 < np.mean(np.array(grey) > 1.2) < 0.95
