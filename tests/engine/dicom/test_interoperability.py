@@ -2,9 +2,12 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
+import sys
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -32,7 +35,9 @@ HARMLESS = ("(0x0018,0x1002)", "Dicom dataset contains attributes not present in
 
 def tool(name: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
     """Run a program of Debian's medical packages, or skip."""
-    program = shutil.which(name)
+    # Python packages bring programs of the same names, such as storescu, that take other options.
+    system = [folder for folder in os.get_exec_path() if Path(folder) != Path(sys.executable).parent]
+    program = shutil.which(name, path=os.pathsep.join(system))
     if program is None:
         packages = {"dciodvfy": "dicom3tools"}
         pytest.skip(f"{name} is not installed: apt-get install {packages.get(name, 'dcmtk')}")
