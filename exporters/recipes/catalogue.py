@@ -43,7 +43,7 @@ class Recipe:
         See ``CountNet``; the loss uses it too.
     architecture : {"count-net"}
         Which network, see ``architectures.build``.
-    loss : {"variance", "absolute"}
+    loss : {"variance", "logarithm", "absolute"}
         See ``losses``.
     studies : str
         Recipe whose training studies this one shares; empty for its own.
@@ -65,7 +65,7 @@ class Recipe:
     family: Literal["scintigraphy", "pet"] = "scintigraphy"
     gain: float = 1.0
     architecture: Literal["count-net"] = "count-net"
-    loss: Literal["variance", "absolute"] = "variance"
+    loss: Literal["variance", "logarithm", "absolute"] = "variance"
     studies: str = ""
 
 
@@ -104,6 +104,7 @@ RECIPES = (
         batch=8,
         family="pet",
         gain=60.0,
+        loss="logarithm",
     ),
     Recipe(
         name="pet-sr-x2",
@@ -113,9 +114,10 @@ RECIPES = (
         multiple=4,
         channels=(32, 64, 96),
         blocks=(0, 1, 1, 3),
-        counts=(1e5, 1e7),
+        counts=(1e5, 2e7),
         family="pet",
         gain=60.0,
+        loss="logarithm",
     ),
 )
 

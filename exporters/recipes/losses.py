@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 FLOOR = 0.1
+SMALL_ERROR = 0.01  # of an image, in variances: below it, better is not worth more
 
 
 def by_variance(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
@@ -15,14 +17,15 @@ def by_variance(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
     the images of training, while a single faint lesion is drawn towards what is usual there. Half of the weight is local,
     half per image (the latter is what PSNR sees).
     """
-    counts = functional.relu(counts)
-    scale = output.shape[-1] // counts.shape[-1]
-    local = functional.avg_pool2d(counts, 5, 1, 2, count_include_pad=False) / (scale * scale)
-    whole = (local.square().mean((2, 3), keepdim=True) / (local.mean((2, 3), keepdim=True) + FLOOR)) + FLOOR
-    weight = 0.5 / (local + FLOOR) + 0.5 / whole
-    if scale > 1:
-        weight = functional.interpolate(weight, scale_factor=float(scale), mode="nearest")
-    return ((output - target).square() * weight).mean()
+    return _in_variances(output, target, counts).mean()
+
+
+def logarithmic(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
+    """Return the mean over the images of the logarithm of their error in variances.
+
+    A mean of PSNRs is such a mean: images of many counts, whose errors are a hundred times smaller, count as much as those of few.
+    """
+    return torch.log1p(_in_variances(output, target, counts) / SMALL_ERROR).mean()
 
 
 def absolute(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
@@ -30,5 +33,21 @@ def absolute(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
     return (output - target).abs().mean()
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"variance": by_variance, "absolute": absolute}
+LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "variance": by_variance,
+    "logarithm": logarithmic,
+    "absolute": absolute,
+}
 """By the name in ``Recipe.loss``; each takes output, target and noisy input, times the recipe's gain."""
+
+
+def _in_variances(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
+    """Return the mean squared error of each image over the Poisson variance that the input lets expect, shape (n,)."""
+    counts = functional.relu(counts)
+    scale = output.shape[-1] // counts.shape[-1]
+    local = functional.avg_pool2d(counts, 5, 1, 2, count_include_pad=False) / (scale * scale)
+    whole = (local.square().mean((2, 3), keepdim=True) / (local.mean((2, 3), keepdim=True) + FLOOR)) + FLOOR
+    weight = 0.5 / (local + FLOOR) + 0.5 / whole
+    if scale > 1:
+        weight = functional.interpolate(weight, scale_factor=float(scale), mode="nearest")
+    return ((output - target).square() * weight).mean((1, 2, 3))
