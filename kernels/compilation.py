@@ -22,6 +22,7 @@ import numpy as np
 from numba.core import sigutils
 from numba.core.caching import Cache, CompileResultCacheImpl, FunctionCache, NullCache, UserWideCacheLocator
 from numba.core.dispatcher import Dispatcher
+from numba.core.runtime import rtsys
 from platformdirs import user_cache_path
 
 from .entries import Entries
@@ -58,6 +59,7 @@ _MODULES: tuple[str, ...] = (
     "mtf.uncertainty",
 )
 _jit: Any = numba.njit(nogil=True, error_model="numpy")
+_LAYOUT = 2  # of what is kept; what has another is compiled again
 _KERNELS: dict[str, tuple[Any, tuple[str, ...]]] = {}
 
 
@@ -185,6 +187,13 @@ class _Locator(UserWideCacheLocator):
 class _Implementation(CompileResultCacheImpl):
     _locator_classes = [_Locator]  # noqa: RUF012 - as the base class has it
 
+    def reduce(self, cres: Any) -> tuple[Any, ...]:
+        """Return what is kept of compiled code."""
+        *parts, environments = super().reduce(cres)  # type: ignore[no-untyped-call]
+        # Compiled code looks at the constants of an environment alone; reading one imports the module that it is from,
+        # and thus Numba's array functions, and SciPy.
+        return *parts, tuple(environment for environment in environments if environment.consts)
+
 
 class _StampedCache(Cache):
     _impl_class = _Implementation  # type: ignore[assignment]
@@ -193,6 +202,12 @@ class _StampedCache(Cache):
         super().__init__(function)  # type: ignore[no-untyped-call]
         parts: Any = self._impl
         self._cache_file: Any = Entries(self.cache_path, parts.filename_base, parts.locator.get_source_stamp())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        # Numba's own method first imports and registers all that it can compile, which takes longer than all else and,
+        # where SciPy is installed, imports that. Code that is linked already needs the addresses of the runtime alone.
+        rtsys.initialize(target_context)
+        return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
@@ -203,7 +218,7 @@ class _StampedCache(Cache):
 
 def _stamp(function: Any) -> str:
     """Return a digest of the sources, and of the constants, of everything that is compiled into `function`."""
-    digest = hashlib.sha256(numba.__version__.encode())
+    digest = hashlib.sha256(f"{_LAYOUT} {numba.__version__}".encode())
     for part in sorted(_parts(function, set())):
         digest.update(part)
     return digest.hexdigest()

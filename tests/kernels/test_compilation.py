@@ -75,6 +75,25 @@ def test_second_process_takes_the_kernel_from_the_cache(run):
     assert run()[0] == "12.0 1 0"
 
 
+def test_kernel_from_the_cache_needs_no_part_of_the_compiler(run):
+    loaded = "{'numba.np.arrayobj', 'numba.np.linalg', 'scipy.linalg'} & set(sys.modules)"
+    told = f"import atexit, sys; atexit.register(lambda: print(sorted({loaded})))"
+    assert run(first=told)[0].startswith("12.0 0 1\n['numba.np.arrayobj', 'numba.np.linalg'")
+    assert run(first=told)[0] == "12.0 1 0\n[]"
+
+
+def test_other_types_and_callers_compile_beside_a_kernel_from_the_cache(run):
+    run()
+    more = """
+import numba
+assert total(np.ones((1, 2)), 3) == 12.0
+assert total(np.ones((1, 2), np.float32), 3) == 12.0
+assert numba.njit(lambda image, factor: total(image, factor) + np.linalg.norm(image))(np.ones((1, 4)), 1) == 10.0
+assert np.array_equal(numba.njit(lambda image: image[image > 1])(np.arange(4.0)), [2, 3])
+"""
+    assert run(first=more)[0] == "12.0 1 1"
+
+
 def test_warm_up_makes_what_the_first_call_needs(run):
     first = run(warm=True)[0].splitlines()
     assert first == ["[('sums.total', True)]", "12.0 0 1"]
