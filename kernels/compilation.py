@@ -50,13 +50,11 @@ _MODULES: tuple[str, ...] = (
     "mtf.bessel",
     "mtf.components",
     "mtf.disk_fit",
-    "mtf.edge_fit",
+    "mtf.edge_profile",
     "mtf.fourier",
     "mtf.gravity",
     "mtf.mixture",
     "mtf.splines",
-    "mtf.spread",
-    "mtf.uncertainty",
 )
 _jit: Any = numba.njit(nogil=True, error_model="numpy")
 _LAYOUT = 2  # of what is kept; what has another is compiled again

@@ -11,21 +11,14 @@ from ..errors import InputError
 from ..iqa.intensity import check_frames
 from ..parallel import over
 from .curve import Mtf
-from .edge_profile import NO_EDGE, Edge, find_edge, modulation_with_errors, profile_of
+from .edge_profile import Edge, find_edge, profile_of
 from .edge_quality import Facts, warnings_of
-from .oversample import STEP
 from .regions import Roi, Spacing, rois_of, spacing_of
 
 __all__ = ["edge_mtf"]
 
-Floats = NDArray[np.float64]
-
 _FREQUENCIES = np.arange(129) / 128.0
-# Errors change slowly: one in so many frequencies is enough.
-_THINNED = 8
 _LEAST = 16
-# Of the step that the rows show; less is something else than an edge, such as a disk or a line.
-_LEAST_STEP = 0.5
 # Half of the 95 % band: what the choice among mixtures adds to the posterior of the chosen one is, by simulation, 15 %.
 _DEVIATIONS = 1.15 * 1.96
 
@@ -116,32 +109,30 @@ def _cut(frame: NDArray[Any], roi: Roi) -> NDArray[Any]:
 def _measure(piece: NDArray[Any], spacing: Spacing | None) -> Mtf:
     """Return the curve of one region."""
     plane = np.ascontiguousarray(piece, np.float64)
-    if not math.isfinite(float(plane.sum())) and not np.isfinite(plane).all():
-        raise InputError("the region holds values that are not finite; replace them or choose another region.")
+    if not plane.flags.writeable:
+        # Kernels are compiled for arrays of one kind.
+        plane = plane.copy()
     edge = find_edge(plane)
-    profile = profile_of(edge)
-    if profile.amounts.size < 2:
-        raise InputError(NO_EDGE)
-    modulation, errors, step = modulation_with_errors(profile, _FREQUENCIES, _THINNED)
-    if not step > _LEAST_STEP:
-        raise InputError(NO_EDGE)
+    profile = profile_of(edge, _FREQUENCIES)
+    modulation, errors = profile.curves
+    distances, edge_spread, line_spread = profile.across
     margin = _DEVIATIONS * errors
     unit = abs(edge.high - edge.low)
-    spread, base = profile.spline, profile.base
-    knots = ((spread[:-2] + 4.0 * spread[1:-1] + spread[2:]) / 6.0 - base) / step
     levels = (profile.dark, profile.bright) if edge.high > edge.low else (profile.bright, profile.dark)
     noise = tuple(unit * math.sqrt(level) for level in levels)
-    before, (left, right) = profile.before, edge.reach
+    angle = math.degrees(math.atan(abs(float(edge.line[1]))))
+    snr = profile.step / math.sqrt(0.5 * (profile.dark + profile.bright))
     seen = Facts(
-        piece=piece,
-        angle_deg=math.degrees(math.atan(abs(edge.line[1]))),
+        kind=piece.dtype,
+        extremes=edge.extremes,
+        angle_deg=angle,
         sag_px=edge.sag,
         noise=max(noise),
-        snr=step / math.sqrt(0.5 * (profile.dark + profile.bright)),
+        snr=snr,
         margin=float(margin[:65].max()),
         empty=profile.empty,
-        unfinished=_unfinished(knots, before, left, right),
-        pixels=0.1 * plane.size,
+        unfinished=profile.unfinished,
+        pixels=plane.size,
     )
     return Mtf(
         method="edge",
@@ -152,26 +143,19 @@ def _measure(piece: NDArray[Any], spacing: Spacing | None) -> Mtf:
         pixel_spacing_mm=_along_normal(edge, spacing),
         warnings=warnings_of(seen),
         details={
-            "angle_deg": seen.angle_deg,
+            "angle_deg": angle,
             "orientation": "horizontal" if edge.transposed else "vertical",
             "edge": tuple(edge.line.tolist()),
             "width_px": edge.width,
             "sag_px": edge.sag,
-            "contrast": unit * step,
+            "contrast": unit * profile.step,
             "noise": noise,
-            "snr": seen.snr,
-            "distances_px": (np.arange(knots.size) - before) * STEP,
-            "edge_spread": knots,
-            "line_spread": (spread[2:] - spread[:-2]) / (2.0 * STEP * step),
+            "snr": snr,
+            "distances_px": distances,
+            "edge_spread": edge_spread,
+            "line_spread": line_spread,
         },
     )
-
-
-def _unfinished(profile: Floats, before: int, left: float, right: float) -> float:
-    """Return how much of the step lies in the outer seventh of a region that reaches so far left and right [pixel]."""
-    x = (np.array([-left, -0.85 * left, 0.85 * right, right]) / STEP) + before
-    a, b, c, d = np.interp(x, np.arange(profile.size), profile).tolist()
-    return float(abs(b - a) + abs(d - c))
 
 
 def _along_normal(edge: Edge, spacing: Spacing | None) -> float | None:

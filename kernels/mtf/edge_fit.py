@@ -5,9 +5,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import compiled, inlined
+from ..compilation import inlined
 from .banded import factor, solve
-from .oversample import MOMENTS, STEP, accumulate, normal_equations, slope_at, value_at
+from .oversample import MOMENTS, STEP, accumulate, normal_equations, pieces
 
 __all__ = ["find_steps", "line_through", "refine"]
 
@@ -16,21 +16,37 @@ Floats = NDArray[np.float64]
 _THIRD = np.array([-1.0, 3.0, -3.0, 1.0])
 
 
-@compiled("(float64[:, ::1],)")
+@inlined
+def mean_of(values: Floats) -> float:
+    """Return the mean; four sums do not wait for each other."""
+    n = values.size
+    a = b = c = d = 0.0
+    for k in range(0, n - 3, 4):
+        a += values[k]
+        b += values[k + 1]
+        c += values[k + 2]
+        d += values[k + 3]
+    for k in range(n - n % 4, n):
+        a += values[k]
+    return ((a + b) + (c + d)) / n
+
+
+@inlined
 def find_steps(plane: Floats) -> Floats:
     """Return, for each row, the position of its best step [pixel], and the means to the left and right of it."""
     rows, columns = plane.shape
     steps = np.empty((rows, 3))
+    # A product is faster than a quotient at every pixel.
+    share = np.empty(columns)
+    for column in range(1, columns):
+        share[column] = 1.0 / (column * (columns - column))
     for row in range(rows):
-        total = 0.0
-        for column in range(columns):
-            total += plane[row, column]
-        mean = total / columns
+        mean = mean_of(plane[row])
         left = excess = best = 0.0
         position = 1
         for column in range(1, columns):
             excess += plane[row, column - 1] - mean
-            gain = excess * excess / (column * (columns - column))
+            gain = excess * excess * share[column]
             if gain > best:
                 best, position, left = gain, column, excess
         steps[row, 0] = position - 0.5
@@ -39,8 +55,8 @@ def find_steps(plane: Floats) -> Floats:
     return steps
 
 
-@compiled("(float64[:, ::1],)")
-def line_through(steps: Floats) -> Floats:
+@inlined
+def line_through(steps: Floats) -> tuple[float, float, float, float, float]:
     """Return position, slope, and levels to the left and right of a line through the steps of most rows.
 
     Five values: the last is the typical distance of a step from the line; it is infinite if there is no edge.
@@ -51,7 +67,7 @@ def line_through(steps: Floats) -> Floats:
     use = contrast * np.sign(typical) > 0.5 * abs(typical)
     count = use.sum()
     if typical == 0.0 or count < max(8, rows // 4):
-        return np.array([0.0, 0.0, 0.0, 0.0, np.inf])
+        return 0.0, 0.0, 0.0, 0.0, np.inf
     t = np.arange(rows)[use] - 0.5 * (rows - 1)
     position = steps[:, 0][use]
     half = count // 2
@@ -73,7 +89,7 @@ def line_through(steps: Floats) -> Floats:
         slope = (n * stp - st * sp) / (n * stt - st * st)
         centre = (sp - slope * st) / n
     low, high = np.median(steps[:, 1][use]), np.median(steps[:, 2][use])
-    return np.array([centre, slope, low, high, typical_distance])
+    return centre, slope, low, high, typical_distance
 
 
 @inlined
@@ -81,6 +97,7 @@ def _window(plane: Floats, line: Floats, low: float, gain: float, half: float, m
     """Collect the pixels at most `half` from the edge."""
     rows, columns = plane.shape
     moments[:] = 0.0
+    work = np.empty((2, columns))
     for row in range(rows):
         t = row - 0.5 * (rows - 1)
         edge = line[0] + t * (line[1] + t * line[2])
@@ -88,10 +105,8 @@ def _window(plane: Floats, line: Floats, low: float, gain: float, half: float, m
         cosine = 1.0 / math.sqrt(1.0 + slope * slope)
         first = max(math.ceil(edge - half / cosine), 0)
         last = min(math.floor(edge + half / cosine), columns - 1)
-        for column in range(first, last + 1):
-            u = ((column - edge) * cosine + half) / STEP
-            k = min(int(u), moments.shape[0] - 1)
-            accumulate(moments, k, u - k - 0.5, (plane[row, column] - low) * gain)
+        pace = cosine / STEP
+        accumulate(moments, plane[row], first, last + 1, (pace, half / STEP, edge), low, gain, work)
 
 
 @inlined
@@ -109,14 +124,18 @@ def _smooth(band: Floats, right: Floats, stiffness: float, lower: Floats, spline
 def _correction(
     plane: Floats, line: Floats, low: float, gain: float, half: float, spline: Floats, smooth: Floats, terms: int
 ) -> Floats:
-    """Return the best changes of the line, and their standard errors, for residuals along the edge."""
+    """Return the best changes of the line, their standard errors, and change and error of the curvature were it free.
+
+    They follow from residuals along the edge.
+    """
     rows, columns = plane.shape
-    matrix = np.zeros((3, 3))
-    vector = np.zeros(3)
-    power = np.zeros(3)
+    intervals = spline.size - 3
+    values, rates = np.empty((intervals, 4)), np.empty((intervals, 4))
+    pieces(spline, values)
+    pieces(smooth, rates)
+    powers, vector = np.zeros(5), np.zeros(3)
     squares = 0.0
     count = 0
-    intervals = spline.size - 3
     for row in range(rows):
         t = row - 0.5 * (rows - 1)
         edge = line[0] + t * (line[1] + t * line[2])
@@ -124,25 +143,42 @@ def _correction(
         cosine = 1.0 / math.sqrt(1.0 + slope * slope)
         first = max(math.ceil(edge - half / cosine), 0)
         last = min(math.floor(edge + half / cosine), columns - 1)
+        pace = cosine / STEP
+        along = across = 0.0
         for column in range(first, last + 1):
             u = ((column - edge) * cosine + half) / STEP
             k = min(int(u), intervals - 1)
-            residual = (plane[row, column] - low) * gain - value_at(spline, k, u - k - 0.5)
-            rate = -slope_at(smooth, k, u - k - 0.5) / STEP * cosine
-            power[0], power[1], power[2] = rate, rate * t, rate * t * t
-            for i in range(terms):
-                vector[i] += power[i] * residual
-                for j in range(terms):
-                    matrix[i, j] += power[i] * power[j]
+            at = u - k - 0.5
+            curve = values[k, 0] + at * (values[k, 1] + at * (values[k, 2] + at * values[k, 3]))
+            residual = (plane[row, column] - low) * gain - curve
+            rate = rates[k, 1] + at * (2.0 * rates[k, 2] + 3.0 * at * rates[k, 3])
+            along += rate * rate
+            across += rate * residual
             squares += residual * residual
-            count += 1
-    answer = np.zeros(6)
-    inverse = _inverse(matrix, terms)
+        count += max(last + 1 - first, 0)
+        along *= pace * pace
+        across *= -pace
+        for i in range(5):
+            powers[i] += along
+            if i < 3:
+                vector[i] += across
+            along *= t
+            across *= t
+    matrix = np.empty((3, 3))
+    for i in range(3):
+        for j in range(3):
+            matrix[i, j] = powers[i + j]
+    answer = np.zeros(8)
     variance = squares / max(count - intervals - 3, 1)
+    inverse = _inverse(matrix, terms)
     for i in range(terms):
         for j in range(terms):
             answer[i] += inverse[i, j] * vector[j]
         answer[3 + i] = math.sqrt(max(variance * inverse[i, i], 0.0))
+    inverse = _inverse(matrix, 3)
+    for j in range(3):
+        answer[6] += inverse[2, j] * vector[j]
+    answer[7] = math.sqrt(max(variance * inverse[2, 2], 0.0))
     return answer
 
 
@@ -180,7 +216,7 @@ def _width(spline: Floats, half: float) -> tuple[float, float]:
     return half - area, math.sqrt(math.pi) * max(overlap, 0.1)
 
 
-@compiled("(float64[:, ::1], float64[::1], float64, float64, float64, int64)")
+@inlined
 def refine(plane: Floats, line: Floats, low: float, gain: float, reach: float, terms: int) -> Floats:
     """Refine a line in place, and return width [pixel], sag [pixel], its standard error, and that of the slope.
 
@@ -224,9 +260,7 @@ def refine(plane: Floats, line: Floats, low: float, gain: float, reach: float, t
         # What is left after a step is a small part of it.
         settled = step < max(1e-3, 0.3 * change[4] * middle)
         if settled:
-            bend = _correction(plane, line, low, gain, half, spline, smooth, 3)
-            sag = line[2] + bend[2]
-            answer[1], answer[2] = sag * middle * middle, bend[5] * middle * middle
+            answer[1], answer[2] = (line[2] + change[6]) * middle * middle, change[7] * middle * middle
         line[0] += centre * stretch
         line[1] += change[1]
         line[2] += change[2]

@@ -1,20 +1,20 @@
-"""One edge: where it runs, its profile, and the modulation that follows."""
+"""One edge: where it runs, its profile, and the modulation that follows; two kernels, with a table to look up between them."""
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compilation import compiled, inlined
 from ..errors import InputError
 from .edge_fit import find_steps, line_through, refine
-from .mixture import Ladder, families, ladder
+from .mixture import families, ladder
 from .oversample import STEP
 from .spread import collect, estimate
 from .uncertainty import modulation_of, standard_errors
 
-__all__ = ["Edge", "Profile", "find_edge", "modulation_with_errors", "profile_of"]
+__all__ = ["Edge", "Profile", "find_edge", "profile_of"]
 
 Floats = NDArray[np.float64]
 
@@ -23,11 +23,17 @@ _BENT = (4.0, 0.01)
 # Pixels that must lie on either side, and how far to look for the blur of an edge before its profile is known.
 _MARGIN = 4.0
 _FARTHEST = 24.0
-NO_EDGE = "no edge was found in the region; choose one that a single edge crosses near its middle."
+# Errors change slowly: one in so many frequencies is enough.
+_THINNED = 8
+# Of the step that the rows show; less is something else than an edge, such as a disk or a line.
+_LEAST_STEP = 0.5
+# Where a region's outer part begins, as a share of its reach.
+_OUTER = 0.85
+_FOUND, _INFINITE = 1.0, -1.0
+_NO_EDGE = "no edge was found in the region; choose one that a single edge crosses near its middle."
 
 
-@dataclass(frozen=True)
-class Edge:
+class Edge(NamedTuple):
     """An edge in a region whose rows it crosses.
 
     Parameters
@@ -40,8 +46,14 @@ class Edge:
         Levels to the left and right, roughly.
     width, sag : float
         Blur of the edge, and how far it bends [pixel].
+    left, right : float
+        How far every row reaches [pixel].
+    first, last : float
+        The least and the greatest distance of a pixel from the edge [pixel].
     transposed : bool
         Whether rows and columns were exchanged.
+    extremes : tuple of float
+        The least value, how many pixels have it, the greatest value, and how many have that.
     """
 
     plane: Floats
@@ -50,153 +62,241 @@ class Edge:
     high: float
     width: float
     sag: float
+    left: float
+    right: float
+    first: float
+    last: float
     transposed: bool
-
-    @property
-    def cosine(self) -> float:
-        """What a difference of columns is foreshortened by, along the normal."""
-        return 1.0 / math.hypot(1.0, float(self.line[1]))
-
-    @cached_property
-    def path(self) -> Floats:
-        """The column of the edge in each row."""
-        across = np.arange(len(self.plane)) - 0.5 * (len(self.plane) - 1)
-        return np.asarray(self.line[0] + across * (self.line[1] + across * self.line[2]))
-
-    @property
-    def reach(self) -> tuple[float, float]:
-        """How far to the left and right every row reaches [pixel]."""
-        path = self.path
-        return float(path.min()) * self.cosine, (self.plane.shape[1] - 1 - float(path.max())) * self.cosine
+    extremes: tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
-class Profile:
-    """What :func:`~photopeak.kernels.mtf.spread.estimate` found, and where.
+class Profile(NamedTuple):
+    """The profile across an edge and its modulation.
 
     Parameters
     ----------
-    table : Ladder
-        The steps to mix.
-    start : int
-        Row of the table for the first coefficient.
-    before : int
-        Knots before the edge.
-    atoms, amounts : ndarray
-        The mixture; first the constant.
-    deviation, spline, envelope : ndarray, shape (coefficients,), float64
-        Splines of the deviation and of the whole profile, and the outline of the deviation.
-    band : ndarray, shape (coefficients, 4), float64
-        Matrix of least squares.
-    facts : ndarray, shape (8,), float64
-        Noise variances at either level, shift, prior of the deviation, evidence, and range of the deviation.
+    curves : ndarray, shape (2, frequencies), float64
+        Modulation, and its posterior standard deviation.
+    across : ndarray, shape (3, knots), float64
+        Distances from the edge [pixel], the profile from 0 to 1, and its derivative [1/pixel].
+    step : float
+        Height of the whole step, relative to the rough levels.
+    dark, bright : float
+        Noise variances to the left and right, in units of the squared rough contrast.
     empty : float
         Share of the intervals next to the edge without a pixel.
+    unfinished : float
+        Share of the step in the outer seventh of the region.
     """
 
-    table: Ladder
-    start: int
-    before: int
-    atoms: NDArray[np.int64]
-    amounts: Floats
-    deviation: Floats
-    spline: Floats
-    envelope: Floats
-    band: Floats
-    facts: Floats
+    curves: Floats
+    across: Floats
+    step: float
+    dark: float
+    bright: float
     empty: float
-
-    @property
-    def dark(self) -> float:
-        """The noise variance to the left, in units of the squared contrast."""
-        return float(self.facts[0])
-
-    @property
-    def bright(self) -> float:
-        """The noise variance to the right."""
-        return float(self.facts[1])
-
-    @property
-    def base(self) -> float:
-        """The level to the left."""
-        return float(self.amounts[0] + self.deviation[0])
+    unfinished: float
 
 
 def find_edge(plane: Floats) -> Edge:
-    """Return the edge in a region, with rows and columns exchanged if it runs along the rows."""
-    # The sum of all gradients, which is the difference of opposite borders, points along the normal.
-    across = float(np.abs((plane[:, -3:] - plane[:, :3]).sum()))
-    down = float(np.abs((plane[-3:] - plane[:3]).sum()))
-    transposed = down > across
-    if transposed:
-        plane = np.ascontiguousarray(plane.T)
-    rows, columns = plane.shape
-    centre, slope, low, high, distance = line_through(find_steps(plane)).tolist()
-    if not distance <= 0.05 * rows + 2.0:
-        raise InputError(NO_EDGE)
-    line = np.array([centre, slope, 0.0])
-    reach = min(0.25 * columns, _FARTHEST)
-    width, sag, sag_error, _ = refine(plane, line, low, 1.0 / (high - low), reach, 2).tolist()
-    if abs(sag) > max(_BENT[0] * sag_error, _BENT[1]):
-        width, sag, sag_error, _ = refine(plane, line, low, 1.0 / (high - low), reach, 3).tolist()
-    if not (np.isfinite(line).all() and _MARGIN < line[0] < columns - 1 - _MARGIN and width < 0.5 * columns):
-        raise InputError(NO_EDGE)
-    return Edge(plane, line, low, high, width, sag, transposed)
+    """Return the edge in a region, with rows and columns exchanged if it runs along the rows.
 
-
-NO_EDGE = "no edge was found in the region; choose one that a single edge crosses near its middle."
-
-
-def profile_of(edge: Edge) -> Profile:
-    """Return the profile across an edge, over the whole region."""
-    path, cosine = edge.path, edge.cosine
-    before = math.ceil(float(path.max()) * cosine / STEP) + 1
-    after = math.ceil((edge.plane.shape[1] - 1 - float(path.min())) * cosine / STEP) + 1
-    moments = collect(edge.plane, edge.line, edge.low, 1.0 / (edge.high - edge.low), before, after)
-    table = ladder(max(before, after))
-    start = table.steps.shape[0] // 2 - 1 - before
-    suited = families(edge.width, min(before, after) * STEP)
-    facts = np.zeros(8)
-    atoms, amounts, deviation, spline, envelope, band = estimate(
-        moments, edge.width, start, table.steps, table.envelopes, suited, facts
-    )
-    empty = float((moments[max(before - 8, 0) : before + 8, 0] == 0.0).mean())
-    return Profile(table, start, before, atoms, amounts, deviation, spline, envelope, band, facts, empty)
-
-
-def modulation_with_errors(profile: Profile, frequencies: Floats, every: int) -> tuple[Floats, Floats, float]:
-    """Return the modulation, its posterior standard deviations and the height of the whole step.
-
-    Parameters
-    ----------
-    profile : Profile
-        Of an edge.
-    frequencies : ndarray, shape (n,), float64
-        From 0 in equal steps [cycles/pixel].
-    every : int
-        Standard deviations are computed at each such frequency, and by straight lines between them.
+    Raises
+    ------
+    InputError
+        If the pixels are not finite, or show no edge.
     """
-    steps = profile.atoms[1:]
-    mixture = profile.table.widths[steps], profile.table.offsets[steps], profile.table.leans[steps]
-    shift, size, length = profile.facts[2:5].tolist()
-    low, high = int(profile.facts[6]), int(profile.facts[7])
+    plane, line, found = _locate(plane)
+    state, low, high, width, sag, left, right, first, last, transposed, *extremes = found.tolist()
+    if state == _INFINITE:
+        raise InputError("the region holds values that are not finite; replace them or choose another region.")
+    if state != _FOUND:
+        raise InputError(_NO_EDGE)
+    least, those, greatest, others = extremes
+    return Edge(
+        plane, line, low, high, width, sag, left, right, first, last, bool(transposed), (least, those, greatest, others)
+    )
+
+
+def profile_of(edge: Edge, frequencies: Floats) -> Profile:
+    """Return the profile across an edge, over the whole region, and the modulation at frequencies from 0 in equal steps.
+
+    Raises
+    ------
+    InputError
+        If the profile is not that of an edge.
+    """
+    before, after = math.ceil(-edge.first / STEP) + 1, math.ceil(edge.last / STEP) + 1
+    table = ladder(max(before, after))
+    curves, across, facts = _measure(
+        edge.plane,
+        edge.line,
+        edge.low,
+        1.0 / (edge.high - edge.low),
+        edge.width,
+        np.array([edge.left, edge.right]),
+        before,
+        after,
+        table.steps,
+        table.envelopes,
+        table.widths,
+        table.offsets,
+        table.leans,
+        frequencies,
+    )
+    step, dark, bright, empty, unfinished = facts.tolist()
+    if not step > _LEAST_STEP:
+        raise InputError(_NO_EDGE)
+    return Profile(curves, across, step, dark, bright, empty, unfinished)
+
+
+@inlined
+def _border(plane: Floats) -> float:
+    """Return the sum of the last three columns less that of the first three."""
+    total = 0.0
+    last = plane.shape[1] - 3
+    for row in range(plane.shape[0]):
+        for column in range(3):
+            total += plane[row, last + column] - plane[row, column]
+    return total
+
+
+@inlined
+def _survey(plane: Floats, found: Floats) -> bool:
+    """Fill the extremes and how many pixels share them; False if a pixel is not finite."""
+    least, greatest = np.inf, -np.inf
+    finite = True
+    for row in range(plane.shape[0]):
+        for column in range(plane.shape[1]):
+            value = plane[row, column]
+            finite &= abs(value) < np.inf
+            least = min(least, value)
+            greatest = max(greatest, value)
+    those = others = 0
+    for row in range(plane.shape[0]):
+        for column in range(plane.shape[1]):
+            those += plane[row, column] == least
+            others += plane[row, column] == greatest
+    found[10], found[11], found[12], found[13] = least, those, greatest, others
+    return finite
+
+
+@compiled("(float64[:, ::1],)")
+def _locate(plane: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the pixels, with the edge from row to row, its line, and the numbers of an :class:`Edge` after its state."""
+    line, found = np.zeros(3), np.zeros(14)
+    if not _survey(plane, found):
+        found[0] = _INFINITE
+        return plane, line, found
+    # The sum of all gradients, which is the difference of opposite borders, points along the normal.
+    turned = np.ascontiguousarray(plane.T)
+    if abs(_border(turned)) > abs(_border(plane)):
+        plane = turned
+        found[9] = 1.0
+    rows, columns = plane.shape
+    line[0], line[1], low, high, distance = line_through(find_steps(plane))
+    if not distance <= 0.05 * rows + 2.0:
+        return plane, line, found
+    reach = min(0.25 * columns, _FARTHEST)
+    gain = 1.0 / (high - low)
+    width, sag, sag_error, _ = refine(plane, line, low, gain, reach, 2)
+    if abs(sag) > max(_BENT[0] * sag_error, _BENT[1]):
+        width, sag, sag_error, _ = refine(plane, line, low, gain, reach, 3)
+    if np.isfinite(line).all() and _MARGIN < line[0] < columns - 1 - _MARGIN and width < 0.5 * columns:
+        found[0] = _FOUND
+    cosine = 1.0 / math.sqrt(1.0 + line[1] * line[1])
+    nearest, farthest = np.inf, -np.inf
+    for row in range(rows):
+        t = row - 0.5 * (rows - 1)
+        path = line[0] + t * (line[1] + t * line[2])
+        nearest, farthest = min(nearest, path), max(farthest, path)
+    found[1], found[2], found[3], found[4] = low, high, width, sag
+    found[5], found[6] = nearest * cosine, (columns - 1 - farthest) * cosine
+    found[7], found[8] = -farthest * cosine, (columns - 1 - nearest) * cosine
+    return plane, line, found
+
+
+@compiled(
+    "(float64[:, ::1], float64[::1], float64, float64, float64, float64[::1], int64, int64, float64[:, ::1], float64[:, ::1],"
+    " float64[::1], float64[::1], float64[::1], float64[::1])"
+)
+def _measure(
+    plane: Floats,
+    line: Floats,
+    low: float,
+    gain: float,
+    width: float,
+    reach: Floats,
+    before: int,
+    after: int,
+    steps: Floats,
+    envelopes: Floats,
+    widths: Floats,
+    offsets: Floats,
+    leans: Floats,
+    frequencies: Floats,
+) -> tuple[Floats, Floats, Floats]:
+    """Return the arrays of a :class:`Profile`, and its numbers; a step of 0 if there is no profile."""
+    moments = collect(plane, line, low, gain, before, after)
+    start = steps.shape[0] // 2 - 1 - before
+    facts, numbers = np.zeros(8), np.zeros(5)
+    suited = families(width, min(before, after) * STEP)
+    atoms, amounts, deviation, spline, envelope, band = estimate(moments, width, start, steps, envelopes, suited, facts)
+    curves, across = np.empty((2, frequencies.size)), np.empty((3, spline.size - 2))
+    if atoms.size < 2:
+        return curves, across, numbers
+    chosen = atoms[1:]
+    wide, beside, lean = widths[chosen], offsets[chosen], leans[chosen]
+    shift, size, length = facts[2], facts[3], facts[4]
+    first, end = int(facts[6]), int(facts[7])
     # Beyond its range the deviation is 0.
-    first = max(low - 1, 0)
-    part = profile.deviation[first : high + 1]
-    spectrum = modulation_of(frequencies, *mixture, profile.amounts[1:], shift, part, profile.before - first)
-    rows = np.ones((profile.atoms.size, profile.spline.size))
-    rows[1:] = profile.table.steps[profile.start : profile.start + profile.spline.size, steps].T
-    some = np.ascontiguousarray(frequencies[::every])
+    kept = max(first - 1, 0)
+    spectrum = modulation_of(
+        frequencies, wide, beside, lean, amounts[1:], shift, deviation[kept : end + 1], before - kept
+    )
+    rows = np.ones((atoms.size, spline.size))
+    for i in range(chosen.size):
+        rows[i + 1] = steps[start : start + spline.size, chosen[i]]
+    few = np.ascontiguousarray(spectrum[:, ::_THINNED])
     errors = standard_errors(
-        some,
-        np.ascontiguousarray(spectrum[:, ::every]),
-        *mixture,
+        frequencies[::_THINNED].copy(),
+        few,
+        wide,
+        beside,
+        lean,
         rows,
-        profile.band,
-        profile.envelope[low:high],
+        band,
+        envelope[first:end],
         size,
         length,
-        low,
-        profile.before,
+        first,
+        before,
     )
-    return spectrum[2], np.interp(frequencies, some, errors), float(spectrum[0, 0])
+    step = spectrum[0, 0]
+    curves[0] = spectrum[2]
+    for i in range(frequencies.size):
+        k, rest = i // _THINNED, i % _THINNED
+        curves[1, i] = errors[k]
+        if rest:
+            curves[1, i] += (errors[k + 1] - errors[k]) * (rest / _THINNED)
+    base = amounts[0] + deviation[0]
+    for k in range(spline.size - 2):
+        across[0, k] = (k - before) * STEP
+        across[1, k] = ((spline[k] + 4.0 * spline[k + 1] + spline[k + 2]) / 6.0 - base) / step
+        across[2, k] = (spline[k + 2] - spline[k]) / (2.0 * STEP * step)
+    empty = 0
+    nearest = max(before - 8, 0)
+    for k in range(nearest, before + 8):
+        empty += moments[k, 0] == 0.0
+    numbers[0], numbers[1], numbers[2], numbers[3] = step, facts[0], facts[1], empty / (before + 8 - nearest)
+    numbers[4] = abs(_at(across[1], before - _OUTER * reach[0] / STEP) - _at(across[1], before - reach[0] / STEP))
+    numbers[4] += abs(_at(across[1], before + reach[1] / STEP) - _at(across[1], before + _OUTER * reach[1] / STEP))
+    return curves, across, numbers
+
+
+@inlined
+def _at(values: Floats, place: float) -> float:
+    """Return a value between two samples, or that at an end."""
+    place = min(max(place, 0.0), values.size - 1.0)
+    k = min(int(place), values.size - 2)
+    return float(values[k] + (place - k) * (values[k + 1] - values[k]))

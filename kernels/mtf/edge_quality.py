@@ -1,9 +1,9 @@
 """What deserves a warning about an edge."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .curve import QualityWarning
 
@@ -16,6 +16,8 @@ _SNR = 5.0
 _MARGIN = 0.1
 _UNFINISHED = 1e-3
 _SAG = 0.1
+# Of the pixels, those that the unfinished step is seen in.
+_SHARE = 0.1
 
 
 class Facts(NamedTuple):
@@ -23,8 +25,10 @@ class Facts(NamedTuple):
 
     Parameters
     ----------
-    piece : ndarray, shape (rows, columns)
-        Its pixels.
+    kind : dtype
+        Of its pixels.
+    extremes : tuple of float
+        The least value, how many pixels have it, the greatest value, and how many have that.
     angle_deg : float
         Of the edge to the nearest axis of the pixels.
     sag_px : float
@@ -37,11 +41,12 @@ class Facts(NamedTuple):
         Share of the quarter pixels next to the edge that no pixel falls into.
     unfinished : float
         Share of the step in the outer seventh of the region.
-    pixels : float
-        How many pixels that share comes from.
+    pixels : int
+        Of the region.
     """
 
-    piece: NDArray[Any]
+    kind: np.dtype[Any]
+    extremes: tuple[float, float, float, float]
     angle_deg: float
     sag_px: float
     noise: float
@@ -49,7 +54,7 @@ class Facts(NamedTuple):
     margin: float
     empty: float
     unfinished: float
-    pixels: float
+    pixels: int
 
 
 def warnings_of(facts: Facts) -> tuple[QualityWarning, ...]:
@@ -78,7 +83,7 @@ def warnings_of(facts: Facts) -> tuple[QualityWarning, ...]:
                 "average frames or take a longer edge.",
             )
         )
-    if facts.unfinished > max(_UNFINISHED, 5.0 / (facts.snr * facts.pixels**0.5)):
+    if facts.unfinished > max(_UNFINISHED, 5.0 / (facts.snr * math.sqrt(_SHARE * facts.pixels))):
         found.append(
             QualityWarning(
                 "truncated-tails",
@@ -99,16 +104,14 @@ def warnings_of(facts: Facts) -> tuple[QualityWarning, ...]:
 
 def _clipped(facts: Facts) -> float:
     """Return the share of pixels piled up at the ends of the range; plateaus without noise are no evidence of that."""
-    piece = facts.piece
-    share = 0.0
-    for extreme in (piece.min(), piece.max()):
-        limit = (
-            piece.dtype.kind in "ui"
-            and extreme != 0
-            and extreme in (np.iinfo(piece.dtype).min, np.iinfo(piece.dtype).max)
-        )
-        least = 2.0 if piece.dtype.kind in "ui" else 0.0
-        noisy = facts.noise > least and facts.snr < 1e4 and extreme != 0
-        if limit or noisy:
-            share += np.count_nonzero(piece == extreme) / piece.size
-    return share
+    least, those, greatest, others = facts.extremes
+    whole = facts.kind.kind in "ui"
+    noisy = facts.noise > (2.0 if whole else 0.0) and facts.snr < 1e4
+    if not (noisy or whole):
+        return 0.0
+    ends = (float(np.iinfo(facts.kind).min), float(np.iinfo(facts.kind).max)) if whole else ()
+    return sum(
+        count / facts.pixels
+        for extreme, count in ((least, those), (greatest, others))
+        if extreme != 0 and (noisy or extreme in ends)
+    )

@@ -15,13 +15,14 @@ from ..compilation import compiled, inlined
 from .banded import factor, multiply, solve
 from .oversample import MOMENTS, STEP, normal_equations
 
-__all__ = ["WIDTHS", "Ladder", "families", "ladder", "nonnegative"]
+__all__ = ["WIDTHS", "Ladder", "dot", "families", "ladder", "nonnegative"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 # Widths of the steps [pixel]; every second one also comes beside the middle, by these multiples of its width.
 WIDTHS = 0.25 * 1.14 ** np.arange(42)
+_COARSE = WIDTHS[::2].size
 _APART = 1.2
 _PLACES = np.array([0.0, -2.0, -1.0, 1.0, 2.0])
 
@@ -67,6 +68,7 @@ def _ladder(length: int) -> Ladder:
     return Ladder(steps, envelopes, widths, places * widths, leans)
 
 
+@inlined
 def families(width: float, reach: float) -> NDArray[np.int64]:
     """Return which atoms suit an edge of a width in a region that reaches so far to either side [pixel].
 
@@ -75,19 +77,18 @@ def families(width: float, reach: float) -> NDArray[np.int64]:
     ndarray, shape (3, 3), int64
         First atom, end, and whether weights may be negative, of symmetric, lopsided and overshooting mixtures.
     """
-    end = int(np.searchsorted(WIDTHS, reach / 3.5))
-    core = min(int(np.searchsorted(WIDTHS, 0.4 * width)), end - 2) // 2
-    coarse = WIDTHS[::2].size
-    lopsided = 3 * coarse
-    overshooting = lopsided + _PLACES.size * coarse
-    return np.array(
-        [
-            [0, 3 * (end // 2) + end % 2, 0],
-            [lopsided + _PLACES.size * core, lopsided + _PLACES.size * ((end + 1) // 2), 0],
-            [overshooting + core, overshooting + max((end + 1) // 2 - 3, core + 1), 1],
-        ],
-        np.int64,
-    )
+    end = np.searchsorted(WIDTHS, reach / 3.5)
+    core = min(np.searchsorted(WIDTHS, 0.4 * width), end - 2) // 2
+    lopsided = 3 * _COARSE
+    overshooting = lopsided + _PLACES.size * _COARSE
+    found = np.zeros((3, 3), np.int64)
+    found[0, 1] = 3 * (end // 2) + end % 2
+    found[1, 0] = lopsided + _PLACES.size * core
+    found[1, 1] = lopsided + _PLACES.size * ((end + 1) // 2)
+    found[2, 0] = overshooting + core
+    found[2, 1] = overshooting + max((end + 1) // 2 - 3, core + 1)
+    found[2, 2] = 1
+    return found
 
 
 def ladder(knots: int) -> Ladder:
@@ -149,12 +150,14 @@ def nonnegative(
     gram = np.zeros((_MOST, _MOST))
     rows[0] = 1.0
     multiply(band, rows[0], columns[0])
-    gram[0, 0] = _dot(rows[0], columns[0])
-    target[0] = _dot(rows[0], right)
+    gram[0, 0] = dot(rows[0], columns[0])
+    target[0] = dot(rows[0], right)
     weights[0] = target[0] / gram[0, 0]
     count = 1
     left = np.empty(n)
     size = end - first
+    # Neighbours in memory, since they are read for every atom that joins.
+    table = np.ascontiguousarray(steps[start : start + n, first:end])
     slopes = np.empty(size)
     free = np.ones(size, np.bool_)
     for _ in range(3 * _MOST):
@@ -163,12 +166,7 @@ def nonnegative(
             weight = weights[i]
             for k in range(n):
                 left[k] -= weight * columns[i, k]
-        slopes[:] = 0.0
-        for k in range(n):
-            value = left[k]
-            atoms = steps[start + k, first:end]
-            for j in range(size):
-                slopes[j] += value * atoms[j]
+        _correlate(table, left, slopes)
         # The weights sum to about 1, so that no steeper slope means: no more than the tolerance to be gained.
         best, gain = -1, tolerance
         for j in range(size):
@@ -180,11 +178,11 @@ def nonnegative(
         free[best] = False
         chosen[count], signs[count], weights[count] = best, math.copysign(1.0, slopes[best]), 0.0
         for k in range(n):
-            rows[count, k] = signs[count] * steps[start + k, first + best]
+            rows[count, k] = signs[count] * table[k, best]
         multiply(band, rows[count], columns[count])
-        target[count] = _dot(rows[count], right)
+        target[count] = dot(rows[count], right)
         for i in range(count + 1):
-            gram[count, i] = gram[i, count] = _dot(rows[i], columns[count])
+            gram[count, i] = gram[i, count] = dot(rows[i], columns[count])
         count += 1
         while True:
             if not _solve_small(gram, target, count, trial):
@@ -219,7 +217,22 @@ def nonnegative(
 
 
 @inlined
-def _dot(first: Floats, second: Floats) -> float:
+def _correlate(atoms: Floats, values: Floats, sums: Floats) -> None:
+    """Fill the sums of the values times each column; several rows at once, so that sums are seldom fetched and stored."""
+    n, size = atoms.shape
+    sums[:] = 0.0
+    for k in range(0, n - 3, 4):
+        a, b, c, d = values[k], values[k + 1], values[k + 2], values[k + 3]
+        for j in range(size):
+            sums[j] += (a * atoms[k, j] + b * atoms[k + 1, j]) + (c * atoms[k + 2, j] + d * atoms[k + 3, j])
+    for k in range(n - n % 4, n):
+        for j in range(size):
+            sums[j] += values[k] * atoms[k, j]
+
+
+@inlined
+def dot(first: Floats, second: Floats) -> float:
+    """Return the sum of products."""
     n = first.size
     # Four sums that do not wait for each other.
     a = b = c = d = 0.0

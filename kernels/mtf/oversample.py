@@ -4,12 +4,14 @@ The distances fall into intervals of :data:`STEP`; within one the spline is a cu
 distances and four of the pixel values say all about its pixels that least squares needs. Nothing is approximated.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..compilation import inlined
 
-__all__ = ["MOMENTS", "STEP", "accumulate", "normal_equations", "slope_at", "squares", "value_at"]
+__all__ = ["MOMENTS", "STEP", "accumulate", "normal_equations", "pieces", "squares"]
 
 Floats = NDArray[np.float64]
 
@@ -28,23 +30,47 @@ for _i in range(4):
 
 
 @inlined
-def accumulate(moments: Floats, interval: int, t: float, value: float) -> None:
-    """Add one pixel."""
-    here = moments[interval]
-    t2 = t * t
-    t3 = t2 * t
-    here[0] += 1.0
-    here[1] += t
-    here[2] += t2
-    here[3] += t3
-    here[4] += t2 * t2
-    here[5] += t2 * t3
-    here[6] += t3 * t3
-    here[7] += value
-    here[8] += value * t
-    here[9] += value * t2
-    here[10] += value * t3
-    here[11] += value * value
+def accumulate(
+    moments: Floats,
+    pixels: Floats,
+    first: int,
+    end: int,
+    line: tuple[float, float, float],
+    low: float,
+    gain: float,
+    work: Floats,
+) -> None:
+    """Add the pixels of a row from `first` to `end`; intervals to a pixel, before the edge, and its column are the `line`.
+
+    `work` has two rows with room for as many numbers.
+    """
+    pace, before, edge = line
+    places, parts = work[0], work[1]
+    # Apart from the sums, which many pixels share, the arithmetic is done for several pixels at once.
+    for i in range(end - first):
+        u = (first + i - edge) * pace + before
+        places[i] = math.floor(u)
+        parts[i] = u - math.floor(u) - 0.5
+    for i in range(end - first):
+        k = int(places[i])
+        if 0 <= k < moments.shape[0]:
+            here = moments[np.uint64(k)]
+            t = parts[i]
+            value = (pixels[first + i] - low) * gain
+            t2 = t * t
+            t3 = t2 * t
+            here[0] += 1.0
+            here[1] += t
+            here[2] += t2
+            here[3] += t3
+            here[4] += t2 * t2
+            here[5] += t2 * t3
+            here[6] += t3 * t3
+            here[7] += value
+            here[8] += value * t
+            here[9] += value * t2
+            here[10] += value * t3
+            here[11] += value * value
 
 
 @inlined
@@ -71,35 +97,25 @@ def normal_equations(moments: Floats, weights: Floats, band: Floats, right: Floa
 @inlined
 def squares(moments: Floats, spline: Floats, k: int) -> float:
     """Return the sum of squared deviations from the spline in interval `k`."""
-    total = moments[k, 11]
-    for p in range(4):
-        power = 0.0
-        for i in range(4):
-            power += spline[k + i] * _PIECES[i, p]
-        total -= 2.0 * power * moments[k, 7 + p]
-        for q in range(4):
-            other = 0.0
-            for i in range(4):
-                other += spline[k + i] * _PIECES[i, q]
-            total += power * other * moments[k, p + q]
+    a, b, c, d = spline[k], spline[k + 1], spline[k + 2], spline[k + 3]
+    here = moments[k]
+    p0 = (a + d + 23.0 * (b + c)) / 48.0
+    p1 = (d - a + 5.0 * (c - b)) / 8.0
+    p2 = (a + d - b - c) / 4.0
+    p3 = (d - a + 3.0 * (b - c)) / 6.0
+    total = here[11] - 2.0 * (p0 * here[7] + p1 * here[8] + p2 * here[9] + p3 * here[10])
+    total += p0 * p0 * here[0] + 2.0 * p0 * p1 * here[1] + (2.0 * p0 * p2 + p1 * p1) * here[2]
+    total += 2.0 * (p0 * p3 + p1 * p2) * here[3] + (2.0 * p1 * p3 + p2 * p2) * here[4]
+    total += 2.0 * p2 * p3 * here[5] + p3 * p3 * here[6]
     return max(float(total), 0.0)
 
 
 @inlined
-def value_at(spline: Floats, k: int, t: float) -> float:
-    """Return the spline in interval `k` at `t` from its middle."""
-    value = 0.0
-    for i in range(4):
-        c = spline[k + i]
-        value += c * (_PIECES[i, 0] + t * (_PIECES[i, 1] + t * (_PIECES[i, 2] + t * _PIECES[i, 3])))
-    return value
-
-
-@inlined
-def slope_at(spline: Floats, k: int, t: float) -> float:
-    """Return the derivative of the spline, per knot, in interval `k` at `t` from its middle."""
-    value = 0.0
-    for i in range(4):
-        c = spline[k + i]
-        value += c * (_PIECES[i, 1] + t * (2.0 * _PIECES[i, 2] + 3.0 * t * _PIECES[i, 3]))
-    return value
+def pieces(spline: Floats, powers: Floats) -> None:
+    """Fill, for each interval, the four coefficients of the spline in powers of the distance from its middle."""
+    for k in range(spline.size - 3):
+        for p in range(4):
+            value = 0.0
+            for i in range(4):
+                value += spline[k + i] * _PIECES[i, p]
+            powers[k, p] = value

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import compiled, inlined
+from ..compilation import inlined
 from .banded import factor, multiply, solve
 from .mixture import nonnegative
 from .oversample import MOMENTS, STEP, accumulate, normal_equations, squares
@@ -34,21 +34,17 @@ _WORTH = 0.5
 _DOUBT = 1.0
 
 
-@compiled("(float64[:, ::1], float64[::1], float64, float64, int64, int64)")
+@inlined
 def collect(plane: Floats, line: Floats, low: float, gain: float, before: int, after: int) -> Floats:
     """Return the moments of all pixels in intervals from `before` knots left of the edge to `after` knots right of it."""
     rows, columns = plane.shape
-    moments = np.zeros((before + after, MOMENTS))
+    moments, work = np.zeros((before + after, MOMENTS)), np.empty((2, columns))
     for row in range(rows):
         t = row - 0.5 * (rows - 1)
         edge = line[0] + t * (line[1] + t * line[2])
         slope = line[1] + 2.0 * t * line[2]
         pace = 1.0 / (math.sqrt(1.0 + slope * slope) * STEP)
-        for column in range(columns):
-            u = (column - edge) * pace + before
-            k = int(u)
-            if u >= 0.0 and k < before + after:
-                accumulate(moments, k, u - k - 0.5, (plane[row, column] - low) * gain)
+        accumulate(moments, plane[row], 0, columns, (pace, float(before), edge), low, gain, work)
     return moments
 
 
@@ -208,7 +204,7 @@ def _shift(band: Floats, left: Floats, spline: Floats) -> float:
     return shift
 
 
-@compiled("(float64[:, ::1], float64, int64, float64[:, ::1], float64[:, ::1], int64[:, ::1], float64[::1])")
+@inlined
 def estimate(
     moments: Floats, width: float, start: int, steps: Floats, envelopes: Floats, families: Integers, facts: Floats
 ) -> tuple[Integers, Floats, Floats, Floats, Floats, Floats]:

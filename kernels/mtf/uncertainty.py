@@ -5,8 +5,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import compiled, inlined
+from ..compilation import inlined
 from .banded import factor, multiply
+from .mixture import dot
 from .oversample import STEP
 from .spread import prior_of
 
@@ -23,7 +24,7 @@ def _transfer(frequency: float) -> float:
     return (math.sin(x) / x) ** 3 if x > 1e-9 else 1.0
 
 
-@compiled("(float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], float64, float64[::1], int64)")
+@inlined
 def modulation_of(
     frequencies: Floats,
     widths: Floats,
@@ -96,10 +97,7 @@ def _add_deviation(frequencies: Floats, deviation: Floats, before: int, real: Fl
             sine[i] = a * turn_sine[i] + b * turn_cosine[i]
 
 
-@compiled(
-    "(float64[::1], float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1],"
-    " float64, float64, int64, int64)"
-)
+@inlined
 def standard_errors(
     frequencies: Floats,
     spectrum: Floats,
@@ -144,11 +142,8 @@ def standard_errors(
     for i in range(atoms):
         multiply(band, rows[i], columns[i])
     for i in range(atoms):
-        for j in range(atoms):
-            total = 0.0
-            for k in range(coefficients):
-                total += rows[i, k] * columns[j, k]
-            gram[i, j] = total
+        for j in range(i + 1):
+            gram[i, j] = gram[j, i] = dot(rows[i], columns[j])
     slopes = _slopes(frequencies, spectrum, widths, offsets, leans)
     variances = np.zeros(n)
     if size > 0.0:
