@@ -27,7 +27,7 @@ from platformdirs import user_cache_path
 
 from .entries import Entries
 
-__all__ = ["Warmed", "cache_folder", "compiled", "inlined", "planned", "warm_up"]
+__all__ = ["Warmed", "borrowing", "cache_folder", "compiled", "inlined", "planned", "warm_up"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -57,6 +57,7 @@ _MODULES: tuple[str, ...] = (
     "mtf.splines",
 )
 _jit: Any = numba.njit(nogil=True, error_model="numpy")
+_unmanaged: Any = numba.njit(nogil=True, error_model="numpy", _nrt=False)
 _LAYOUT = 2  # of what is kept; what has another is compiled again
 _KERNELS: dict[str, tuple[Any, tuple[str, ...]]] = {}
 
@@ -105,6 +106,15 @@ def compiled(*signatures: str) -> Callable[[Function], Function]:
 def inlined(function: Function) -> Function:
     """Compile `function` into the kernels that call it; it has no entry of its own in the cache."""
     return cast(Function, _jit(function))
+
+
+def borrowing(function: Function) -> Function:
+    """Compile `function` into the kernels that call it, without counting references to arrays and their views.
+
+    Each view would otherwise cost two atomic additions, more than a short row of pixels takes. The function may neither
+    make nor return arrays: what it is given must outlive its call, and the compiler refuses to allocate.
+    """
+    return cast(Function, _unmanaged(function))
 
 
 def warm_up() -> Iterator[Warmed]:

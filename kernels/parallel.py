@@ -1,9 +1,9 @@
 """Frames side by side: plain threads over kernels that release the interpreter's lock."""
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
-from typing import TypeVar
+from threading import Thread
+from typing import Generic, TypeVar
 
 from .errors import UsageError
 
@@ -44,5 +44,35 @@ def over(function: Callable[[Item], Outcome], items: Iterable[Item], threads: in
     workers = min(threads, len(work))
     if workers <= 1:
         return [function(item) for item in work]
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(function, work))
+    return _Shared(function, work).finished(workers)
+
+
+class _Shared(Generic[Item, Outcome]):
+    """Items that threads take one by one, the thread that asked for them among the others."""
+
+    def __init__(self, function: Callable[[Item], Outcome], work: Sequence[Item]) -> None:
+        self._function, self._work = function, work
+        self._outcomes: dict[int, Outcome] = {}
+        self._failures: dict[int, BaseException] = {}
+        self._places = iter(range(len(work)))  # next() of it is never in two threads at once
+
+    def finished(self, workers: int) -> list[Outcome]:
+        """Return all outcomes, or raise what the first item that failed did."""
+        others = [Thread(target=self._take) for _ in range(workers - 1)]
+        for thread in others:
+            thread.start()
+        self._take()
+        for thread in others:
+            thread.join()
+        if self._failures:
+            raise self._failures[min(self._failures)]
+        return [self._outcomes[place] for place in range(len(self._work))]
+
+    def _take(self) -> None:
+        for place in self._places:
+            if self._failures:
+                return
+            try:
+                self._outcomes[place] = self._function(self._work[place])
+            except BaseException as error:  # noqa: BLE001 - the thread that asked raises it, an interrupt included
+                self._failures[place] = error

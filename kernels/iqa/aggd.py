@@ -14,7 +14,7 @@ from math import gamma
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import inlined
+from ..compilation import borrowing
 
 __all__ = ["CENTRE", "SHAPE", "SPREAD", "aggd", "nearest", "symmetric", "tables"]
 
@@ -40,7 +40,7 @@ def tables() -> NDArray[np.float64]:
     return np.stack(columns, axis=1)
 
 
-@inlined
+@borrowing
 def nearest(table: NDArray[np.float64], column: int, wanted: float) -> int:
     """Return where an ascending column is nearest to a value, the first if two are; 0 if it is not a number."""
     last: int = table.shape[0] - 1
@@ -67,13 +67,13 @@ def nearest(table: NDArray[np.float64], column: int, wanted: float) -> int:
     return found - 1 if nearer else found
 
 
-@inlined
+@borrowing
 def symmetric(square: float, magnitude: float, table: NDArray[np.float64]) -> int:
     """Return where in the table the shape of a symmetric distribution with this mean square and mean magnitude is."""
     return nearest(table, INVERSE, -square / (magnitude * magnitude))
 
 
-@inlined
+@borrowing
 def aggd(sums: NDArray[np.float64], count: float, table: NDArray[np.float64]) -> tuple[int, float, float]:
     """Return where in the table the shape of an asymmetric distribution is, and its left and right deviation.
 

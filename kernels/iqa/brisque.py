@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import compiled, inlined
+from ..compilation import borrowing, compiled, inlined
 from ..errors import UsageError
 from .aggd import CENTRE, SHAPE, SPREAD, aggd, symmetric, tables
 from .frames import Definition, Outcome, Plane, measure
@@ -157,7 +157,7 @@ def _image_features(
             image, mask = halved(image, height, width), _halved_mask(mask)
 
 
-@inlined
+@borrowing
 def _features(
     sums: NDArray[np.float64], samples: NDArray[np.float64], table: NDArray[np.float64], found: NDArray[np.float64]
 ) -> None:

@@ -116,7 +116,8 @@ def compare(
         )
     if data_range is not None and not (isinstance(data_range, Real) and 0 < data_range < np.inf):
         raise UsageError(f"data_range is {data_range!r}; give a number above 0.")
-    masks, models = check_masks(mask, stack.shape), np.broadcast_to(model, stack.shape)
+    masks = check_masks(mask, stack.shape)
+    models = model if model.shape == stack.shape else np.broadcast_to(model, stack.shape)
 
     def one(index: int) -> tuple[Outcome, float]:
         return _outcome(stack[index], models[index], masks[index], kernel, data_range)
@@ -137,6 +138,8 @@ def unified(pair: Pair) -> Pair:
     """Return a pair whose images a kernel takes: of one of the TYPES, both of the same, C-contiguous."""
     frame, reference = pair.frame, pair.reference
     known = frame.dtype == reference.dtype and frame.dtype.name in TYPES
+    if known and frame.dtype.isnative and frame.flags.carray and reference.flags.carray:
+        return pair
     wanted = frame.dtype.newbyteorder("=") if known else np.dtype(np.float64)
     frame, reference = (np.require(plane, wanted, ("C", "W", "A")) for plane in (frame, reference))
     return pair._replace(frame=frame, reference=reference)

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import compiled, inlined
+from ..compilation import borrowing, compiled
 from ..errors import UsageError
 from .comparison import Comparison, Pair, compare, unified
 from .frames import Outcome
@@ -194,7 +194,7 @@ def _sums(frame: NDArray[Any], reference: NDArray[Any]) -> tuple[float, float, f
     return error, square, plain
 
 
-@inlined
+@borrowing
 def _add(frame: NDArray[Any], reference: NDArray[Any], count: int, lanes: NDArray[np.float64]) -> None:
     """Add the first `count` pixels to the lanes of the three sums."""
     for k in range(count):

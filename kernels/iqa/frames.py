@@ -1,7 +1,6 @@
 """From frames to one outcome per frame: what all no-reference metrics do around their kernel."""
 
 import math
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from .score import Reason, Scores
 __all__ = ["Definition", "Outcome", "Plane", "check_masks", "measure"]
 
 _MOST_KEPT = 64 << 20  # bytes
-_kept = threading.local()
+_kept: list[NDArray[np.uint8]] = []
 
 
 class Plane(NamedTuple):
@@ -134,15 +133,18 @@ def _outcome(
 
 @contextmanager
 def _memory(shape: tuple[int, ...], dtype: type[Any]) -> Iterator[NDArray[Any]]:
-    """Lend the memory of a plane, which a thread keeps: touching new pages can take longer than a kernel."""
+    """Lend the memory of a plane, and keep it for the next: touching new pages can take longer than a kernel."""
     need = math.prod(shape) * np.dtype(dtype).itemsize
-    # A kernel that measures something itself finds nothing kept, and gets memory of its own.
-    kept = _kept.__dict__.pop("memory", None)
-    if kept is None or kept.nbytes < need:
-        kept = np.empty(need, np.uint8)
-    yield kept[:need].view(dtype).reshape(shape)
-    if kept.nbytes <= _MOST_KEPT:
-        _kept.memory = kept
+    try:
+        # Whoever asks meanwhile, such as another thread, finds it gone and gets memory of its own.
+        memory = _kept.pop()
+    except IndexError:
+        memory = np.empty(0, np.uint8)
+    if memory.nbytes < need:
+        memory = np.empty(need, np.uint8)
+    yield memory[:need].view(dtype).reshape(shape)
+    if sum(kept.nbytes for kept in _kept) + memory.nbytes <= _MOST_KEPT:
+        _kept.append(memory)
 
 
 def check_masks(mask: NDArray[Any] | None, shape: tuple[int, ...]) -> list[NDArray[np.bool_] | None]:

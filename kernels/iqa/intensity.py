@@ -149,6 +149,17 @@ def _grey(frame: NDArray[Any], low: float, high: float, plane: NDArray[Any]) -> 
     """Fill `plane`; return how many pixels lie outside of the window, and whether all grey values are the same."""
     gain = 255.0 / (high - low)
     outside, others = 0, 0
+    # Read before anything is written, so that the compiler need not look again after each pixel.
+    first = frame[0, 0]
+    corner = plane.dtype.type(min(max((float(frame[0, 0]) - low) * gain, 0.0), 255.0))
+    if frame.itemsize == 1 and low == 0.0 and high == 255.0:
+        # Bytes as they are, and none can lie outside.
+        for row in range(frame.shape[0]):
+            pixels, line = frame[row], plane[row]
+            for column in range(frame.shape[1]):
+                line[column] = pixels[column]
+                others += pixels[column] != first
+        return 0, others == 0
     for row in range(frame.shape[0]):
         pixels, line = frame[row], plane[row]
         for column in range(frame.shape[1]):
@@ -156,7 +167,7 @@ def _grey(frame: NDArray[Any], low: float, high: float, plane: NDArray[Any]) -> 
             outside += (value < low) + (value > high)
             # 0 to 255 is taken as it is: scaling by exactly 1 from 0 changes no bit.
             line[column] = min(max((value - low) * gain, 0.0), 255.0)
-            others += line[column] != plane[0, 0]
+            others += line[column] != corner
     return outside, others == 0
 
 

@@ -261,9 +261,11 @@ def resolve(model: str | PathLike[str] | Model, kind: type[Model]) -> tuple[Mode
         raise ModelError(
             f"a {type(model).__name__} is no {kind.metric} model; give a name, a file or a {kind.__name__}."
         )
+    if isinstance(model, str) and (kept := _kept().get((kind.metric, model))):
+        return cast(Model, kept), model
     names = shipped(kind.metric)
     if isinstance(model, str) and model in names:
-        return _load(kind, str(_DATA / f"{kind.metric}-{model}.npz")), model
+        return _load(kind, model), model
     if not Path(model).exists():
         raise ModelError(
             f"there is no {kind.metric} model {str(model)!r}; use {', '.join(names)} or the path of a file."
@@ -271,15 +273,15 @@ def resolve(model: str | PathLike[str] | Model, kind: type[Model]) -> tuple[Mode
     return resolve(kind.load(model), kind)
 
 
-def _load(kind: type[Model], file: str) -> Model:
-    """Read a shipped model, once in a process."""
-    if file not in (kept := _kept()):
-        kept[file] = kind.load(file)
-    return cast(Model, kept[file])
+def _load(kind: type[Model], name: str) -> Model:
+    """Read a shipped model, and keep it for the next call."""
+    model = kind.load(_DATA / f"{kind.metric}-{name}.npz")
+    _kept()[kind.metric, name] = model
+    return model
 
 
 @cache
-def _kept() -> dict[str, _Model]:
+def _kept() -> dict[tuple[str, str], _Model]:
     return {}
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import inlined
+from ..compilation import borrowing, inlined
 
 __all__ = ["LANES", "MAPS", "PRECISIONS", "SUMS", "Buffers", "buffers", "constants", "deviation_sum", "region_sums"]
 
@@ -90,7 +90,7 @@ def buffers(use: NDArray[Any], columns: int) -> Buffers:
     )
 
 
-@inlined
+@borrowing
 def region_sums(
     image: NDArray[Any], size: tuple[int, int], mask: NDArray[np.bool_], region: tuple[int, int, int, int],
     replicate: bool, buffers: Buffers, sums: NDArray[np.float64],
@@ -105,7 +105,7 @@ def region_sums(
     rows, lanes = buffers.rows, buffers.lanes
     lanes[:] = 0
     _coefficients(image, size, mask, row + height - 1, 1, column, width, replicate, buffers)
-    rows[0] = rows[1]
+    _copy(rows, 1, width + 2)
     for start in range(0, height, STRIP):
         count = min(STRIP, height - start)
         _coefficients(image, size, mask, row + start, count, column, width, replicate, buffers)
@@ -115,30 +115,38 @@ def region_sums(
                 r0, r1, r2 = rows[here - 1, at:], rows[here, at:], rows[here + 1, at:]
                 r3, r4 = rows[here + 2, at:], rows[here + 3, at:]
                 _add_maps(r0, r1, r2, r3, r4, min(LANES, width - at), buffers.use, lanes)
-        rows[0] = rows[count]
-    _total(lanes, float(buffers.use[_UNIT]), sums)
+        _copy(rows, count, width + 2)
+    _total(lanes, min(LANES, width), float(buffers.use[_UNIT]), sums)
 
 
-@inlined
-def _total(lanes: NDArray[Any], unit: float, sums: NDArray[np.float64]) -> None:
-    """Add up the lanes, and take the counts apart."""
+@borrowing
+def _copy(rows: NDArray[Any], row: int, columns: int) -> None:
+    """Make a row the one above the next strip."""
+    for at in range(columns):
+        rows[0, at] = rows[row, at]
+
+
+@borrowing
+def _total(lanes: NDArray[Any], used: int, unit: float, sums: NDArray[np.float64]) -> None:
+    """Add up the first lanes, and take the counts apart."""
     share = 1 / unit
     for index in range(MAPS):
         here = index * _HELD * LANES
-        below, above, size, negative, positive = 0.0, 0.0, 0.0, 0, 0
-        for lane in range(here, here + LANES):
+        below, above, size = 0.0, 0.0, 0.0
+        for lane in range(here, here + used):
             below += lanes[lane]
             above += lanes[lane + LANES]
             size += lanes[lane + 2 * LANES]
-            counts = int(lanes[lane + 3 * LANES])
-            upper = int(lanes[lane + 3 * LANES] * share)
-            positive += upper
-            negative += counts - upper * int(unit)
         sums[index, 0], sums[index, 1], sums[index, 2] = below, above, size
-        sums[index, 3], sums[index, 4] = negative, positive
+        # A loop of its own: whole numbers may be added several at once.
+        counts, positive = 0, 0
+        for lane in range(here + 3 * LANES, here + 3 * LANES + used):
+            counts += int(lanes[lane])
+            positive += int(lanes[lane] * share)
+        sums[index, 3], sums[index, 4] = counts - positive * int(unit), positive
 
 
-@inlined
+@borrowing
 def deviation_sum(
     image: NDArray[Any], size: tuple[int, int], region: tuple[int, int, int, int], buffers: Buffers
 ) -> float:
@@ -158,7 +166,7 @@ def deviation_sum(
     return total
 
 
-@inlined
+@borrowing
 def _coefficients(
     image: NDArray[Any], size: tuple[int, int], mask: NDArray[np.bool_], row: int, rows: int, column: int,
     columns: int, replicate: bool, buffers: Buffers,
@@ -181,7 +189,7 @@ def _coefficients(
         out[here, columns + 1] = out[here, 1]
 
 
-@inlined
+@borrowing
 def _cut(
     image: NDArray[Any], size: tuple[int, int], row: int, rows: int, column: int, columns: int, replicate: bool,
     patch: NDArray[Any],
@@ -207,7 +215,7 @@ def _cut(
             target[end:] = right if replicate else target.dtype.type(0)
 
 
-@inlined
+@borrowing
 def _filter_down(here: int, columns: int, buffers: Buffers) -> None:
     """Filter one row of the strip, and its squares, along the columns of the patch, less the values of the row itself."""
     patch, mean, square = buffers.patch, buffers.mean[here], buffers.square[here]
@@ -221,7 +229,7 @@ def _filter_down(here: int, columns: int, buffers: Buffers) -> None:
         square[at] = w1 * (a * a + b * b) + w2 * (c * c + d * d) + w3 * (e * e + f * f)
 
 
-@inlined
+@borrowing
 def _filter_across(here: int, columns: int, buffers: Buffers, out: NDArray[Any], deviations: bool) -> None:
     """Write the coefficients of one row of the strip, or the deviations, and something beyond to the end of a vector."""
     pixels, mean, square, use = buffers.patch[here + 3], buffers.mean[here], buffers.square[here], buffers.use
@@ -243,7 +251,7 @@ def _filter_across(here: int, columns: int, buffers: Buffers, out: NDArray[Any],
         out[at] = sigma if deviations else value
 
 
-@inlined
+@borrowing
 def _pair(left: Any, right: Any, m0: Any, m1: Any, s0: Any, s1: Any) -> tuple[Any, Any]:
     """Return the sums of the means and of the mean squares of two columns, less one value.
 
@@ -253,14 +261,14 @@ def _pair(left: Any, right: Any, m0: Any, m1: Any, s0: Any, s1: Any) -> tuple[An
     return first + second, (s0 + left * (m0 + first)) + (s1 + right * (m1 + second))
 
 
-@inlined
+@borrowing
 def _whole(columns: int, use: NDArray[Any]) -> int:
     """Return a number of columns rounded up, so that loops over vectors of 64 bytes leave no remainder."""
     vector = 64 // use.itemsize
     return (columns + vector - 1) // vector * vector
 
 
-@inlined
+@borrowing
 def _add_maps(
     r0: NDArray[Any], r1: NDArray[Any], r2: NDArray[Any], r3: NDArray[Any], r4: NDArray[Any], columns: int,
     use: NDArray[Any], lanes: NDArray[Any],
@@ -276,7 +284,7 @@ def _add_maps(
         _add(a * r0[lane + 2], b * r1[lane + 2], c * r2[lane + 2], d * r3[lane + 2], lane + 4 * step, signs, lanes)
 
 
-@inlined
+@borrowing
 def _add(a: Any, b: Any, c: Any, d: Any, lane: int, signs: tuple[Any, Any, Any], lanes: NDArray[Any]) -> None:
     """Add four values to their lane of the SUMS."""
     zero = signs[0]

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import compiled, inlined
+from ..compilation import borrowing, compiled
 from ..errors import UsageError
 from .aggd import CENTRE, SHAPE, SPREAD, aggd, tables
 from .frames import Definition, Outcome, Plane, measure
@@ -212,14 +212,19 @@ def _moments(features: NDArray[np.float64], mean: NDArray[np.float64], covarianc
     for row in range(rows):
         middle += whole[row] / rows
     covariance[:] = 0
+    share = float(max(rows - 1, 1))
     for row in range(rows):
-        whole[row] -= middle
+        line = whole[row]
         for item in range(count):
-            covariance[item] += whole[row, item] * whole[row] / max(rows - 1, 1)
+            line[item] -= middle[item]
+        for item in range(count):
+            value, sums = line[item], covariance[item]
+            for other in range(count):
+                sums[other] += value * line[other] / share
     return not np.isnan(mean).any()
 
 
-@inlined
+@borrowing
 def _features(sums: NDArray[np.float64], count: float, table: NDArray[np.float64], found: NDArray[np.float64]) -> None:
     """Write the 18 features of one scale of a block."""
     index, left, right = aggd(sums[0], count, table)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import compiled, inlined
+from ..compilation import borrowing, compiled
 from ..errors import UsageError
 from .frames import Definition, Outcome, Plane, measure
 from .intensity import Window
@@ -162,7 +162,7 @@ def _judge(
     return total
 
 
-@inlined
+@borrowing
 def _quantise(
     source: NDArray[np.float64], peak: float, mirrored: bool, start: int, stop: int, target: NDArray[np.float64]
 ) -> None:
@@ -177,7 +177,7 @@ def _quantise(
         target[j - start] = np.floor(255.0 * (source[_source(j, source.size, mirrored)] / peak) + 0.5)
 
 
-@inlined
+@borrowing
 def _source(index: int, size: int, mirrored: bool) -> int:
     """Return which row (or column) of the image stands for one of the completed image, or of the border around it."""
     completed = -(-size // _BLOCK) * _BLOCK
@@ -187,7 +187,7 @@ def _source(index: int, size: int, mirrored: bool) -> int:
     return 2 * size - 1 - at if mirrored else size - 1
 
 
-@inlined
+@borrowing
 def _normalise(
     rows: NDArray[np.float64],
     width: int,
@@ -222,7 +222,7 @@ def _normalise(
         sums[_STRIDE + j] += value * value
 
 
-@inlined
+@borrowing
 def _block(contrast: NDArray[np.float64], sums: NDArray[np.float64], start: int, found: NDArray[np.bool_]) -> float:
     """Return the distortion of the block that starts at column `start`, and say in `found` what it consists of."""
     plain = squares = 0.0
@@ -251,7 +251,7 @@ def _block(contrast: NDArray[np.float64], sums: NDArray[np.float64], start: int,
     return distortion
 
 
-@inlined
+@borrowing
 def _flat(contrast: NDArray[np.float64], start: int, step: int) -> bool:
     """Tell whether any six neighbours along one side of a block hardly vary."""
     for first in range(_BLOCK - _PIECE + 1):
@@ -265,7 +265,7 @@ def _flat(contrast: NDArray[np.float64], start: int, step: int) -> bool:
     return False
 
 
-@inlined
+@borrowing
 def _variance(plain: float, squares: float, n: int) -> float:
     """Return the unbiased variance from a sum and a sum of squares."""
     return max(squares - plain * plain / n, 0.0) / (n - 1)

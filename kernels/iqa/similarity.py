@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import compiled, inlined
+from ..compilation import borrowing, compiled
 from .intensity import TYPES
 
 __all__ = ["REACH", "halved", "summed_similarity"]
@@ -80,7 +80,7 @@ def summed_similarity(
     return _total(both), _total(structure)
 
 
-@inlined
+@borrowing
 def _total(lanes: Floats) -> float:
     total = 0.0
     for k in range(lanes.size):
@@ -88,7 +88,7 @@ def _total(lanes: Floats) -> float:
     return total
 
 
-@inlined
+@borrowing
 def _load(
     frame: NDArray[Any], reference: NDArray[Any], top: int, left: int, height: int, width: int, tile: Floats
 ) -> None:
@@ -114,14 +114,14 @@ def _load(
                 target[j], target[other + j] = x + y, x - y
 
 
-@inlined
+@borrowing
 def _mirrored(index: int, size: int) -> int:
     if index < 0:
         return -1 - index
     return 2 * size - 1 - index if index >= size else index
 
 
-@inlined
+@borrowing
 def _filter(tile: Floats, k: int, width: int, c1: float, c2: float, filtered: Floats, results: Floats) -> None:
     """Fill `results` with the similarity of one row, and with that of contrast and structure."""
     rows = tile[k * _STRIDE :]
@@ -138,7 +138,7 @@ def _filter(tile: Floats, k: int, width: int, c1: float, c2: float, filtered: Fl
         results[_STRIDE + j] = structure
 
 
-@inlined
+@borrowing
 def _down(tile: Floats, at: int) -> tuple[float, float]:
     """Return the mean and the mean square under the window, down a column."""
     a, b, c = tile[at], tile[at + _STRIDE], tile[at + 2 * _STRIDE]
@@ -157,7 +157,7 @@ def _down(tile: Floats, at: int) -> tuple[float, float]:
     return mean, square
 
 
-@inlined
+@borrowing
 def _along(row: Floats, at: int) -> float:
     """Return the mean under the window, along a row."""
     mean: float = (

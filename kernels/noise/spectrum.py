@@ -131,7 +131,10 @@ def _sums(frame: Floats, starts: tuple[NDArray[np.int64], NDArray[np.int64]], re
 
 def _cut(frame: Floats, starts: tuple[NDArray[np.int64], ...], size: tuple[int, int]) -> Floats:
     """Return a copy of some regions, shape (n, rows, columns)."""
-    return np.asarray(np.lib.stride_tricks.sliding_window_view(frame, size)[starts])
+    rows, columns = (side.tolist() for side in starts)
+    return np.stack(
+        [frame[row : row + size[0], column : column + size[1]] for row, column in zip(rows, columns, strict=True)]
+    )
 
 
 def _spectrum(
