@@ -144,22 +144,25 @@ class Domain(_Strict):
         Names; must be those of this version of the engine.
     mean : tuple of float
         Mean of each feature.
+    modes : tuple of tuple of float
+        Means of the kinds of inputs that there are; none stands for a single kind.
     precision : tuple of tuple of float
-        Inverse covariance matrix.
+        Inverse covariance matrix, of each kind about its mean.
     limits : tuple of float
-        Mahalanobis distances where ``border`` and ``outside`` begin.
+        Mahalanobis distances to the nearest mode where ``border`` and ``outside`` begin.
     """
 
     features: tuple[str, ...]
     mean: tuple[float, ...]
+    modes: tuple[tuple[float, ...], ...] = ()
     precision: tuple[tuple[float, ...], ...]
     limits: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
 
     @model_validator(mode="after")
     def _is_a_metric(self) -> "Domain":
         k = len(self.features)
-        if not k or {len(self.mean), len(self.precision), *map(len, self.precision)} != {k}:
-            raise ValueError(f"mean and precision must be of {k} features")
+        if not k or {len(self.mean), len(self.precision), *map(len, (*self.modes, *self.precision))} != {k}:
+            raise ValueError(f"mean, modes and precision must be of {k} features")
         matrix = np.array(self.precision)
         if not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix).min() <= 0:
             raise ValueError("precision must be symmetric and positive definite")
@@ -169,8 +172,8 @@ class Domain(_Strict):
 
     @cached_property
     def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and precision as arrays."""
-        return np.array(self.mean), np.array(self.precision)
+        """Modes and precision as arrays."""
+        return np.array(self.modes or (self.mean,)), np.array(self.precision)
 
 
 class Manifest(_Strict):

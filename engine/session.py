@@ -187,9 +187,9 @@ class Session:
     def _judge(self, source: Frames, stats: NDArray[np.void], threads: int) -> Callable[[], DomainVerdict]:
         """Return what tells whether the frames are of the model's domain; it works when it is asked."""
         manifest = self.bundle.manifest
-        if manifest.input.scaling == "robust":
-            return partial(domain.judge_scaled, source.pixels, manifest.domain, threads)
-        return partial(domain.judge_statistics, stats, source.matrix.pixels, manifest.domain)
+        taken = manifest.input
+        known = stats if taken.units is Units.COUNTS and taken.scaling == "none" else None
+        return partial(domain.judge_pixels, source.pixels, taken, manifest.domain, threads, known)
 
     def _plan_for(self, matrix: MatrixSize) -> tuple[Plan, Tiling]:
         """Return the plan for frames of this size, and where their tiles lie; made once."""

@@ -121,9 +121,7 @@ def _conservation(bundle: Bundle) -> tuple[bool, str]:
 
 def _own_domain(bundle: Bundle) -> tuple[bool, str]:
     pixels = np.ascontiguousarray(bundle.golden.input[:, 0])
-    scaling = bundle.manifest.input.scaling
-    found = domain.features(pixels, scaling=scaling)
-    verdict = domain.judge(found, bundle.manifest.domain, scaled=scaling == "robust")
+    verdict = domain.judge_pixels(pixels, bundle.manifest.input, bundle.manifest.domain)
     return verdict.verdict != "outside", f"golden inputs are {verdict.verdict}"
 
 

@@ -6,6 +6,7 @@
 #include "arrays.hpp"
 #include "frame_layout.hpp"
 #include "frame_loops.hpp"
+#include "texture.hpp"
 
 namespace photopeak {
 namespace {
@@ -188,6 +189,18 @@ py::array_t<FrameStatistics> statistics(const py::array& frames, int threads, co
   return result;
 }
 
+py::tuple texture(const py::array& frames, int threads) {
+  operations("cpu", threads);
+  const Shape shape = float_shape_of(frames, "frames");
+  py::array_t<Texture> result(shape.frames);
+  py::array_t<float> columns({shape.frames, shape.columns}), rows({shape.frames, shape.rows});
+  const float* in = floats(frames);
+  Texture* sums = result.mutable_data();
+  const Profiles profiles{columns.mutable_data(), rows.mutable_data()};
+  unlocked([&] { texture(in, shape, sums, profiles, threads); });
+  return py::make_tuple(result, columns, rows);
+}
+
 using Starts = std::vector<std::int64_t>;
 using Weights = std::vector<float>;
 
@@ -200,6 +213,7 @@ Layout layout_of(std::array<std::int64_t, 2> matrix, std::array<std::int64_t, 2>
 void register_operations(py::module_& m) {
   PYBIND11_NUMPY_DTYPE(FrameStatistics, sum, minimum, maximum, nonzero, non_finite, non_integer, anscombe_mean,
                        anscombe_variance, difference_1, difference_2);
+  PYBIND11_NUMPY_DTYPE(Texture, detail, diagonal, blocks, dispersion);
   py::class_<Layout>(m, "Layout").def(py::init(&layout_of));
   m.def("stage", stage);
   m.def("to_float", to_float);
@@ -207,6 +221,7 @@ void register_operations(py::module_& m) {
   m.def("to_stored", to_stored);
   m.def("robust_scale", robust_scale);
   m.def("statistics", statistics);
+  m.def("texture", static_cast<py::tuple (*)(const py::array&, int)>(texture));
 }
 
 }  // namespace
