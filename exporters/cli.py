@@ -31,6 +31,9 @@ def train(
     evaluate_only: Annotated[
         bool, typer.Option("--evaluate-only", help="Measure the bundle and rewrite its card.")
     ] = False,
+    domain_only: Annotated[
+        bool, typer.Option("--domain-only", help="Fit the bundle's training domain anew and change nothing else.")
+    ] = False,
 ) -> None:
     """Train a model, resuming where an earlier run stopped, then export, measure and describe it.
 
@@ -40,13 +43,16 @@ def train(
 
     chosen = find(recipe)
     # A training of hours must not end at a package that only the measurement needs.
-    require(_TO_MEASURE if evaluate_only else _TO_TRAIN + _TO_MEASURE)
-    from .produce import Job, evaluate, produce
+    require(_TO_MEASURE if evaluate_only or domain_only else _TO_TRAIN + _TO_MEASURE)
+    from .produce import Job, evaluate, produce, refit_domain
 
     job = Job(chosen, output, data, work, seed=seed, threads=threads, start_from=start_from, note=note)
-    if not evaluate_only:
-        produce(job, steps, minutes)
-    evaluate(job)
+    if domain_only:
+        refit_domain(job)
+    else:
+        if not evaluate_only:
+            produce(job, steps, minutes)
+        evaluate(job)
     typer.echo(f"wrote {output}; photopeak validate {output} checks it.")
 
 

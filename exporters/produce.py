@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..engine.bundle import open_bundle, write_bundle
+from ..engine.bundle import Bundle, open_bundle, write_bundle
 from ..engine.errors import UsageError
 from . import families
 from .bundling import History, make_manifest, save
@@ -119,17 +119,42 @@ def evaluate(job: Job) -> None:
         If the bundle is that of another recipe or the data folder does not exist.
     """
     _check_data(job.data)
-    bundle = open_bundle(job.output)
-    if bundle.manifest.training.recipe != job.recipe.name:
-        raise UsageError(
-            f"{job.output} holds {bundle.manifest.training.recipe}, not {job.recipe.name}, name the other."
-        )
+    bundle = _open_own(job)
     job.work.mkdir(parents=True, exist_ok=True)
     with _bar() as bar:
         task = bar.add_task("measuring", total=None)
         tell = lambda name: bar.update(task, description=f"measuring {name}")
         card = families.find(job.recipe.family).card(bundle, job.recipe, job, job.note, tell)
     write_bundle(job.output, bundle.manifest, model=bundle.model, golden=bundle.golden, card=card)
+
+
+def refit_domain(job: Job) -> None:
+    """Measure the training domain anew and write it into the bundle; graph, golden tensors and card stay as they are.
+
+    Parameters
+    ----------
+    job : Job
+        Whose output folder holds the bundle, and whose work folder the studies that it was trained on.
+
+    Raises
+    ------
+    UsageError
+        If the bundle is that of another recipe or the data folder does not exist.
+    """
+    bundle = _open_own(job)
+    what = families.find(job.recipe.family).describe(job.recipe, _pool(job))
+    manifest = bundle.manifest.model_copy(update={"domain": what.domain})
+    write_bundle(job.output, manifest, model=bundle.model, golden=bundle.golden, card=bundle.card)
+
+
+def _open_own(job: Job) -> Bundle:
+    """Open the bundle of a job; that of another recipe is refused."""
+    bundle = open_bundle(job.output)
+    if bundle.manifest.training.recipe != job.recipe.name:
+        raise UsageError(
+            f"{job.output} holds {bundle.manifest.training.recipe}, not {job.recipe.name}, name the other."
+        )
+    return bundle
 
 
 def _inherited(recipe: Recipe, parent: "Trained") -> tuple[str, ...]:

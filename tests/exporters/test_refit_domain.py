@@ -1,0 +1,36 @@
+import shutil
+from functools import partial
+
+import pytest
+
+from photopeak.engine import zoo
+from photopeak.engine.bundle import open_bundle
+from photopeak.engine.errors import UsageError
+from photopeak.exporters import planar_bundling
+from photopeak.exporters.produce import Job, refit_domain
+from photopeak.exporters.recipes.catalogue import find
+from photopeak.exporters.recipes.dataset import build_pool, load_or_build_pool
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    monkeypatch.setattr(planar_bundling, "DOMAIN_FRAMES", 40)
+    monkeypatch.setattr(planar_bundling, "held_out_features", partial(planar_bundling.held_out_features, number=1))
+    load_or_build_pool(tmp_path / "pool.npz", lambda: build_pool(None, share=0.001))
+    shutil.copytree(zoo.locate("scint-denoise"), tmp_path / "bundle")
+    return Job(find("scint-denoise"), tmp_path / "bundle", None, tmp_path)
+
+
+def test_only_the_domain_changes(job):
+    before = open_bundle(job.output)
+    refit_domain(job)
+    after = open_bundle(job.output)
+    assert after.manifest.domain != before.manifest.domain
+    assert after.manifest.model_copy(update={"domain": before.manifest.domain}).training == before.manifest.training
+    assert after.manifest.files == before.manifest.files
+    assert dict(after.contents) == dict(before.contents)
+
+
+def test_the_domain_of_another_recipe_is_refused(job):
+    with pytest.raises(UsageError, match="not scint-sr-x2"):
+        refit_domain(Job(find("scint-sr-x2"), job.output, None, job.work))
