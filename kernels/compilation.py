@@ -22,7 +22,7 @@ import numpy as np
 from numba.core import sigutils
 from numba.core.caching import Cache, CompileResultCacheImpl, FunctionCache, NullCache, UserWideCacheLocator
 from numba.core.dispatcher import Dispatcher
-from numba.core.runtime import rtsys
+from numba.core.runtime.nrt import rtsys
 from platformdirs import user_cache_path
 
 from .entries import Entries
@@ -56,8 +56,9 @@ _MODULES: tuple[str, ...] = (
     "mtf.mixture",
     "mtf.splines",
 )
-_jit: Any = numba.njit(nogil=True, error_model="numpy")
-_unmanaged: Any = numba.njit(nogil=True, error_model="numpy", _nrt=False)
+_njit: Any = numba.njit
+_jit: Any = _njit(nogil=True, error_model="numpy")
+_unmanaged: Any = _njit(nogil=True, error_model="numpy", _nrt=False)
 _LAYOUT = 2  # of what is kept; what has another is compiled again
 _KERNELS: dict[str, tuple[Any, tuple[str, ...]]] = {}
 

@@ -1,8 +1,8 @@
 """Frames side by side: plain threads over kernels that release the interpreter's lock."""
 
+from _thread import LockType, allocate_lock, start_new_thread
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
-from threading import Thread
 from typing import Generic, TypeVar
 
 from .errors import UsageError
@@ -58,15 +58,21 @@ class _Shared(Generic[Item, Outcome]):
 
     def finished(self, workers: int) -> list[Outcome]:
         """Return all outcomes, or raise what the first item that failed did."""
-        others = [Thread(target=self._take) for _ in range(workers - 1)]
-        for thread in others:
-            thread.start()
+        # Not Thread.start(), which waits until the new thread runs: that takes longer than a small frame.
+        running = [allocate_lock() for _ in range(workers - 1)]
+        for lock in running:
+            lock.acquire()
+            start_new_thread(self._help, (lock,))
         self._take()
-        for thread in others:
-            thread.join()
+        for lock in running:
+            lock.acquire()
         if self._failures:
             raise self._failures[min(self._failures)]
         return [self._outcomes[place] for place in range(len(self._work))]
+
+    def _help(self, running: LockType) -> None:
+        self._take()
+        running.release()
 
     def _take(self) -> None:
         for place in self._places:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..compilation import borrowing, compiled, inlined
 from ..errors import UsageError
 from .aggd import CENTRE, SHAPE, SPREAD, aggd, symmetric, tables
-from .frames import Definition, Outcome, Plane, measure
+from .frames import Definition, Outcome, Plane, half_size, measure
 from .intensity import Window
 from .models import FEATURES, BrisqueModel, resolve
 from .mscn import MAPS, SUMS, buffers, constants, region_sums
@@ -100,7 +100,9 @@ def brisque(
     return measure(frames, kernel, Definition("brisque", label, convention), window=window, mask=mask, threads=threads)
 
 
-def image_features(plane: NDArray[np.float64], mask: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+def image_features(
+    plane: NDArray[np.float64], mask: NDArray[np.bool_] | None = None, spare: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Return the features of an image.
 
     Parameters
@@ -109,6 +111,8 @@ def image_features(plane: NDArray[np.float64], mask: NDArray[np.bool_] | None = 
         Grey values.
     mask : ndarray, shape (rows, columns), bool, optional
         Pixels that count.
+    spare : ndarray, flat, float64, optional
+        Memory for the image at half the size.
 
     Returns
     -------
@@ -118,14 +122,15 @@ def image_features(plane: NDArray[np.float64], mask: NDArray[np.bool_] | None = 
     found = np.empty(FEATURES)
     inside = np.empty((0, 0), np.bool_) if mask is None else mask
     image = np.require(plane, requirements=("C", "W"))
-    _image_features(image, np.require(inside, requirements=("C", "W")), constants(), tables(), found)
+    room = np.empty(half_size(plane.shape)) if spare is None else spare
+    _image_features(image, np.require(inside, requirements=("C", "W")), constants(), tables(), found, room)
     return found
 
 
 def _outcome(plane: Plane, model: BrisqueModel, convention: Convention) -> Outcome:
     if min(plane.grey.shape) < SMALLEST:
         return Outcome(reason="too-small")
-    features = image_features(plane.grey, plane.mask)
+    features = image_features(plane.grey, plane.mask, plane.spare)
     if not np.isfinite(features).all():
         return Outcome(reason="singular" if plane.mask is None else "mask-too-small")
     cut_features, cut_scaled = CONVENTIONS[convention]
@@ -142,10 +147,10 @@ def _regression(scaled: NDArray[np.float64], model: BrisqueModel) -> float:
     return float(model.weights @ np.exp(-model.gamma * distances)) + model.intercept
 
 
-@compiled("(float64[:, ::1], boolean[:, ::1], float64[::1], float64[:, ::1], float64[::1])")
+@compiled("(float64[:, ::1], boolean[:, ::1], float64[::1], float64[:, ::1], float64[::1], float64[::1])")
 def _image_features(
     image: NDArray[np.float64], mask: NDArray[np.bool_], use: NDArray[np.float64], table: NDArray[np.float64],
-    found: NDArray[np.float64],
+    found: NDArray[np.float64], spare: NDArray[np.float64],
 ) -> None:  # fmt: skip
     """Fill `found` with the features of both scales; an empty mask is none."""
     room, sums = buffers(use, image.shape[1]), np.empty((MAPS, SUMS))
@@ -154,7 +159,7 @@ def _image_features(
         region_sums(image, (height, width), mask, (0, 0, height, width), False, room, sums)
         _features(sums, _samples(mask, height * width), table, found[scale * found.size // 2 :])
         if scale == 0:
-            image, mask = halved(image, height, width), _halved_mask(mask)
+            image, mask = halved(image, height, width, spare), _halved_mask(mask)
 
 
 @borrowing

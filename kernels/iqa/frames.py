@@ -1,6 +1,5 @@
 """From frames to one outcome per frame: what all no-reference metrics do around their kernel."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from ..parallel import over
 from .intensity import Intensity, Window, check_frames, grey, window_of
 from .score import Reason, Scores
 
-__all__ = ["Definition", "Outcome", "Plane", "check_masks", "measure"]
+__all__ = ["Definition", "Outcome", "Plane", "check_masks", "half_size", "measure"]
 
 _MOST_KEPT = 64 << 20  # bytes
 _kept: list[NDArray[np.uint8]] = []
@@ -29,10 +28,13 @@ class Plane(NamedTuple):
         Grey values 0 to 255, not rounded.
     mask : ndarray, shape (rows, columns), bool, or None
         The pixels that count.
+    spare : ndarray, flat, of the same type as `grey`, or None
+        Memory for the image at half the size.
     """
 
     grey: NDArray[Any]
     mask: NDArray[np.bool_] | None
+    spare: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -121,20 +123,27 @@ def _outcome(
     if frame.dtype.kind == "f" and not np.isfinite(frame).all():
         return Outcome(reason="not-finite"), ("none", np.nan, np.nan, np.nan)
     name, low, high = window_of(frame, window)
-    with _memory(frame.shape, dtype) as memory:
-        plane, clipped, constant = grey(frame, low, high, dtype, out=memory)
+    with _memory(frame.size + half_size(frame.shape), dtype) as memory:
+        out, spare = memory[: frame.size].reshape(frame.shape), memory[frame.size :]
+        plane, clipped, constant = grey(frame, low, high, dtype, out=out)
         reason: Reason | None = "constant" if constant else None
         if mask is not None:
             seen = plane[mask]
             reason = "mask-too-small" if not seen.size else "constant" if seen.min() == seen.max() else None
-        outcome = Outcome(reason=reason) if reason else kernel(Plane(plane, mask))
+        outcome = Outcome(reason=reason) if reason else kernel(Plane(plane, mask, spare))
     return outcome, (name, low, high, clipped)
 
 
+def half_size(shape: tuple[int, ...]) -> int:
+    """Return how many pixels an image has at half the size."""
+    rows, columns = shape
+    return ((rows + 1) // 2) * ((columns + 1) // 2)
+
+
 @contextmanager
-def _memory(shape: tuple[int, ...], dtype: type[Any]) -> Iterator[NDArray[Any]]:
-    """Lend the memory of a plane, and keep it for the next: touching new pages can take longer than a kernel."""
-    need = math.prod(shape) * np.dtype(dtype).itemsize
+def _memory(size: int, dtype: type[Any]) -> Iterator[NDArray[Any]]:
+    """Lend memory, and keep it for the next: touching new pages can take longer than a kernel."""
+    need = size * np.dtype(dtype).itemsize
     try:
         # Whoever asks meanwhile, such as another thread, finds it gone and gets memory of its own.
         memory = _kept.pop()
@@ -142,7 +151,7 @@ def _memory(shape: tuple[int, ...], dtype: type[Any]) -> Iterator[NDArray[Any]]:
         memory = np.empty(0, np.uint8)
     if memory.nbytes < need:
         memory = np.empty(need, np.uint8)
-    yield memory[:need].view(dtype).reshape(shape)
+    yield memory[:need].view(dtype)
     if sum(kept.nbytes for kept in _kept) + memory.nbytes <= _MOST_KEPT:
         _kept.append(memory)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..compilation import borrowing, compiled
 from ..errors import UsageError
 from .aggd import CENTRE, SHAPE, SPREAD, aggd, tables
-from .frames import Definition, Outcome, Plane, measure
+from .frames import Definition, Outcome, Plane, half_size, measure
 from .intensity import Window
 from .models import FEATURES, NiqeModel, resolve
 from .mscn import MAPS, PRECISIONS, SUMS, buffers, constants, region_sums
@@ -25,7 +25,7 @@ from .score import Scores
 __all__ = ["block_features", "niqe"]
 
 _FEATURES = tuple(
-    f"({kind}[:, ::1], boolean[:, ::1], int64, {kind}[::1], float64[:, ::1], float64[:, :, ::1])"
+    f"({kind}[:, ::1], boolean[:, ::1], int64, {kind}[::1], float64[:, ::1], float64[:, :, ::1], {kind}[::1])"
     for kind in ("float64", "float32")
 )
 
@@ -109,7 +109,11 @@ def niqe(
 
 
 def block_features(
-    plane: NDArray[Any], inside: NDArray[np.bool_], block: int, precision: str = "double"
+    plane: NDArray[Any],
+    inside: NDArray[np.bool_],
+    block: int,
+    precision: str = "double",
+    spare: NDArray[Any] | None = None,
 ) -> NDArray[np.float64]:
     """Return the features of blocks.
 
@@ -123,6 +127,8 @@ def block_features(
         Edge of a block, even.
     precision : str
         ``double`` or ``single`` arithmetic.
+    spare : ndarray, flat, of that precision, optional
+        Memory for the image at half the size.
 
     Returns
     -------
@@ -131,7 +137,8 @@ def block_features(
     """
     found = np.empty((*inside.shape, FEATURES))
     use, wanted = constants(precision), np.require(inside, requirements=("C", "W"))
-    _block_features(np.require(plane, use.dtype, ("C", "W")), wanted, block, use, tables(), found)
+    room = np.empty(half_size(plane.shape), use.dtype) if spare is None else spare
+    _block_features(np.require(plane, use.dtype, ("C", "W")), wanted, block, use, tables(), found, room)
     return found[inside]
 
 
@@ -146,7 +153,7 @@ def _outcome(plane: Plane, model: NiqeModel, precision: str) -> Outcome:
         inside = np.logical_and.reduce(whole, axis=(1, 3))
         if not inside.any():
             return Outcome(reason="mask-too-small")
-    features = block_features(plane.grey, inside, block, precision)
+    features = block_features(plane.grey, inside, block, precision, plane.spare)
     value = _distance(features, model)
     details = {"blocks": len(features)}
     return Outcome(reason="no-active-block", details=details) if np.isnan(value) else Outcome(value, details=details)
@@ -171,7 +178,7 @@ def _distance(features: NDArray[np.float64], model: NiqeModel) -> float:
 @compiled(*_FEATURES)
 def _block_features(
     image: NDArray[Any], inside: NDArray[np.bool_], block: int, use: NDArray[Any], table: NDArray[np.float64],
-    found: NDArray[np.float64],
+    found: NDArray[np.float64], spare: NDArray[Any],
 ) -> None:  # fmt: skip
     """Fill `found` with both scales' features of the blocks that count."""
     room, sums = buffers(use, block), np.empty((MAPS, SUMS))
@@ -186,7 +193,7 @@ def _block_features(
                     half = found.shape[2] // 2
                     _features(sums, edge * edge, table, found[row, column, scale * half :])
         if scale == 0:
-            image = halved(image, height, width)
+            image = halved(image, height, width, spare)
             height, width, edge = height // 2, width // 2, edge // 2
 
 

@@ -21,11 +21,15 @@ _PAD = 4
 
 
 @inlined
-def halved(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """Return the first rows and columns at half the size, rounded up; beyond its border the image is mirrored."""
+def halved(image: NDArray[Any], height: int, width: int, spare: NDArray[Any]) -> NDArray[Any]:
+    """Return the first rows and columns at half the size, rounded up, in memory that is given (flat, it may be longer).
+
+    Beyond its border the image is mirrored.
+    """
     kind = image.dtype.type
     w0, w1, w2, w3 = kind(_W0), kind(_W1), kind(_W2), kind(_W3)
-    small = np.empty(((height + 1) // 2, (width + 1) // 2), image.dtype)
+    rows, columns = (height + 1) // 2, (width + 1) // 2
+    small = spare[: rows * columns].reshape(rows, columns)
     line = np.empty(width + 2 * _PAD + 1, image.dtype)
     for row in range(small.shape[0]):
         top = 2 * row
