@@ -59,13 +59,13 @@ def solve(lower: Floats, right: Floats, solution: Floats) -> None:
 
 
 @inlined
-def multiply(band: Floats, vector: Floats, product: Floats) -> None:
-    """Fill `product` with the matrix times `vector`."""
+def multiply(diagonals: Floats, vector: Floats, product: Floats) -> None:
+    """Fill `product` with the matrix times `vector`; ``diagonals[m]`` is the column `m` of the band, in one piece."""
     n = vector.size
     for i in range(n):
-        product[i] = band[i, 0] * vector[i]
+        product[i] = diagonals[0, i] * vector[i]
     for m in range(1, 4):
         for i in range(m, n):
-            product[i] += band[i, m] * vector[i - m]
+            product[i] += diagonals[m, i] * vector[i - m]
         for i in range(m, n):
-            product[i - m] += band[i, m] * vector[i]
+            product[i - m] += diagonals[m, i] * vector[i]

@@ -151,34 +151,39 @@ def profile_of(edge: Edge, frequencies: Floats) -> Profile:
 
 
 @inlined
-def _border(plane: Floats) -> float:
-    """Return the sum of the last three columns less that of the first three."""
-    total = 0.0
-    last = plane.shape[1] - 3
-    for row in range(plane.shape[0]):
+def _borders(plane: Floats) -> tuple[float, float]:
+    """Return the sums of the last three less the first three columns, and rows."""
+    rows, columns = plane.shape
+    across = down = 0.0
+    for row in range(rows):
         for column in range(3):
-            total += plane[row, last + column] - plane[row, column]
-    return total
+            across += plane[row, columns - 3 + column] - plane[row, column]
+    for row in range(3):
+        for column in range(columns):
+            down += plane[rows - 3 + row, column] - plane[row, column]
+    return across, down
 
 
 @inlined
 def _survey(plane: Floats, found: Floats) -> bool:
     """Fill the extremes and how many pixels share them; False if a pixel is not finite."""
-    least, greatest = np.inf, -np.inf
-    finite = True
-    for row in range(plane.shape[0]):
-        for column in range(plane.shape[1]):
+    rows, columns = plane.shape
+    # Column by column, which need not wait for each other.
+    lows, highs, sums = plane[0].copy(), plane[0].copy(), np.zeros(columns)
+    for row in range(rows):
+        for column in range(columns):
             value = plane[row, column]
-            finite &= abs(value) < np.inf
-            least = min(least, value)
-            greatest = max(greatest, value)
+            lows[column] = min(lows[column], value)
+            highs[column] = max(highs[column], value)
+            sums[column] += 0.0 * value
+    least, greatest = lows.min(), highs.max()
     those = others = 0
-    for row in range(plane.shape[0]):
-        for column in range(plane.shape[1]):
+    for row in range(rows):
+        for column in range(columns):
             those += plane[row, column] == least
             others += plane[row, column] == greatest
     found[10], found[11], found[12], found[13] = least, those, greatest, others
-    return finite
+    return float(sums.sum()) == 0.0
 
 
 @compiled("(float64[:, ::1],)")
@@ -189,9 +194,9 @@ def _locate(plane: Floats) -> tuple[Floats, Floats, Floats]:
         found[0] = _INFINITE
         return plane, line, found
     # The sum of all gradients, which is the difference of opposite borders, points along the normal.
-    turned = np.ascontiguousarray(plane.T)
-    if abs(_border(turned)) > abs(_border(plane)):
-        plane = turned
+    across, down = _borders(plane)
+    if abs(down) > abs(across):
+        plane = np.ascontiguousarray(plane.T)
         found[9] = 1.0
     rows, columns = plane.shape
     line[0], line[1], low, high, distance = line_through(find_steps(plane))

@@ -149,7 +149,8 @@ def nonnegative(
     columns, rows = np.empty((_MOST, n)), np.empty((_MOST, n))
     gram = np.zeros((_MOST, _MOST))
     rows[0] = 1.0
-    multiply(band, rows[0], columns[0])
+    diagonals = np.ascontiguousarray(band.T)
+    multiply(diagonals, rows[0], columns[0])
     gram[0, 0] = dot(rows[0], columns[0])
     target[0] = dot(rows[0], right)
     weights[0] = target[0] / gram[0, 0]
@@ -179,7 +180,7 @@ def nonnegative(
         chosen[count], signs[count], weights[count] = best, math.copysign(1.0, slopes[best]), 0.0
         for k in range(n):
             rows[count, k] = signs[count] * table[k, best]
-        multiply(band, rows[count], columns[count])
+        multiply(diagonals, rows[count], columns[count])
         target[count] = dot(rows[count], right)
         for i in range(count + 1):
             gram[count, i] = gram[i, count] = dot(rows[i], columns[count])

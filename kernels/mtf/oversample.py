@@ -4,8 +4,6 @@ The distances fall into intervals of :data:`STEP`; within one the spline is a cu
 distances and four of the pixel values say all about its pixels that least squares needs. Nothing is approximated.
 """
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,8 +47,8 @@ def accumulate(
     # Apart from the sums, which many pixels share, the arithmetic is done for several pixels at once.
     for i in range(end - first):
         u = (first + i - edge) * pace + before
-        places[i] = math.floor(u)
-        parts[i] = u - math.floor(u) - 0.5
+        places[i] = np.floor(u)
+        parts[i] = u - np.floor(u) - 0.5
     for i in range(end - first):
         k = int(places[i])
         if 0 <= k < moments.shape[0]:

@@ -192,7 +192,7 @@ def _shift(band: Floats, left: Floats, spline: Floats) -> float:
     rate, product = np.zeros(n), np.empty(n)
     for k in range(2, n - 2):
         rate[k] = (8.0 * (spline[k + 1] - spline[k - 1]) - (spline[k + 2] - spline[k - 2])) / 12.0
-    multiply(band, rate, product)
+    multiply(np.ascontiguousarray(band.T), rate, product)
     slope = curvature = 0.0
     for k in range(n):
         slope += rate[k] * left[k]

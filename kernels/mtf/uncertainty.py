@@ -139,8 +139,9 @@ def standard_errors(
     n = frequencies.size
     columns = np.empty((atoms, coefficients))
     gram = np.empty((atoms, atoms))
+    diagonals = np.ascontiguousarray(band.T)
     for i in range(atoms):
-        multiply(band, rows[i], columns[i])
+        multiply(diagonals, rows[i], columns[i])
     for i in range(atoms):
         for j in range(i + 1):
             gram[i, j] = gram[j, i] = dot(rows[i], columns[j])
