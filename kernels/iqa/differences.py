@@ -182,16 +182,22 @@ def _moments(pair: Pair) -> _Moments:
 def _sums(frame: NDArray[Any], reference: NDArray[Any]) -> tuple[float, float, float]:
     """Return the sums of the squared error, and of the squares and values of the reference."""
     lanes = np.zeros(3 * _LANES)
-    whole = frame.size - frame.size % _LANES
-    for start in range(0, whole, _LANES):
-        _add(frame[start:], reference[start:], _LANES, lanes)
-    _add(frame[whole:], reference[whole:], frame.size - whole, lanes)
+    _add_all(frame, reference, lanes)
     error = square = plain = 0.0
     for k in range(_LANES):
         error += lanes[k]
         square += lanes[_LANES + k]
         plain += lanes[2 * _LANES + k]
     return error, square, plain
+
+
+@borrowing
+def _add_all(frame: NDArray[Any], reference: NDArray[Any], lanes: NDArray[np.float64]) -> None:
+    """Add all pixels to the lanes of the three sums."""
+    whole = frame.size - frame.size % _LANES
+    for start in range(0, whole, _LANES):
+        _add(frame[start:], reference[start:], _LANES, lanes)
+    _add(frame[whole:], reference[whole:], frame.size - whole, lanes)
 
 
 @borrowing

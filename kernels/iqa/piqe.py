@@ -1,7 +1,7 @@
 """PIQE: how much of what draws the eye is damaged, block by block, without a reference or a model."""
 
 from math import exp, sqrt
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,10 +140,31 @@ def _judge(
     grey: NDArray[np.float64], peak: float, mirrored: bool, counted: NDArray[np.bool_], found: NDArray[np.bool_]
 ) -> float:
     """Return the summed distortion, and fill `found` with which blocks are active, distorted and noisy."""
-    tile = np.empty((_BLOCK + 2 * _RADIUS) * _STRIDE)
-    filtered = np.empty(2 * _STRIDE)
-    contrast = np.empty(_BLOCK * _STRIDE)
-    sums = np.empty(2 * _STRIDE)
+    room = _Room(
+        np.empty((_BLOCK + 2 * _RADIUS) * _STRIDE),
+        np.empty(2 * _STRIDE),
+        np.empty(_BLOCK * _STRIDE),
+        np.empty(2 * _STRIDE),
+    )
+    return _sum_up(grey, peak, mirrored, counted, found, room)
+
+
+class _Room(NamedTuple):
+    """What the kernel works in: a tile of pixels, a row of it filtered, its contrast, and sums of that down columns."""
+
+    tile: NDArray[np.float64]
+    filtered: NDArray[np.float64]
+    contrast: NDArray[np.float64]
+    sums: NDArray[np.float64]
+
+
+@borrowing
+def _sum_up(
+    grey: NDArray[np.float64], peak: float, mirrored: bool, counted: NDArray[np.bool_], found: NDArray[np.bool_],
+    room: _Room,
+) -> float:  # fmt: skip
+    """Judge tile after tile."""
+    tile, filtered, contrast, sums = room
     total = 0.0
     for i in range(counted.shape[0]):
         for first in range(0, counted.shape[1], _TILE // _BLOCK):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import inlined
+from ..compilation import borrowing, inlined
 
 __all__ = ["halved"]
 
@@ -26,11 +26,17 @@ def halved(image: NDArray[Any], height: int, width: int, spare: NDArray[Any]) ->
 
     Beyond its border the image is mirrored.
     """
-    kind = image.dtype.type
-    w0, w1, w2, w3 = kind(_W0), kind(_W1), kind(_W2), kind(_W3)
     rows, columns = (height + 1) // 2, (width + 1) // 2
     small = spare[: rows * columns].reshape(rows, columns)
-    line = np.empty(width + 2 * _PAD + 1, image.dtype)
+    _fill(image, height, width, small, np.empty(width + 2 * _PAD + 1, image.dtype))
+    return small
+
+
+@borrowing
+def _fill(image: NDArray[Any], height: int, width: int, small: NDArray[Any], line: NDArray[Any]) -> None:
+    """Fill the small image, row by row."""
+    kind = image.dtype.type
+    w0, w1, w2, w3 = kind(_W0), kind(_W1), kind(_W2), kind(_W3)
     for row in range(small.shape[0]):
         top = 2 * row
         a, b = image[_mirrored(top, height), :width], image[_mirrored(top + 1, height), :width]
@@ -47,10 +53,9 @@ def halved(image: NDArray[Any], height: int, width: int, spare: NDArray[Any]) ->
             at = 2 * column + _PAD
             inner = w0 * (line[at] + line[at + 1]) + w1 * (line[at - 1] + line[at + 2])
             small[row, column] = inner + w2 * (line[at - 2] + line[at + 3]) + w3 * (line[at - 3] + line[at + 4])
-    return small
 
 
-@inlined
+@borrowing
 def _mirrored(index: int, length: int) -> int:
     """Return the pixel that stands for one outside of the image; the border itself is repeated."""
     folded = index % (2 * length)
