@@ -13,7 +13,7 @@ from .domain_features import ACTIVE, COUNTS, FEATURES, Words, features, features
 from .errors import ModelError
 from .result import DomainVerdict, Verdict
 
-__all__ = ["FEATURES", "features", "fit_domain", "judge", "judge_pixels"]
+__all__ = ["FEATURES", "VERDICTS", "features", "fit_domain", "judge", "judge_pixels"]
 
 Rows = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ _DIGITS = 9  # of what a manifest holds
 _AT_THE_BORDER = 0.05
 _OUTSIDE = 1.5
 _UNUSUAL = 4.0
-_VERDICTS: tuple[Verdict, ...] = ("inside", "border", "outside")
+VERDICTS: tuple[Verdict, ...] = ("inside", "border", "outside")
 
 
 def judge_pixels(
@@ -143,7 +143,7 @@ def judge(found: Rows, domain: Domain, *, words: Words = COUNTS) -> DomainVerdic
         distances = np.where(active, distances, 0.0)
     worst = int(np.argmax(distances))  # NaN counts as the largest
     # A distance that is not a number is not inside.
-    verdict = _VERDICTS[sum(not distances[worst] <= limit for limit in domain.limits)]
+    verdict = VERDICTS[sum(not distances[worst] <= limit for limit in domain.limits)]
     reasons = () if verdict == "inside" else _reasons(found[worst], domain, int(modes[worst]), words)
     return DomainVerdict(verdict, distances, domain.limits, reasons)
 

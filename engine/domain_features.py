@@ -32,7 +32,7 @@ FEATURES = (
     "log10 smoothness",
     "fraction of non-integers",
     *(f"log10 dispersion, {place}" for place in ("flattest tenth", "median", "roughest tenth")),
-    *(f"log10 {which} periodicity" for which in ("greater", "lesser")),
+    *(f"log10 periodicity, {which} axis" for which in ("more", "less")),
     "log10 detail, octave 1",
     *(f"log10 detail, octave {k} to {k - 1}" for k in _OCTAVES[1:]),
     *(f"log10 diagonal share, octave {k}" for k in _OCTAVES[:_SHARES]),
@@ -80,6 +80,7 @@ _LEAST_ENERGY = 1e-5
 _LEAST_DIFFERENCE = 1e-3
 _LOWEST_FREQUENCY = 0.15  # of the profiles, in cycles per pixel; slower is the object
 _SHORTEST_PROFILE = 16
+_FARTHEST = 99.0  # for values whose squares no float32 holds
 
 
 def features(
@@ -108,8 +109,8 @@ def features(
         In the order of ``FEATURES``. Grain is the mean squared difference of neighbours over its expectation for
         pure Poisson noise, smoothness the same at a lag of two pixels, relative to that at one. Dispersion is the variance
         over the mean in blocks of 16 x 16, from differences that are blind to what changes linearly. Details are mean
-        squares of Haar coefficients; periodicity is the greatest over the mean of the spectrum of where fourth differences
-        are large.
+        squares of Haar coefficients; periodicity is the greatest over the mean of the spectrum of where third or fourth
+        differences are large.
 
     References
     ----------
@@ -135,7 +136,8 @@ def features(
 
 def features_of(stats: NDArray[np.void], pixels: NDArray[np.float32], threads: int = 1) -> Rows:
     """Return the domain features of counts whose one-pass statistics are known."""
-    return np.column_stack([_levels(stats, pixels[0].size), *_texture(pixels, threads)])
+    found = np.column_stack([_levels(stats, pixels[0].size), *_texture(pixels, threads)])
+    return np.nan_to_num(found, copy=False, nan=_FARTHEST, posinf=_FARTHEST, neginf=-_FARTHEST)
 
 
 def words_for(taken: Input) -> Words:
@@ -177,12 +179,12 @@ def _texture(pixels: NDArray[np.float32], threads: int) -> tuple[Rows, ...]:
 
 
 def _periodicity(profiles: NDArray[np.float32]) -> Rows:
-    """Return log10 of the greatest over the mean of the spectrum of each profile, shape (n,)."""
-    heights = np.log(profiles[:, 2:-2] + np.float32(_LEAST_DIFFERENCE))
-    length = heights.shape[1]
+    """Return log10 of the greatest over the mean of the spectra of each frame's profiles, shape (n,)."""
+    heights = np.log(profiles[..., 2:-2] + np.float32(_LEAST_DIFFERENCE))
+    length = heights.shape[-1]
     if length < _SHORTEST_PROFILE:
         return np.zeros(len(profiles))
-    heights -= heights.mean(axis=1, keepdims=True)
-    spectrum = np.abs(np.fft.rfft(heights * np.hanning(length)))[:, int(_LOWEST_FREQUENCY * length) :] + 1e-2
-    ratio: Rows = np.log10(spectrum.max(axis=1) / spectrum.mean(axis=1))
+    heights -= heights.mean(axis=-1, keepdims=True)
+    spectra = np.abs(np.fft.rfft(heights * np.hanning(length)))[..., int(_LOWEST_FREQUENCY * length) :] + 1e-2
+    ratio: Rows = np.log10(spectra.max(axis=-1) / spectra.mean(axis=-1)).max(axis=1)
     return ratio

@@ -193,7 +193,8 @@ py::tuple texture(const py::array& frames, int threads) {
   operations("cpu", threads);
   const Shape shape = float_shape_of(frames, "frames");
   py::array_t<Texture> result(shape.frames);
-  py::array_t<float> columns({shape.frames, shape.columns}), rows({shape.frames, shape.rows});
+  const std::int64_t orders = 2;
+  py::array_t<float> columns({shape.frames, orders, shape.columns}), rows({shape.frames, orders, shape.rows});
   const float* in = floats(frames);
   Texture* sums = result.mutable_data();
   const Profiles profiles{columns.mutable_data(), rows.mutable_data()};

@@ -76,6 +76,8 @@ class Recent {
 
 PHOTOPEAK_BODY float second_difference(float before, float here, float after) { return before - 2.0f * here + after; }
 
+PHOTOPEAK_BODY float third_difference(float a, float b, float c, float d) { return (d - a) + 3.0f * (b - c); }
+
 PHOTOPEAK_BODY float fourth_difference(float a, float b, float c, float d, float e) {
   return (a + e) - 4.0f * (b + d) + 6.0f * c;
 }
@@ -156,8 +158,11 @@ class Descent {
   void along(const float* kept, const float* z, std::int64_t row) {
     float* const bent = bent_.of(row);
     for (std::int64_t i = 1; i + 1 < columns_; ++i) bent[i] = second_difference(kept[i - 1], kept[i], kept[i + 1]);
-    for (std::int64_t i = 2; i + 2 < columns_; ++i)
-      profiles_.columns[i] += std::fabs(fourth_difference(z[i - 2], z[i - 1], z[i], z[i + 1], z[i + 2]));
+    float *const third = profiles_.columns, *const fourth = profiles_.columns + columns_;
+    for (std::int64_t i = 2; i + 2 < columns_; ++i) {
+      third[i] += std::fabs(third_difference(z[i - 2], z[i - 1], z[i], z[i + 1]));
+      fourth[i] += std::fabs(fourth_difference(z[i - 2], z[i - 1], z[i], z[i + 1], z[i + 2]));
+    }
   }
 
   // The middle row is the last but one.
@@ -183,6 +188,8 @@ class Descent {
   void profile(std::int64_t row) {
     const float *a = z_.of(row - 4), *b = z_.of(row - 3), *c = z_.of(row - 2), *d = z_.of(row - 1), *e = z_.of(row);
     profiles_.rows[row - 2] = static_cast<float>(
+        added(columns_, [&](std::int64_t i) { return std::fabs(third_difference(a[i], b[i], c[i], d[i])); }));
+    profiles_.rows[rows_ + row - 2] = static_cast<float>(
         added(columns_, [&](std::int64_t i) { return std::fabs(fourth_difference(a[i], b[i], c[i], d[i], e[i])); }));
   }
 
@@ -197,8 +204,8 @@ class Descent {
 
 void texture_of(const float* frame, Shape shape, Texture& sums, Profiles profiles) {
   sums = Texture{};
-  std::fill_n(profiles.columns, shape.columns, 0.0f);
-  std::fill_n(profiles.rows, shape.rows, 0.0f);
+  std::fill_n(profiles.columns, 2 * shape.columns, 0.0f);
+  std::fill_n(profiles.rows, 2 * shape.rows, 0.0f);
   Descent descent(shape, sums, profiles);
   for (std::int64_t row = 0; row < shape.rows; ++row) descent.row(frame + row * shape.columns, row);
   descent.finish();
@@ -209,7 +216,7 @@ void texture_of(const float* frame, Shape shape, Texture& sums, Profiles profile
 void texture(const float* frames, Shape shape, Texture* out, Profiles profiles, int threads) {
   parallel_for(shape.frames, shape.size(), threads, [&](std::int64_t i) {
     texture_of(frames + i * shape.pixels(), shape, out[i],
-               {profiles.columns + i * shape.columns, profiles.rows + i * shape.rows});
+               {profiles.columns + 2 * i * shape.columns, profiles.rows + 2 * i * shape.rows});
   });
 }
 

@@ -22,8 +22,9 @@ struct Texture {
   double dispersion[kQuantiles];
 };
 
-// Where to put, for each frame, the sums of the magnitudes of the fourth differences of z along the rows, one for each
-// column, and along the columns, one for each row; 0 for the two at either end. Interpolated pixels make them periodic.
+// Where to put, for each frame, the sums of the magnitudes of the third and then of the fourth differences of z: along
+// the rows, one for each column, and along the columns, one for each row; 0 for the two at either end. Interpolated
+// pixels make one of them periodic at least.
 struct Profiles {
   float* columns;
   float* rows;

@@ -43,14 +43,15 @@ def test_octaves_are_those_of_a_haar_transform(shape):
     np.testing.assert_array_equal(found["blocks"], blocks)
 
 
-def test_profiles_are_sums_of_fourth_differences():
+def test_profiles_are_sums_of_third_and_fourth_differences():
     counts = np.random.default_rng(2).poisson(7, (40, 30)).astype(np.float32)
     _, columns, rows = _native.texture(counts[None], 1)
     z = 2 * np.sqrt(counts + 0.375)
-    np.testing.assert_allclose(columns[0, 2:-2], np.abs(np.diff(z, 4, axis=1)).sum(axis=0), rtol=1e-4)
-    np.testing.assert_allclose(rows[0, 2:-2], np.abs(np.diff(z, 4, axis=0)).sum(axis=1), rtol=1e-4)
-    assert not columns[0, [0, 1, -2, -1]].any()
-    assert not rows[0, [0, 1, -2, -1]].any()
+    for found, axis in ((columns[0], 1), (rows[0], 0)):
+        third, fourth = (np.abs(np.diff(z, order, axis=axis)).sum(axis=1 - axis) for order in (3, 4))
+        np.testing.assert_allclose(found[0, 2:-2], third[:-1], rtol=1e-4)
+        np.testing.assert_allclose(found[1, 2:-2], fourth, rtol=1e-4)
+        assert not found[:, [0, 1, -2, -1]].any()
 
 
 @pytest.mark.parametrize("level", [0.5, 5, 500])
@@ -74,11 +75,13 @@ def test_counting_noise_has_the_same_energy_in_all_octaves_and_directions():
     np.testing.assert_allclose(found[octaves], 0, atol=0.06)
 
 
+@pytest.mark.parametrize("cells", [False, True], ids=["corners aligned", "cells aligned"])
 @pytest.mark.parametrize(("factor", "order"), [(2, 1), (2, 3), (1.5, 3), (1.25, 3)])
-def test_interpolation_is_periodic(factor, order):
+def test_interpolation_is_periodic(factor, order, cells):
     y, x = np.mgrid[-1:1:128j, -1:1:128j]
     smooth = np.random.default_rng(4).poisson(200 * np.exp(-3 * (x**2 + y**2))).astype(np.float32)
-    assert row(zoom(smooth, factor, order=order))[PERIODICITY].min() > row(smooth)[PERIODICITY].max() + 0.15
+    enlarged = zoom(smooth, factor, order=order, mode="nearest", grid_mode=cells)
+    assert row(enlarged)[PERIODICITY].min() > row(smooth)[PERIODICITY].max() + 0.15
 
 
 def test_scaled_features_do_not_depend_on_the_unit():
@@ -95,6 +98,12 @@ def test_scaled_features_do_not_depend_on_the_unit():
 )
 def test_any_frame_has_finite_features(frames):
     assert np.isfinite(features(frames)).all()
+
+
+def test_values_beyond_all_counts_are_far_away():
+    found = row(flood(5, 64) * np.float32(1e30))
+    assert np.isfinite(found).all()
+    assert found.max() == 99
 
 
 def test_pixels_that_are_no_counts_count_as_none():
