@@ -199,7 +199,8 @@ def provenance(result: Result) -> list[tuple[str, str]]:
 
 def summary(result: Result) -> dict[str, str]:
     """Return the line of a result in the overview."""
-    level, text, _ = _DOMAIN[result.domain.verdict]
+    found = result.domain
+    level, text, _ = _DOMAIN[found.verdict]
     kept = result.conservation
     known = kept.kind != "none"
     return {
@@ -207,6 +208,7 @@ def summary(result: Result) -> dict[str, str]:
         "matrix": _matrix(result.frames),
         "level": level,
         "verdict": text,
+        "distance": f"{found.distances.max():.2g}, border from {found.limits[0]:.2g}",
         "bias": _total_bias(kept.after, kept.before) if known else "\u2013",
         "model_bias": _total_bias(kept.model, kept.before) if known else "\u2013",
         "ms": number(sum(result.timings_ms.values()), 1),

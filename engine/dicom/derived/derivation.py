@@ -203,8 +203,10 @@ def _domain(result: Result) -> str:
         "border": "at the border of the training domain: judge with care",
         "outside": "OUTSIDE the training domain: do not rely on the result",
     }[result.domain.verdict]
-    reasons = f" ({'; '.join(result.domain.reasons)})" if result.domain.reasons else ""
-    return f"Input {where}{reasons}."
+    found = result.domain
+    border, outside = found.limits
+    distance = f"distance {found.distances.max():.3g}, border from {border:.3g}, outside from {outside:.3g}"
+    return f"Input {where} ({'; '.join([distance, *found.reasons])})."
 
 
 def _local(moment: datetime, offset: str) -> datetime:

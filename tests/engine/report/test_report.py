@@ -276,6 +276,7 @@ def test_report_says_what_was_done_and_how(results, tmp_path):
         "One nuclear-medicine series of 2 frames was denoised by scint-denoise",
         "super-resolved to 192 \u00d7 128 by scint-sr-x2",
         "Inside the training domain",
+        "(2.1, border from 3)",
         "Counts kept within 0.001 %",
         "No warnings",
         "0123456789abcdef0123456789abcdef",

@@ -132,6 +132,7 @@ def test_domain_verdict_and_warnings_reach_the_reader(derive):
     _, (ds,) = derive("static", 1, changes=changes)
     for text in (ds.DerivationDescription, ds.ImageComments):
         assert "OUTSIDE the training domain" in text
+        assert "distance 9, border from 3, outside from 5" in text
         assert "mean counts per pixel 0.01" in text
         assert "lossy compression" in text
     assert "total counts of each frame are preserved" in ds.DerivationDescription
