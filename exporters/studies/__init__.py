@@ -5,10 +5,12 @@ Every study is a file of this package with one function, which becomes a command
 
 import typer
 
+from .acquisition_time import acquisition_time
+from .domain import domain
 from .niqe import niqe
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Run a study and print its table.", no_args_is_help=True)
-for _command in (niqe,):
+for _command in (acquisition_time, domain, niqe):
     app.command()(_command)
