@@ -57,7 +57,11 @@ def _sentence(found: Correlation) -> str:
 
 
 def _worth(found: Worth) -> str:
-    return f"Mean shortfall of the {found.number} inputs that are {found.verdict}: {_spread(found.shortfall_db)} dB."
+    low, high = found.useless.low, found.useless.high
+    return (
+        f"Mean shortfall of the {found.number} inputs that are {found.verdict}: {_spread(found.shortfall_db)} dB; "
+        f"above 0 for {found.useless.mean:.0%} ({low:.0%} to {high:.0%})."
+    )
 
 
 def _spread(interval: Interval) -> str:

@@ -104,11 +104,24 @@ class Correlation:
 
 @dataclass(frozen=True)
 class Worth:
-    """What the model is worth for the inputs of one verdict: its shortfall [dB], mean over the inputs."""
+    """What the model is worth for the inputs of one verdict.
+
+    Parameters
+    ----------
+    verdict : {"inside", "border", "outside"}
+        Of the engine.
+    number : int
+        Inputs.
+    shortfall_db : Interval
+        Mean over the inputs [dB].
+    useless : Interval
+        Share of the inputs with a shortfall above 0: the Gaussian filter is better.
+    """
 
     verdict: Verdict
     number: int
     shortfall_db: Interval
+    useless: Interval
 
 
 @dataclass(frozen=True)
@@ -265,8 +278,9 @@ def worth(judged: tuple[Judged, ...]) -> tuple[Worth, ...]:
         of = [entry for entry in judged if entry.verdict == verdict and entry.shortfall_db is not None]
         if of:
             parts = _by_case(of, np.array([entry.shortfall_db for entry in of]))
-            mean = _bootstrapped(lambda rows: float(np.concatenate(rows).mean()), parts)
-            found.append(Worth(verdict, len(of), mean))
+            mean = lambda rows: float(np.concatenate(rows).mean())
+            useless = _bootstrapped(mean, [part > 0 for part in parts])
+            found.append(Worth(verdict, len(of), _bootstrapped(mean, parts), useless))
     return tuple(found)
 
 
@@ -276,13 +290,13 @@ def _by_case(entries: list[Judged], values: NDArray[np.float64]) -> list[NDArray
     return [values[cases == case] for case in np.unique(cases)]
 
 
-def _bootstrapped(figure: Callable[[list[NDArray[np.float64]]], float], parts: list[NDArray[np.float64]]) -> Interval:
+def _bootstrapped(figure: Callable[[list[NDArray[Any]]], float], parts: list[NDArray[Any]]) -> Interval:
     """Return a figure of all cases with its percentile interval."""
     rng = np.random.default_rng(0)
     return _interval(figure(parts), [figure(_resampled(parts, rng)) for _ in range(REPEATS)])
 
 
-def _resampled(parts: list[NDArray[np.float64]], rng: np.random.Generator) -> list[NDArray[np.float64]]:
+def _resampled(parts: list[NDArray[Any]], rng: np.random.Generator) -> list[NDArray[Any]]:
     return [parts[k] for k in rng.integers(len(parts), size=len(parts))]
 
 

@@ -65,7 +65,8 @@ def test_correlations_are_those_of_ranks():
 
 def test_worth_is_the_mean_of_each_verdict():
     entries = judged(HELD_OUT, [1, 1], "inside", [-3, -5]) + judged("blur", [2, 2], "outside", [1, 3])
-    assert {w.verdict: w.shortfall_db.mean for w in worth(tuple(entries))} == {"inside": -4, "outside": 2}
+    found = worth(tuple(entries))
+    assert {w.verdict: (w.shortfall_db.mean, w.useless.mean) for w in found} == {"inside": (-4, 0), "outside": (2, 1)}
 
 
 @pytest.mark.usefixtures("small")
