@@ -11,6 +11,9 @@ from torch import nn
 
 from ..recipes.catalogue import Recipe
 from .count_net import CountNet
+from .fast import FastNet
+from .srcnn import Srcnn
+from .srresnet import SrResNet
 
 __all__ = ["build", "deployed"]
 
@@ -32,4 +35,24 @@ def _count_net(recipe: Recipe) -> CountNet:
     return CountNet((fine, middle, coarse), (before, after, between, bottom), recipe.scale, recipe.gain)
 
 
-_BUILDERS: dict[str, Callable[[Recipe], nn.Module]] = {"count-net": _count_net}
+def _fast_net(recipe: Recipe) -> FastNet:
+    fine, coarse = recipe.channels
+    before, bottom, after = recipe.blocks
+    return FastNet((fine, coarse), (before, bottom, after), recipe.gain)
+
+
+def _srcnn(recipe: Recipe) -> Srcnn:
+    first, second = recipe.channels
+    return Srcnn((first, second))
+
+
+def _srresnet(recipe: Recipe) -> SrResNet:
+    return SrResNet(recipe.channels[0], recipe.blocks[0])
+
+
+_BUILDERS: dict[str, Callable[[Recipe], nn.Module]] = {
+    "count-net": _count_net,
+    "fast": _fast_net,
+    "srcnn": _srcnn,
+    "srresnet": _srresnet,
+}

@@ -41,7 +41,7 @@ class Recipe:
         Planar counts, or slices of concentrations that were reconstructed.
     gain : float
         See ``CountNet``; the loss uses it too.
-    architecture : {"count-net"}
+    architecture : {"count-net", "fast", "srcnn", "srresnet"}
         Which network, see ``architectures.build``.
     loss : {"variance", "logarithm", "absolute"}
         See ``losses``.
@@ -64,7 +64,7 @@ class Recipe:
     learning_rate: float = 1e-3
     family: Literal["scintigraphy", "pet"] = "scintigraphy"
     gain: float = 1.0
-    architecture: Literal["count-net"] = "count-net"
+    architecture: Literal["count-net", "fast", "srcnn", "srresnet"] = "count-net"
     loss: Literal["variance", "logarithm", "absolute"] = "variance"
     studies: str = ""
 
@@ -118,6 +118,54 @@ RECIPES = (
         family="pet",
         gain=60.0,
         loss="logarithm",
+    ),
+    Recipe(
+        name="pet-sr-x2-fast",
+        title="Doubling the matrix of PET slices, in a third of the time",
+        task="super-resolution",
+        scale=2,
+        multiple=4,
+        channels=(32, 64),
+        blocks=(2, 6, 2),
+        counts=(1e5, 2e7),
+        learning_rate=2e-3,
+        family="pet",
+        gain=60.0,
+        architecture="fast",
+        loss="logarithm",
+        studies="pet-sr-x2",
+    ),
+    Recipe(
+        name="pet-sr-x2-srcnn",
+        title="SRCNN for PET slices, for comparison",
+        task="super-resolution",
+        scale=2,
+        multiple=4,
+        channels=(64, 32),
+        blocks=(),
+        counts=(1e5, 2e7),
+        batch=8,
+        family="pet",
+        gain=60.0,
+        architecture="srcnn",
+        loss="logarithm",
+        studies="pet-sr-x2",
+    ),
+    Recipe(
+        name="pet-sr-x2-srgan",
+        title="SRGAN for PET slices, for comparison",
+        task="super-resolution",
+        scale=2,
+        multiple=4,
+        channels=(32,),
+        blocks=(4,),
+        counts=(1e5, 2e7),
+        batch=8,
+        family="pet",
+        gain=60.0,
+        architecture="srresnet",
+        loss="logarithm",
+        studies="pet-sr-x2",
     ),
 )
 

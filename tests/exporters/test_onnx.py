@@ -7,7 +7,7 @@ pytest.importorskip("onnxscript", reason="exporting needs onnxscript: pip instal
 import onnx
 
 from photopeak.engine.errors import ModelError
-from photopeak.exporters.architectures import build
+from photopeak.exporters.architectures import build, deployed
 from photopeak.exporters.onnx import operators, to_onnx
 from photopeak.exporters.parity import check, compare
 from photopeak.exporters.recipes.catalogue import RECIPES
@@ -20,6 +20,7 @@ def exported(request):
     torch.manual_seed(0)
     net = build(request.param).eval()
     torch.nn.init.normal_(net.head.weight, std=0.05)
+    net = deployed(net)
     return request.param, net, to_onnx(net, request.param.multiple)
 
 
