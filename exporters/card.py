@@ -11,7 +11,7 @@ from .evaluation.real import REPEATS
 from .evaluation.study import OURS, RealScore, Recovery, Report, Score
 from .recipes.catalogue import find
 
-_FRACTIONS = {1 / 16: "1/16", 1 / 8: "1/8", 1 / 4: "1/4", 1 / 2: "1/2", 1.0: "1", 4.0: "4"}
+FRACTIONS = {1 / 16: "1/16", 1 / 8: "1/8", 1 / 4: "1/4", 1 / 2: "1/2", 1.0: "1", 4.0: "4"}
 _WHAT = {
     "denoise": (
         "Input: a planar image of counts. Output: its expected counts per pixel, on the same matrix and at the same count level."
@@ -195,7 +195,7 @@ def _gain_over(what: str, rivals: tuple[str, ...], scores: tuple[Score, ...]) ->
         interval = bootstrap(gain)
         lines.append(
             (
-                _FRACTIONS[level],
+                FRACTIONS[level],
                 best,
                 f"{interval.mean:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})",
                 f"{(gain > 0).mean():.0%}",
@@ -213,7 +213,7 @@ def gain_by_kind_table(scores: tuple[Score, ...]) -> str:
         (f"{kind} ({(kinds == kind).sum()})", *(f"{gain[kinds == kind].mean():+.2f}" for _, gain in found.values()))
         for kind in dict.fromkeys(kinds.tolist())
     ]
-    return markdown(("kind (cases)", *(_FRACTIONS[level] for level in found)), rows)
+    return markdown(("kind (cases)", *(FRACTIONS[level] for level in found)), rows)
 
 
 def kind(case: str) -> str:
@@ -229,7 +229,7 @@ def bias_table(scores: tuple[Score, ...]) -> str:
         interval = bootstrap(values)
         rows.append(
             (
-                _FRACTIONS[level],
+                FRACTIONS[level],
                 f"{interval.mean:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})",
                 f"{np.abs(values).mean():.3f}",
                 f"{np.abs(values).max():.3f}",
@@ -261,7 +261,7 @@ def figure_table(
             spread = f" ({found.low:.{digits}f} to {found.high:.{digits}f})" if interval else ""
             cells.append(f"{found.mean:.{digits}f}{spread}")
         rows.append((f"**{name}**" if name == OURS else name, *cells))
-    return markdown(("counts", *(_FRACTIONS[level] for level in levels)), rows)
+    return markdown(("counts", *(FRACTIONS[level] for level in levels)), rows)
 
 
 def _values(scores: Iterable[Score | Recovery | RealScore], level: float, method: str, field: str) -> np.ndarray:

@@ -12,13 +12,15 @@ from ..inference import Runner
 from ..recipes.catalogue import Recipe
 from . import slices
 from .baselines import PET_DENOISERS, PET_ENLARGERS, PET_STRENGTHS, Method, Pixels, smooth_slice
-from .metrics import psnr, ssim
+from .metrics import peak, psnr, ssim
+from .nema_scan import RECONSTRUCTIONS, NemaScan, load_scans, recoveries, variability
 from .study import OURS, Kept, Score, speed
 
-LEVELS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
-SPHERE_LEVELS = (1 / 8, 1 / 2)
+LEVELS = {"denoise": (1 / 16, 1 / 8, 1 / 4, 1 / 2), "super-resolution": (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 4.0)}
+SPHERE_LEVELS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
+RAW = "none"
 METHODS = {"denoise": PET_DENOISERS, "super-resolution": PET_ENLARGERS}
-_SMALL = slice(0, 3)
+_SMALL = slice(0, slices.SMALL)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class SphereScore:
     strength : int
         Number of its setting.
     recovery : float
-        Contrast of the spheres of 10, 13 and 17 mm over that without noise, mean [1].
+        Contrast of the spheres of 10, 13 and 17 mm over that without noise, or over that of the raw real scan, mean [1].
     variability : float
         Standard deviation of background circles over their mean [1].
     """
@@ -59,11 +61,25 @@ class SphereScore:
 
 @dataclass(frozen=True)
 class SliceReport:
-    """All measurements of a PET model; one entry per case, level and method."""
+    """All measurements of a PET model.
+
+    Parameters
+    ----------
+    scores, lesions, spheres : tuple
+        One entry per case, level and method.
+    scan : tuple of SphereScore
+        The real phantom; empty where the shared collection is not there, and for super-resolution.
+    maximum_db : float
+        How much higher PSNR is on the Hoffman-like slices with their maximum as peak; NaN where there are none [dB].
+    speed_ms : dict of str to float
+        Time per slice by matrix [ms].
+    """
 
     scores: tuple[Score, ...]
     lesions: tuple[LesionScore, ...]
     spheres: tuple[SphereScore, ...]
+    scan: tuple[SphereScore, ...]
+    maximum_db: float
     speed_ms: dict[str, float]
 
 
@@ -74,18 +90,23 @@ def measure_slices(
     run = Runner(model)
     ours = as_delivered(run)
     kept = Kept(work / f"baselines-pet-{recipe.task}.jsonl")
-    scores, lesions = [], []
-    for trial in slices.trials(recipe, LEVELS, data):
+    scores, lesions, maxima = [], [], []
+    for trial in slices.trials(recipe, LEVELS[recipe.task], data):
         tell(trial.case)
         for name, method in ((OURS, ours), *METHODS[recipe.task]):
             figures = partial(_score, method, trial, run if name == OURS else None)
             values = kept.figure(name, f"{trial.case}|{trial.level:.4f}|{name}|score", figures)
             scores.append(Score(trial.case, trial.level, name, *values[:3]))
-            if trial.discs and "torso" in trial.case:
+            if "torso" in trial.case and np.isfinite(values[3]):
                 lesions.append(LesionScore(trial.case, trial.level, name, *values[3:]))
+        if "hoffman" in trial.case:
+            maxima.append(20 * np.log10(float(trial.truth.max()) / peak(trial.truth)))
     tell("NEMA phantom")
-    spheres = list(_spheres(recipe, ours, kept)) if recipe.scale == 1 else []
-    return SliceReport(tuple(scores), tuple(lesions), tuple(spheres), speed(run))
+    denoises = recipe.task == "denoise"
+    spheres = tuple(_spheres(recipe, ours, kept)) if denoises else ()
+    scan = tuple(_scan(ours, data, kept)) if denoises else ()
+    maximum_db = float(np.mean(maxima)) if maxima else float("nan")
+    return SliceReport(tuple(scores), tuple(lesions), spheres, scan, maximum_db, speed(run))
 
 
 def as_delivered(run: Runner) -> Method:
@@ -126,11 +147,10 @@ def _spheres(recipe: Recipe, ours: Method, kept: Kept) -> Iterator[SphereScore]:
     """Yield contrast and variability of every method at every strength."""
     for number, trial in enumerate(slices.sphere_trials(recipe, SPHERE_LEVELS)):
         yield SphereScore(trial.level, OURS, 0, *_point(ours(trial.noisy, trial.truth), trial))
-        yield SphereScore(trial.level, "none", 0, *_point(trial.noisy, trial))
+        yield SphereScore(trial.level, RAW, 0, *_point(trial.noisy, trial))
         for name in PET_STRENGTHS:
             points = kept.figure(name, f"spheres|{number}|{name}", partial(_points, name, trial))
-            for k, (recovery, variability) in enumerate(zip(points[::2], points[1::2], strict=True)):
-                yield SphereScore(trial.level, name, k, recovery, variability)
+            yield from _swept(trial.level, name, points)
 
 
 def _points(name: str, trial: slices.Trial) -> list[float]:
@@ -139,5 +159,34 @@ def _points(name: str, trial: slices.Trial) -> list[float]:
 
 
 def _point(image: Pixels, trial: slices.Trial) -> tuple[float, float]:
-    recoveries, variability = slices.recovery_and_variability(image, trial)
-    return float(np.mean(recoveries[_SMALL])), variability
+    found, deviation = slices.recovery_and_variability(image, trial)
+    return float(np.mean(found[_SMALL])), deviation
+
+
+def _scan(ours: Method, data: Path | None, kept: Kept) -> Iterator[SphereScore]:
+    """Yield the real phantom: both reconstructions as they are, and the first after every method at every strength."""
+    scans = load_scans(data)
+    if not scans:
+        return
+    first = scans[RECONSTRUCTIONS[0]]
+    reference = recoveries(first.planes[len(first.planes) // 2], first)[_SMALL]
+
+    def point(planes: Pixels, scan: NemaScan) -> list[float]:
+        middle = planes[len(planes) // 2]
+        return [float(np.mean(recoveries(middle, scan)[_SMALL] / reference)), variability(planes, scan)]
+
+    def points(name: str) -> list[float]:
+        swept = (np.stack([smooth_slice(name, plane, s) for plane in first.planes]) for s in PET_STRENGTHS[name])
+        return [value for planes in swept for value in point(planes, first)]
+
+    for name, scan in scans.items():
+        yield SphereScore(0, name, 0, *point(scan.planes, scan))
+    yield SphereScore(0, OURS, 0, *point(np.stack([ours(plane, plane) for plane in first.planes]), first))
+    for name in PET_STRENGTHS:
+        yield from _swept(0, name, kept.figure(name, f"scan|{name}", partial(points, name)))
+
+
+def _swept(level: float, name: str, points: list[float]) -> Iterator[SphereScore]:
+    """Yield the points of a curve, which a file keeps one after another."""
+    for k, (recovery, deviation) in enumerate(zip(points[::2], points[1::2], strict=True)):
+        yield SphereScore(level, name, k, recovery, deviation)

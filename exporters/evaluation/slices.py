@@ -7,6 +7,7 @@ from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ..phantoms.brains import brain_from_labels
 from ..phantoms.plane import Disc, Slice
@@ -14,16 +15,18 @@ from ..phantoms.slices import OBJECTS, nema_iq
 from ..phantoms.tomography import Reconstruction, Scanner, acquire, measure, reconstruct
 from ..phantoms.voxels import brainweb_labels
 from ..recipes.catalogue import Recipe
-from ..recipes.slices import Acquisition, draw, noise_free
+from ..recipes.slices import Acquisition, draw, noise_free, padded
 
 Pixels = NDArray[np.float32]
 CLINICAL = 2e6  # true coincidences in a slice of a clinical scan
-CASES_PER_OBJECT = 2
+CASES = {"brain": 2, "torso": 3, "nema-iq": 2, "derenzo": 2, "shapes": 3}
 BRAIN_PLANES = (150, 190, 230)  # of the labels, from above the eyes to the vertex
+BRAIN_FIELDS_MM = {"denoise": (256.0,), "super-resolution": (256.0, 400.0, 600.0)}
 REPEATS = 3
 # Where the background of the NEMA phantom has room for circles, x and y from the centre [mm].
 BACKGROUNDS_MM = tuple((float(95 * np.cos(a)), float(95 * np.sin(a))) for a in np.deg2rad(np.arange(12) * 30.0 + 15.0))
 NEMA_ANGLES = 200
+SMALL = 3  # spheres, from the smallest
 
 
 @dataclass(frozen=True)
@@ -60,16 +63,15 @@ def trials(recipe: Recipe, levels: tuple[float, ...], data: Path | None) -> Iter
     Parameters
     ----------
     recipe : Recipe
-        Scale of the model.
+        Task and scale of the model.
     levels : tuple of float
         Counts relative to a clinical acquisition.
     data : Path or None
-        Folder with the shared collections: the labels of a real brain become a Hoffman-like slice. Training never sees them.
+        Folder with the shared collections: the labels of a real brain become Hoffman-like slices. Training never sees them.
     """
-    for number, case in enumerate(_cases(recipe, data)):
+    for name, case in _cases(recipe, data):
         expected = measure(case.plane.activity, case.plane.attenuation, case.scanner, CLINICAL)
         ideal = noise_free(case, expected, recipe.scale)
-        name = f"{case.plane.name}-{number}"
         for level in levels:
             rng = np.random.default_rng(crc32(f"{name}|{level}".encode()))
             noisy = reconstruct(acquire(expected, level, rng), case.scanner, case.how)
@@ -94,30 +96,47 @@ def sphere_trials(recipe: Recipe, levels: tuple[float, ...]) -> Iterator[Trial]:
 def recovery_and_variability(image: Pixels, trial: Trial) -> tuple[list[float], float]:
     """Return each sphere's contrast over that of the ideal image, and the background's relative deviation.
 
-    The background is seen through twelve circles as large as the third sphere, around the spheres as in NEMA NU 2, section 7.
+    The background is seen through twelve circles around the spheres; the deviation is the mean for circles as large as each of the
+    three small spheres, as in NEMA NU 2-2018, section 7.
     """
-    background = [Disc(x, y, trial.discs[2].diameter_mm, 1.0) for x, y in BACKGROUNDS_MM]
     found = []
     for sphere in trial.discs:
+        background = [Disc(x, y, sphere.diameter_mm, 1.0) for x, y in BACKGROUNDS_MM]
         excess = [
             disc_mean(part, sphere, trial.field_mm) / np.mean([disc_mean(part, b, trial.field_mm) for b in background])
             - 1
             for part in (image, trial.truth)
         ]
         found.append(float(excess[0] / excess[1]))
-    means = np.array([disc_mean(image, disc, trial.field_mm) for disc in background])
-    return found, float(means.std(ddof=1) / means.mean())
+    return found, float(np.mean([_deviation(image, sphere, trial.field_mm) for sphere in trial.discs[:SMALL]]))
 
 
-def _cases(recipe: Recipe, data: Path | None) -> Iterator[Acquisition]:
-    """Draw the held-out slices, each object as often as the others."""
+def _deviation(image: Pixels, sphere: Disc, field_mm: float) -> float:
+    """Return the standard deviation of background circles as large as a sphere, over their mean."""
+    means = np.array([disc_mean(image, Disc(x, y, sphere.diameter_mm, 1.0), field_mm) for x, y in BACKGROUNDS_MM])
+    return float(means.std(ddof=1) / means.mean())
+
+
+def _cases(recipe: Recipe, data: Path | None) -> Iterator[tuple[str, Acquisition]]:
+    """Draw the held-out slices and name them."""
     for position, name in enumerate(OBJECTS):
-        for k in range(CASES_PER_OBJECT):
-            yield draw(100 * position + k, "held-out", recipe.scale, name)
+        for k in range(CASES[name]):
+            yield f"{name}-{k}", draw(100 * position + k, "held-out", recipe.scale, name)
     for k, plane in enumerate(_real_brains(data)):
-        case = draw(900 + k, "held-out", recipe.scale, "brain")
-        how = replace(case.how, side=256 // recipe.scale, method="osem")
-        yield Acquisition(plane, replace(case.scanner, field_mm=plane.field_mm), how)
+        for field_mm in BRAIN_FIELDS_MM[recipe.task]:
+            wide = regridded(padded(plane, 2 * round(field_mm)), 512)
+            how = Reconstruction(side=256 // recipe.scale, iterations=4, subsets=10, filter_fwhm_mm=4.0)
+            scanner = Scanner(field_mm, NEMA_ANGLES, fwhm_mm=4.5)
+            yield f"{plane.name} {field_mm:g} mm-{k}", Acquisition(wide, scanner, how)
+
+
+def regridded(plane: Slice, side: int) -> Slice:
+    """Return a slice on a coarser grid of the same field: each new pixel is the mean of what it covers."""
+    activity, attenuation = (
+        np.asarray(Image.fromarray(part).resize((side, side), Image.Resampling.BOX), np.float32)
+        for part in (plane.activity, plane.attenuation)
+    )
+    return replace(plane, activity=activity, attenuation=attenuation)
 
 
 def _real_brains(data: Path | None) -> Iterator[Slice]:

@@ -11,6 +11,7 @@ from photopeak.exporters.evaluation.baselines import PET_DENOISERS, PET_ENLARGER
 from photopeak.exporters.evaluation.slice_study import SphereScore
 from photopeak.exporters.evaluation.study import OURS
 from photopeak.exporters.phantoms.camera import bin2
+from photopeak.exporters.phantoms.slices import nema_iq
 from photopeak.exporters.recipes.catalogue import find
 
 
@@ -90,6 +91,7 @@ def test_real_brains_become_slices(shared_data):
 def test_recovery_is_compared_at_equal_variability():
     scores = [
         SphereScore(0.5, OURS, 0, 0.9, 0.02),
+        SphereScore(0.5, slice_study.RAW, 0, 1.0, 0.06),
         SphereScore(0.5, "Gaussian", 0, 1.0, 0.03),
         SphereScore(0.5, "Gaussian", 1, 0.6, 0.01),
         SphereScore(0.5, "TV", 0, 0.9, 0.05),
@@ -99,6 +101,29 @@ def test_recovery_is_compared_at_equal_variability():
     assert f"| **{OURS}** | 0.900 at 2.00 % |" in text
     assert "| Gaussian | 0.800 at 2.00 % |" in text
     assert "| TV | never |" in text
+    assert "| none | 1.000 at 6.00 % |" in text
+
+
+def test_variability_is_compared_at_equal_recovery():
+    scores = [
+        SphereScore(0, "recon_1", 0, 1.0, 0.06),
+        SphereScore(0, "recon_2", 0, 1.2, 0.05),
+        SphereScore(0, OURS, 0, 0.9, 0.02),
+        SphereScore(0, "Gaussian", 0, 0.8, 0.04),
+        SphereScore(0, "TV", 0, 0.95, 0.05),
+    ]
+    text = slice_card._scan(scores)
+    assert f"| **{OURS}** | 0.900 | 2.00 |" in text
+    assert "| Gaussian | 0.900 | 5.00 |" in text
+    assert "| TV | never |  |" in text
+    assert slice_card._scan([]) == ""
+
+
+def test_a_coarser_grid_keeps_the_field_and_the_mean():
+    plane = nema_iq(300)
+    coarse = slices.regridded(plane, 128)
+    assert coarse.field_mm == plane.field_mm
+    assert coarse.activity.mean() == pytest.approx(plane.activity.mean(), rel=1e-3)
 
 
 def test_the_model_is_measured_as_the_engine_runs_it():
