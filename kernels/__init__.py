@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # the same list again, for type checkers and editors
     from .noise.discs import Disc as Disc
     from .noise.quanta import noise_equivalent_quanta as noise_equivalent_quanta
     from .noise.spectrum import noise_power_spectrum as noise_power_spectrum
+    from .sparse.scsr import scsr as scsr
 
 # Public name -> module; the one list of what this package offers.
 _HOMES = {
@@ -56,6 +57,7 @@ _HOMES = {
     "Disc": "noise.discs",
     "noise_equivalent_quanta": "noise.quanta",
     "noise_power_spectrum": "noise.spectrum",
+    "scsr": "sparse.scsr",
 }
 
 __all__ = [*_HOMES]  # noqa: PLE0604 - the keys are strings

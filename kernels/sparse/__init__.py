@@ -1,0 +1,1 @@
+"""Sparse coding with dictionaries: the super-resolution of Yang et al."""
