@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import Camera
-from .organs import kidneys, liver_spleen, lungs, shapes, thyroid
+from .organs import kidneys, liver_spleen, lungs, neck, shapes
 from .patterns import pattern
 from .scene import Scene, project
 from .skeleton import whole_body_bone
-from .voxels import VoxelPhantom, project_voxels
+from .volumes import Volume
+from .voxels import VoxelPhantom, of_volume, project_voxels
 
 Split = Literal["train", "held-out"]
 HELD_OUT_VOXELS = ("Fillable_Jaszczak", "Glioblastoma", "LuDOTATATE")
@@ -56,7 +57,7 @@ class Anatomy:
     """
 
     name: str
-    scene: Callable[[np.random.Generator], Scene] | None
+    scene: Callable[[np.random.Generator], Scene | Volume] | None
     field_mm: tuple[float, float]
     columns: tuple[int, ...]
     turn: tuple[float, ...] = (0.0, 180.0)
@@ -64,7 +65,7 @@ class Anatomy:
 
 ANATOMIES = (
     Anatomy("whole-body-bone", whole_body_bone, (540.0, 620.0), (256,)),
-    Anatomy("thyroid", thyroid, (200.0, 420.0), (128, 256), (0.0, 0.0, 45.0, -45.0)),
+    Anatomy("thyroid", neck, (200.0, 420.0), (128, 256), (0.0, 0.0, 45.0, -45.0)),
     Anatomy("liver-spleen", liver_spleen, (400.0, 580.0), (128, 256)),
     Anatomy("kidneys", kidneys, (400.0, 580.0), (128, 256), (180.0,)),
     Anatomy("lungs", lungs, (400.0, 580.0), (128, 256), (0.0, 180.0, 45.0, 90.0, 135.0)),
@@ -109,9 +110,30 @@ def simulate(name: str, index: int, split: Split) -> Study:
     if anatomy.scene is None:
         image = pattern(rng, camera)
     else:
-        scene = anatomy.scene(rng)
-        image = project(scene.turned(float(rng.choice(anatomy.turn))), camera)
+        image = view(anatomy.scene(rng), camera, float(rng.choice(anatomy.turn)))
     return Study(f"{name}-{index}", at_clinical_level(image, camera.pixel_mm, rng), camera.pixel_mm)
+
+
+def view(subject: Scene | Volume, camera: Camera, degrees: float = 0.0) -> NDArray[np.float32]:
+    """Return the noise-free planar image of a patient turned about the long axis.
+
+    Parameters
+    ----------
+    subject : Scene or Volume
+        The patient.
+    camera : Camera
+        Matrix, resolution and scatter.
+    degrees : float
+        0 is anterior, 180 posterior.
+
+    Returns
+    -------
+    ndarray, shape (rows, columns), float32
+        Expected counts per pixel, any unit.
+    """
+    if isinstance(subject, Volume):
+        return project_voxels(of_volume(subject), camera, degrees)
+    return project(subject.turned(degrees), camera)
 
 
 def simulate_voxels(phantom: VoxelPhantom, index: int) -> Study:

@@ -1,13 +1,27 @@
-"""Static organ studies: thyroid and parathyroid, liver and spleen, kidneys, lungs, and shapes without a name."""
+"""Static studies of the neck, of the organs of :mod:`.anatomy`, and of shapes without a name."""
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import anatomy
+from .bones import ball, smooth_tube
 from .scene import Ellipsoids, Scene, ellipsoid, join, tube
+from .volumes import Grid, Volume
+
+TRUNK = Grid((176, 96, 128), 3.4)
+Phase = Literal["early", "late"]
+
+
+def neck(rng: np.random.Generator) -> Scene:
+    """Return a pertechnetate thyroid scan, or in one case of three a parathyroid scan of either phase."""
+    kind = rng.integers(6)
+    return thyroid(rng) if kind < 4 else parathyroid(rng, "early" if kind == 4 else "late")
 
 
 def thyroid(rng: np.random.Generator) -> Scene:
-    """Return a neck with thyroid lobes, isthmus, nodules, salivary glands and sometimes a parathyroid adenoma.
+    """Return a pertechnetate scan: thyroid lobes, isthmus, hot and cold nodules, salivary glands.
 
     Parameters
     ----------
@@ -24,128 +38,70 @@ def thyroid(rng: np.random.Generator) -> Scene:
     >>> bool(len(thyroid(np.random.default_rng(0)).sources) >= 5)
     True
     """
-    uptake = rng.lognormal(np.log(25), 0.7)
-    parts = [ellipsoid((0, rng.normal(8, 4), -38), (14, rng.uniform(4, 8), 5), 0.7 * uptake)]
-    for side in (-1, 1):
-        length = rng.uniform(18, 32)
-        axes = (rng.uniform(7, 13), length, rng.uniform(7, 12))
-        centre = (side * rng.uniform(16, 22), rng.normal(0, 5), -30.0)
-        parts.append(ellipsoid(centre, axes, uptake * rng.lognormal(0, 0.15), _tilt(side * rng.uniform(4, 18))))
-        for _ in range(rng.integers(0, 3)):
-            at = np.array(centre) + rng.uniform(-0.6, 0.6, 3) * np.array(axes)
-            parts.append(_blob(at, rng, (3, 8), uptake * rng.choice([-0.7, rng.uniform(0.5, 4)])))
-        if rng.random() < 0.5:
-            at = np.array([side * rng.uniform(14, 24), rng.choice([-22, 25]) + rng.normal(0, 6), -20])
-            parts.append(_blob(at, rng, (3, 8), uptake * rng.uniform(0.3, 2.5)))
-        salivary = uptake * rng.uniform(0.1, 1.0)
-        parts.append(ellipsoid((side * 28, -75 + rng.normal(0, 5), -25), (13, 17, 11), salivary))
-        parts.append(ellipsoid((side * 52, -110 + rng.normal(0, 5), 0), (12, 22, 14), salivary))
-    body = join(
-        tube(np.array([[0, -120, 10], [0, 60, 10.0]]), rng.uniform(52, 68), 0),
-        ellipsoid((0, 150, 20), (200, 95, 85)),
-        ellipsoid((0, -150, 0), (75, 100, 95)),
-    )
-    return Scene(join(*parts), body, background=1.0)
+    uptake = rng.lognormal(np.log(25), 0.5)
+    parts, lobes = _gland(rng, uptake)
+    for lobe in lobes:
+        for _ in range(int(rng.choice([0, 0, 1, 2]))):
+            cold = rng.random() < 0.5
+            at = lobe[int(rng.integers(3, len(lobe) - 3))] + rng.normal(0, 1 if cold else 4, 3)
+            size, density = ((3, 7), -0.7) if cold else ((4, 9), rng.uniform(0.5, 3))
+            parts.append(_blob(at, rng, size, uptake * density))
+    parts += _salivary(rng, uptake * rng.uniform(0.2, 0.8))
+    return Scene(join(*parts), _neck_and_chest(rng), background=1.0)
 
 
-def liver_spleen(rng: np.random.Generator) -> Scene:
-    """Return an abdomen with liver, spleen and marrow, with hot and cold lesions.
+def parathyroid(rng: np.random.Generator, phase: Phase) -> Scene:
+    """Return a sestamibi scan: the thyroid washes out between the phases, an adenoma does not.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        Draws anatomy and uptake.
+        Draws anatomy and uptake; the same state gives the same patient in both phases.
+    phase : {"early", "late"}
+        About 15 minutes, or two to three hours, after injection.
 
     Returns
     -------
     Scene
-        Centred between liver and spleen; emission density of soft tissue is 1.
+        Centred on the thyroid, with salivary glands and heart; soft tissue has density 1.
 
     Examples
     --------
-    >>> liver_spleen(np.random.default_rng(0)).background
-    1.0
-    """
-    uptake = rng.uniform(5, 25)
-    liver, spleen = (rng.uniform(70, 100), rng.uniform(55, 85), rng.uniform(45, 65)), rng.uniform(25, 42)
-    parts = [
-        ellipsoid((-75, 10, -10), liver, uptake, _tilt(rng.uniform(10, 30))),
-        ellipsoid((-10, -15, -40), (65, 35, 30), 0.6 * uptake, _tilt(rng.uniform(-15, 10))),
-        ellipsoid((105, 0, 45), (spleen, 1.6 * spleen, 0.9 * spleen), uptake * rng.uniform(0.5, 1.8), _tilt(-20)),
-        tube(np.array([[0, -150, 50], [0, 160, 50.0]]), 18.0, uptake * rng.uniform(0.02, 0.3)),
-    ]
-    for _ in range(rng.integers(0, 8)):
-        at = np.array([-75, 10, -10]) + rng.uniform(-0.65, 0.65, 3) * np.array(liver)
-        parts.append(_blob(at, rng, (5, 18), uptake * rng.choice([-0.85, rng.uniform(0.5, 5)])))
-    return Scene(join(*parts), _abdomen(rng), background=1.0)
-
-
-def kidneys(rng: np.random.Generator) -> Scene:
-    """Return a renal study: cortex, pelvis, scars, ureters and bladder.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Draws anatomy and uptake.
-
-    Returns
-    -------
-    Scene
-        Seen from the front; turn it with ``posterior`` for the usual view. Soft tissue has density 1.
-
-    Examples
-    --------
-    >>> len(kidneys(np.random.default_rng(3)).body)
-    3
-    """
-    uptake = rng.lognormal(np.log(25), 0.6)
-    parts = [ellipsoid((0, 190, -20), (38, 28, 32), uptake * rng.uniform(0, 2))]
-    for side in (-1, 1):
-        share, tilt = rng.uniform(0.1, 1), _tilt(-side * rng.uniform(5, 25))
-        centre = (side * rng.uniform(58, 75), rng.normal(0, 15), 50.0)
-        size = rng.uniform(0.75, 1.2)
-        parts.append(ellipsoid(centre, (27 * size, 54 * size, 25 * size), share * uptake, tilt))
-        inner = (centre[0] - side * 8, centre[1], centre[2])
-        parts.append(ellipsoid(inner, (11 * size, 26 * size, 12), share * uptake * rng.uniform(-0.8, 2), tilt))
-        for _ in range(rng.integers(0, 3)):
-            at = np.array(centre) + rng.uniform(-1, 1, 3) * np.array([20, 42, 10])
-            parts.append(_blob(at, rng, (5, 12), -0.7 * share * uptake))
-        ureter = np.array([inner, (side * 45, 110, 30), (side * 25, 175, 0.0)])
-        parts.append(tube(ureter, 3.0, share * uptake * rng.uniform(0, 1.5)))
-    return Scene(join(*parts), _abdomen(rng), background=1.0)
-
-
-def lungs(rng: np.random.Generator) -> Scene:
-    """Return a perfusion study with segmental defects.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Draws anatomy and defects.
-
-    Returns
-    -------
-    Scene
-        Chest centred; attenuation is that of a chest with air (half of water).
-
-    Examples
-    --------
-    >>> lungs(np.random.default_rng(0)).attenuation_per_mm < 0.01
+    >>> early, late = (parathyroid(np.random.default_rng(0), phase) for phase in ("early", "late"))
+    >>> bool(early.sources.activity.sum() > late.sources.activity.sum())
     True
     """
-    uptake = rng.uniform(8, 30)
-    parts = []
-    for side in (-1, 1):
-        axes = np.array([rng.uniform(52, 68), rng.uniform(110, 145), rng.uniform(70, 90)])
-        centre = np.array([side * rng.uniform(72, 85), 0, 5.0])
-        parts.append(ellipsoid(tuple(centre), tuple(axes), uptake))
-        parts.append(ellipsoid((side * 60, 125, 0), (62, 45, 75), -0.6 * uptake))
-        for _ in range(rng.integers(0, 5)):
-            at = centre + rng.uniform(-0.8, 0.8, 3) * axes
-            parts.append(_blob(at, rng, (10, 35), -rng.uniform(0.3, 0.9) * uptake))
-    parts.append(ellipsoid((25, 45, -40), (48, 55, 45), -0.55 * uptake, _tilt(-35)))
-    body = join(ellipsoid((0, 0, 0), (185, 240, 118)), ellipsoid((0, -110, 5), (195, 75, 85)))
-    return Scene(join(*parts), body, background=1.0, attenuation_per_mm=0.0075)
+    late = phase == "late"
+    uptake, washout = rng.uniform(8, 16), rng.uniform(0.15, 0.45)
+    parts, lobes = _gland(rng, uptake * (washout if late else 1.0))
+    for _ in range(int(rng.choice([0, 1, 1, 1, 2]))):
+        lobe = lobes[int(rng.integers(2))]
+        at = lobe[int(rng.choice([2, len(lobe) - 3, len(lobe) // 2]))] + [rng.normal(0, 4), rng.normal(4, 10), 14]
+        axes, density, kept = rng.uniform(4, 8, 3), uptake * rng.uniform(0.8, 2.2), rng.uniform(0.6, 0.95)
+        parts.append(
+            ellipsoid(tuple(at), (axes[0], 1.5 * axes[1], axes[2]), density * (kept if late else 1.0), _tilt(15))
+        )
+    parts += _salivary(rng, uptake * rng.uniform(0.5, 1.1) * (0.8 if late else 1.0))
+    myocardium = uptake * rng.uniform(0.6, 1.0)
+    turn = _tilt(-rng.uniform(35, 55))
+    parts.append(ellipsoid((44, 196, -35), (32, 46, 32), myocardium, turn))
+    parts.append(ellipsoid((48, 201, -35), (21, 37, 21), -0.85 * myocardium, turn))
+    return Scene(join(*parts), _neck_and_chest(rng), background=1.0)
+
+
+def liver_spleen(rng: np.random.Generator) -> Volume:
+    """Return a liver and spleen study, see :func:`.anatomy.liver`."""
+    return anatomy.liver(TRUNK, rng)
+
+
+def kidneys(rng: np.random.Generator) -> Volume:
+    """Return a cortical renal study, see :func:`.anatomy.kidneys`."""
+    return anatomy.kidneys(TRUNK, rng)
+
+
+def lungs(rng: np.random.Generator) -> Volume:
+    """Return a perfusion study of the lungs, see :func:`.anatomy.lungs`."""
+    return anatomy.lungs(TRUNK, rng)
 
 
 def shapes(rng: np.random.Generator) -> Scene:
@@ -180,13 +136,43 @@ def shapes(rng: np.random.Generator) -> Scene:
     return Scene(join(*parts), body, background=float(rng.choice([0.02, 1.0])))
 
 
-def _abdomen(rng: np.random.Generator) -> Ellipsoids:
-    """Outline of an abdomen."""
-    girth = rng.uniform(0.9, 1.25)
+def _gland(rng: np.random.Generator, uptake: float) -> tuple[list[Ellipsoids], list[NDArray[np.float64]]]:
+    """Return thyroid lobes that taper upwards with their isthmus, and the lines along the lobes."""
+    parts, lines = [ellipsoid((0, rng.normal(12, 3), -40), (15, rng.uniform(4, 8), 5), 0.6 * uptake)], []
+    for side in (-1, 1):
+        length, width, down = rng.uniform(0.8, 1.25), rng.uniform(0.8, 1.25), rng.normal(0, 4)
+        line = ((15, 24 * length, -36), (18, 8, -35), (21, -10 * length, -31), (25, -28 * length, -26))
+        lobe = tuple((x, y + down, z) for x, y, z in line)
+        radii = tuple(width * r for r in (7.5, 11, 9, 4.5))
+        parts.append(smooth_tube(lobe, radii, uptake * rng.lognormal(0, 0.12), side=side))
+        lines.append(np.array([np.array(p) * [side, 1, 1] for p in np.repeat(lobe, 3, axis=0)]))
+    return parts, lines
+
+
+def _salivary(rng: np.random.Generator, uptake: float) -> list[Ellipsoids]:
+    """Return parotid and submandibular glands, and what is in the mouth."""
+    parts = [ellipsoid((0, -100 + rng.normal(0, 4), -55), (20, 9, 18), uptake * rng.uniform(0.1, 0.8))]
+    for side in (-1, 1):
+        jitter = rng.normal(0, 4, 2)
+        parts.append(
+            ellipsoid((side * 27, -72 + jitter[0], -30), (11, 15, 11), uptake * rng.uniform(0.6, 1.1), _tilt(25 * side))
+        )
+        parotid = ((50, -132, 2), (54, -112, -2), (47, -92, -10))
+        line = tuple((x, y + jitter[1], z) for x, y, z in parotid)
+        parts.append(smooth_tube(line, (10, 13, 8), uptake * rng.uniform(0.7, 1.3), side=side))
+    return parts
+
+
+def _neck_and_chest(rng: np.random.Generator) -> Ellipsoids:
+    """Outline of head, neck, shoulders and chest."""
+    girth = rng.uniform(0.92, 1.12)
     return join(
-        ellipsoid((0, 0, 0), (165 * girth, 260, 112 * girth)),
-        ellipsoid((0, -120, 0), (160 * girth, 160, 110 * girth)),
-        ellipsoid((0, 180, 0), (172 * girth, 150, 112 * girth)),
+        tube(np.array([[0, -120, 12], [0, 80, 12.0]]), rng.uniform(50, 62), 0),
+        ellipsoid((0, -150, 0), (74, 105, 95)),
+        ellipsoid((0, 130, 15), (205 * girth, 62, 82 * girth)),
+        ellipsoid((0, 250, 5), (168 * girth, 170, 112 * girth)),
+        ball(np.array([-178 * girth, 160, 10]), 52, 0),
+        ball(np.array([178 * girth, 160, 10]), 52, 0),
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import affine_transform, rotate
 
 from .camera import WATER_140KEV_PER_MM, Camera, detect
+from .volumes import Volume
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,15 @@ class VoxelPhantom:
         Where it comes from.
     activity : ndarray, shape (planes, rows, columns), float32
         Emission density; axes are depth (z), cranio-caudal (y), lateral (x).
-    body : ndarray, same shape, bool
-        True where the object attenuates.
+    body : ndarray, same shape, bool or float32
+        True where the object attenuates, or how much, relative to water.
     voxel_mm : tuple of float
         Voxel size along z, y, x [mm].
     """
 
     name: str
     activity: NDArray[np.float32]
-    body: NDArray[np.bool_]
+    body: NDArray[np.bool_] | NDArray[np.float32]
     voxel_mm: tuple[float, float, float]
 
 
@@ -68,7 +69,9 @@ def project_voxels(
     """
     depth_mm = phantom.voxel_mm[0]
     activity, body = phantom.activity, phantom.body.astype(np.float32)
-    if degrees:
+    if degrees == 180.0:
+        activity, body = activity[::-1, :, ::-1], body[::-1, :, ::-1]
+    elif degrees:
         activity = rotate(activity, degrees, axes=(0, 2), reshape=True, order=1)
         body = rotate(body, degrees, axes=(0, 2), reshape=True, order=1)
     path = (np.cumsum(body, axis=0) - body / 2) * depth_mm
@@ -80,6 +83,20 @@ def project_voxels(
     planes = np.stack([_resample(plane, phantom.voxel_mm[1:], camera) for plane in groups])
     distances = np.asarray((np.arange(len(planes)) + 0.5) * step * depth_mm + camera.gap_mm, np.float64)
     return np.maximum(detect(planes, distances, camera), 0)
+
+
+def of_volume(volume: Volume) -> VoxelPhantom:
+    """Return a drawn volume as a phantom that an anterior detector sees.
+
+    Examples
+    --------
+    >>> from .volumes import Grid, uniform_cylinder
+    >>> of_volume(uniform_cylinder(Grid((6, 8, 10), 20.0))).activity.shape
+    (8, 6, 10)
+    """
+    activity, attenuation = (part.transpose(1, 0, 2)[:, ::-1] for part in (volume.activity, volume.attenuation))
+    relative = np.asarray(attenuation / WATER_140KEV_PER_MM, np.float32)
+    return VoxelPhantom(volume.name, np.ascontiguousarray(activity), relative, (volume.voxel_mm,) * 3)
 
 
 def load_voxel_phantoms(folder: Path) -> list[VoxelPhantom]:
