@@ -8,9 +8,10 @@ import typer
 from .acquisition_time import acquisition_time
 from .domain import domain
 from .niqe import niqe
+from .sr import sr
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Run a study and print its table.", no_args_is_help=True)
-for _command in (acquisition_time, domain, niqe):
+for _command in (acquisition_time, domain, niqe, sr):
     app.command()(_command)
