@@ -1,7 +1,8 @@
 """From a recipe to a measured bundle: studies, training, export, evaluation, card."""
 
 import datetime
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,14 @@ def produce(job: Job, steps: int | None = None, minutes: float | None = None) ->
             bar.update(task, completed=step, description=f"training {job.recipe.name}, loss {loss:.4f}")
 
         trained = fit(job.recipe, pool, limits, begin, report)
+        if further := job.recipe.adversarial_steps:
+            from .recipes.adversarial import Schedule, refine
+
+            begun = time.monotonic()
+            refine(trained.net, pool, job.recipe, Schedule(steps=further), job.seed)
+            trained = replace(
+                trained, steps=trained.steps + further, seconds=trained.seconds + time.monotonic() - begun
+            )
     net = deployed(trained.net)
     model = to_onnx(net, job.recipe.multiple)
     parity.check(net, model, job.recipe.multiple)

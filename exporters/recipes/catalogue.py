@@ -47,6 +47,8 @@ class Recipe:
         See ``losses``.
     studies : str
         Recipe whose training studies this one shares; empty for its own.
+    adversarial_steps : int
+        Steps against a discriminator afterwards, see ``adversarial.refine``; they have no checkpoint.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Recipe:
     architecture: Literal["count-net", "fast", "srcnn", "srresnet"] = "count-net"
     loss: Literal["variance", "logarithm", "absolute"] = "variance"
     studies: str = ""
+    adversarial_steps: int = 0
 
 
 RECIPES = (
@@ -166,6 +169,7 @@ RECIPES = (
         architecture="srresnet",
         loss="logarithm",
         studies="pet-sr-x2",
+        adversarial_steps=1500,
     ),
 )
 
