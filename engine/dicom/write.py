@@ -26,7 +26,7 @@ from .derived.repair import repair
 from .derived.slices import encode_enhanced_pet, encode_pet, encode_same_scale
 from .quiet import input_errors
 
-__all__ = ["derived_files"]
+__all__ = ["derived_files", "encode"]
 
 # Identifies this writer in file meta information, PS3.10 7.1; a UUID of its own.
 IMPLEMENTATION_CLASS_UID = UID("2.25.128190263497201763294098123570451123766")
@@ -60,7 +60,7 @@ def derived_files(result: Result) -> Iterator[tuple[str, bytes]]:
             part = part_of(result, index, derivation)
             source_series = text(instance.header, "SeriesInstanceUID")
             uid = series.setdefault(source_series, generate_uid(prefix=None))
-            content = _encode(_derive(part, uid))
+            content = encode(_derive(part, uid))
         yield instance.path.name, content
 
 
@@ -89,7 +89,7 @@ def _encoder(ds: Dataset) -> Encoder:
     return encoders.get(ds.SOPClassUID, encode_same_scale)
 
 
-def _encode(ds: Dataset) -> bytes:
+def encode(ds: Dataset) -> bytes:
     """Return an object as a DICOM file, Explicit VR Little Endian."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID

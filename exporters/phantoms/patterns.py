@@ -90,7 +90,13 @@ def discs(x: NDArray[np.float64], y: NDArray[np.float64], rng: np.random.Generat
     return sheet
 
 
+def sheet(x: NDArray[np.float64], y: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return an even sheet without an edge at positions x, y [mm]; nothing is drawn from `rng`."""
+    return np.ones(np.broadcast(x, y).shape)
+
+
 PATTERNS = (flood, bars, lines, rods, discs)
+SHEETS = (*PATTERNS, sheet)
 
 
 def _turned_axes(camera: Camera, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
