@@ -1,10 +1,15 @@
 """Every phantom that ``photopeak phantom`` offers: one literal tuple per family."""
 
 from ...engine.errors import UsageError
-from . import emission_tomography, planar, slice_scans
+from . import ct_scans, emission_tomography, planar, slice_scans
 from .simulation import Phantom
 
-PHANTOMS: tuple[Phantom, ...] = (*planar.PHANTOMS, *emission_tomography.PHANTOMS, *slice_scans.PHANTOMS)
+PHANTOMS: tuple[Phantom, ...] = (
+    *planar.PHANTOMS,
+    *emission_tomography.PHANTOMS,
+    *slice_scans.PHANTOMS,
+    *ct_scans.PHANTOMS,
+)
 
 
 def find(name: str) -> Phantom:

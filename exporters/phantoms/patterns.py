@@ -96,7 +96,6 @@ def sheet(x: NDArray[np.float64], y: NDArray[np.float64], rng: np.random.Generat
 
 
 PATTERNS = (flood, bars, lines, rods, discs)
-SHEETS = (*PATTERNS, sheet)
 
 
 def _turned_axes(camera: Camera, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...engine.errors import UsageError
-from . import organs, patterns
+from . import organs, patterns, textures
 from .camera import Camera, count, detect
 from .library import view
 from .scene import Scene
@@ -20,6 +20,7 @@ Floats = NDArray[np.float32]
 SIDES = (64, 128, 256, 512, 1024)
 WHOLE_BODY_COLUMNS = (64, 128, 256, 512)
 _TURN = {"anterior": 0.0, "posterior": 180.0}
+_SHEETS = (*patterns.PATTERNS, patterns.sheet, textures.textured)
 _SHEET_MM = 100.0  # of a quality-control source from the collimator
 
 
@@ -151,6 +152,15 @@ PROTOCOLS = (
     Protocol("bars", "Four-quadrant bar pattern", patterns.bars, 533.0, 6.0e6, _FLOOD, 600.0, usual=512),
     Protocol("rods", "Six sectors of rods, hot or cold", patterns.rods, 300.0, 2.0e6, _FLOOD, 600.0),
     Protocol("discs", "Discs of many sizes and contrasts", patterns.discs, 533.0, 3.0e6, _FLOOD, 600.0),
+    Protocol(
+        "texture",
+        "Formula-driven texture: fractal, Perlin, Fourier or iterated",
+        textures.textured,
+        533.0,
+        4.0e6,
+        _FLOOD,
+        600.0,
+    ),
 )
 
 
@@ -180,7 +190,7 @@ def acquire(protocol: Protocol, request: Request, tell: Tell) -> Simulation:
     shape = _shape(protocol, request)
     camera = Camera(protocol.field_mm / shape[1], shape, gap_mm=protocol.gap_mm)
     tell(f"drawing {protocol.name}")
-    if protocol.subject in patterns.SHEETS:
+    if protocol.subject in _SHEETS:
         frames = [_sheet(protocol, camera, request.anatomy())]
     else:
         subject = protocol.subject(request.anatomy())
