@@ -28,7 +28,7 @@ WIDEST = {
     "shapes": 1.5,
 }  # field of view over the object's own
 FULL_SHARE = 0.25
-NUMBER = 700
+NUMBER = 900
 DRAWS = 4
 FBP_SHARE = 0.15
 EDGE_SHARE = 0.05
