@@ -68,7 +68,8 @@ class Finisher:
     peaks : ndarray, shape (n,), float32
         What the frames were divided by.
     kept : Conservation
-        The quantity of the source in ``before``; filled batch by batch with that of the bare output and of the result.
+        The quantity of the source in ``before``, its mean where nothing is kept; filled batch by batch with that of the bare
+        output and of the result.
     pixels : ndarray, shape (n, scale * rows, scale * columns), float32
         Memory for the result.
     spec : Output
@@ -85,7 +86,7 @@ class Finisher:
     def of(cls, source: Frames, stats: NDArray[np.void], peaks: NDArray[np.float32], spec: Output) -> "Finisher":
         """Return one for frames, their ``frame_operations.statistics`` and their peaks."""
         n, (rows, columns) = len(source), source.matrix
-        before = stats["sum"] / source.matrix.pixels if spec.conserve == "mean" else stats["sum"]
+        before = stats["sum"] if spec.conserve == "sum" else stats["sum"] / source.matrix.pixels
         kept = Conservation(spec.conserve, before, np.empty(n), np.empty(n))
         return cls(source, peaks, kept, np.empty((n, spec.scale * rows, spec.scale * columns), np.float32), spec)
 
@@ -109,6 +110,8 @@ class Finisher:
         except InputError as error:
             name = self.source.source
             raise ModelError(f"{name}: the model gave NaN, infinite or no positive values at all.") from error
+        if self.spec.conserve == "none":  # what is told is the mean
+            model, after = model / self.pixels[0].size, after / self.pixels[0].size
         self.kept.model[batch], self.kept.after[batch] = model, after
 
     def frames(self) -> Frames:

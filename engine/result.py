@@ -27,7 +27,7 @@ class Conservation:
     kind : {"sum", "mean", "none"}
         What is kept for each frame: total counts, mean concentration, or nothing.
     before, model, after : ndarray, shape (n,), float64
-        The quantity in the input, as the model left it, and in the output.
+        The quantity in the input, as the model left it, and in the output; means where nothing is kept.
     """
 
     kind: Literal["sum", "mean", "none"]
