@@ -12,7 +12,7 @@ class Description:
 
     modality: str
     input: Input
-    conserve: Literal["sum", "mean"]
+    conserve: Literal["sum", "mean", "none"]
     matrices: tuple[str, ...]
     domain: Domain
     counts_per_pixel: tuple[float, float] | None = None

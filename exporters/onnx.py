@@ -34,13 +34,13 @@ def to_onnx(net: torch.nn.Module, multiple: int) -> bytes:
         If the graph needs operators outside the standard domain or keeps data outside the file.
     """
     dim = torch.export.Dim
-    shapes = {
-        "counts": {
+    shapes = (
+        {
             0: dim("n", min=1, max=4096),
             2: multiple * dim("h", min=2, max=8192),
             3: multiple * dim("w", min=2, max=8192),
-        }
-    }
+        },
+    )
     example = torch.ones(2, 1, SIDE, SIDE + 2 * multiple)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own future

@@ -12,6 +12,7 @@ from torch import nn
 from ..recipes.catalogue import Recipe
 from .count_net import CountNet
 from .fast import FastNet
+from .hounsfield_net import HounsfieldNet
 from .srcnn import Srcnn
 from .srresnet import SrResNet
 
@@ -41,6 +42,10 @@ def _fast_net(recipe: Recipe) -> FastNet:
     return FastNet((fine, coarse), (before, bottom, after), recipe.gain)
 
 
+def _hounsfield_net(recipe: Recipe) -> HounsfieldNet:
+    return HounsfieldNet(recipe.channels[0], recipe.blocks[0])
+
+
 def _srcnn(recipe: Recipe) -> Srcnn:
     first, second = recipe.channels
     return Srcnn((first, second))
@@ -53,6 +58,7 @@ def _srresnet(recipe: Recipe) -> SrResNet:
 _BUILDERS: dict[str, Callable[[Recipe], nn.Module]] = {
     "count-net": _count_net,
     "fast": _fast_net,
+    "hounsfield-net": _hounsfield_net,
     "srcnn": _srcnn,
     "srresnet": _srresnet,
 }

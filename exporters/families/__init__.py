@@ -51,7 +51,7 @@ class Folders(Protocol):
         """Folder for caches."""
 
 
-def find(name: Literal["scintigraphy", "pet"]) -> Family:
+def find(name: Literal["scintigraphy", "pet", "ct"]) -> Family:
     """Return the family of a recipe.
 
     Examples

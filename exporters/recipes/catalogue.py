@@ -26,7 +26,7 @@ class Recipe:
         Width and depth of the network; what each number means, its architecture says.
     counts : tuple of float
         Lowest and highest count level of training: relative to a clinical acquisition, or for PET the true coincidences of
-        a slice.
+        a slice. For CT lowest and highest noise [HU].
     parent : str or None
         Recipe whose levels a training may start from.
     patch : int
@@ -37,11 +37,11 @@ class Recipe:
         Optimiser steps.
     learning_rate : float
         Peak of the cosine schedule.
-    family : {"scintigraphy", "pet"}
-        Planar counts, or slices of concentrations that were reconstructed.
+    family : {"scintigraphy", "pet", "ct"}
+        Planar counts, slices of concentrations that were reconstructed, or slices in Hounsfield units.
     gain : float
         See ``CountNet``; the loss uses it too.
-    architecture : {"count-net", "fast", "srcnn", "srresnet"}
+    architecture : {"count-net", "fast", "srcnn", "srresnet", "hounsfield-net"}
         Which network, see ``architectures.build``.
     loss : {"variance", "logarithm", "absolute"}
         See ``losses``.
@@ -64,9 +64,9 @@ class Recipe:
     batch: int = 16
     steps: int = 30_000
     learning_rate: float = 1e-3
-    family: Literal["scintigraphy", "pet"] = "scintigraphy"
+    family: Literal["scintigraphy", "pet", "ct"] = "scintigraphy"
     gain: float = 1.0
-    architecture: Literal["count-net", "fast", "srcnn", "srresnet"] = "count-net"
+    architecture: Literal["count-net", "fast", "srcnn", "srresnet", "hounsfield-net"] = "count-net"
     loss: Literal["variance", "logarithm", "absolute"] = "variance"
     studies: str = ""
     adversarial_steps: int = 0
@@ -170,6 +170,21 @@ RECIPES = (
         loss="logarithm",
         studies="pet-sr-x2",
         adversarial_steps=1500,
+    ),
+    Recipe(
+        name="ct-sr-x2",
+        title="Doubling the matrix of CT slices",
+        task="super-resolution",
+        scale=2,
+        multiple=4,
+        channels=(32,),
+        blocks=(5,),
+        counts=(2.0, 80.0),
+        learning_rate=2e-3,
+        family="ct",
+        gain=1e-3,
+        architecture="hounsfield-net",
+        loss="absolute",
     ),
 )
 

@@ -6,6 +6,7 @@ Every study is a file of this package with one function, which becomes a command
 import typer
 
 from .acquisition_time import acquisition_time
+from .ct import ct
 from .domain import domain
 from .niqe import niqe
 from .sr import sr
@@ -13,5 +14,5 @@ from .sr import sr
 __all__ = ["app"]
 
 app = typer.Typer(help="Run a study and print its table.", no_args_is_help=True)
-for _command in (acquisition_time, domain, niqe, sr):
+for _command in (acquisition_time, ct, domain, niqe, sr):
     app.command()(_command)

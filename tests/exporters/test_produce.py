@@ -9,10 +9,11 @@ pytest.importorskip("onnxscript", reason="exporting needs onnxscript: pip instal
 
 from photopeak.engine.bundle import open_bundle
 from photopeak.engine.graph import check_graph
-from photopeak.exporters import planar_bundling, slice_bundling
+from photopeak.exporters import ct_bundling, planar_bundling, slice_bundling
 from photopeak.exporters.families import scintigraphy
 from photopeak.exporters.produce import Job, _pool, produce
 from photopeak.exporters.recipes.catalogue import RECIPES
+from photopeak.exporters.recipes.ct import build_ct_pool, load_or_build_ct_pool
 from photopeak.exporters.recipes.dataset import Pool, build_pool, load_or_build_pool
 from photopeak.exporters.recipes.slices import build_slice_pool, load_or_build_slice_pool
 
@@ -22,12 +23,16 @@ def test_a_recipe_becomes_a_bundle_that_the_engine_admits(recipe, tmp_path, monk
     monkeypatch.setattr(planar_bundling, "DOMAIN_FRAMES", 20)
     monkeypatch.setattr(planar_bundling, "held_out_features", partial(planar_bundling.held_out_features, number=1))
     monkeypatch.setattr(slice_bundling, "held_out_features", partial(slice_bundling.held_out_features, number=4))
+    monkeypatch.setattr(ct_bundling, "held_out_features", partial(ct_bundling.held_out_features, number=3))
     if recipe.family == "pet":
         path = tmp_path / f"pool-{recipe.name}.npz"
         load_or_build_slice_pool(path, lambda: build_slice_pool(recipe, number=4))
+    elif recipe.family == "ct":
+        load_or_build_ct_pool(tmp_path / f"pool-{recipe.name}.npz", lambda: build_ct_pool(recipe, number=2))
     else:
         load_or_build_pool(tmp_path / "pool.npz", lambda: build_pool(None, share=0.001))
-    tiny = replace(recipe, channels=(16, 16, 16), blocks=(0, 1, 1, 1), patch=48, batch=2)
+    narrow, shallow = tuple(16 for _ in recipe.channels), tuple(min(number, 1) for number in recipe.blocks)
+    tiny = replace(recipe, channels=narrow, blocks=shallow, patch=48, batch=2)
     produce(Job(tiny, tmp_path / "bundle", None, tmp_path, threads=1), steps=2)
     bundle = open_bundle(tmp_path / "bundle")
     check_graph(bundle)

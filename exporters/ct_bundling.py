@@ -1,0 +1,66 @@
+"""What a bundle of a CT model needs beside the network: its training domain and golden slices."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine import domain
+from ..engine.bundle import Input
+from ..engine.frames import Units
+from .description import Description
+from .phantoms.ct import STANDARD, spectrum
+from .recipes.catalogue import Recipe
+from .recipes.ct import CtPair, CtPool, Scan, draw, draw_scan, pair
+
+GOLDEN_SIDE = 128
+REACH_PX = 16  # how far the network sees
+_GOLDEN = (("head", 3, 6.0), ("chest", 4, 20.0), ("abdomen", 5, 12.0), ("shapes", 6, 12.0))
+
+
+def describe(recipe: Recipe, pool: CtPool) -> Description:
+    """Describe what a CT model takes and was trained on."""
+    return Description(
+        modality="CT",
+        input=Input(name="counts", units=Units.HOUNSFIELD, multiple=recipe.multiple, overlap=REACH_PX),
+        conserve="none",  # Hounsfield units may add up to 0: there is nothing that a factor could keep
+        matrices=tuple(sorted({f"{len(made.image)}x{len(made.image)}" for made in pool.pairs})),
+        domain=domain.fit_domain(training_features(pool), held_out_features(recipe)),
+    )
+
+
+def training_features(pool: CtPool) -> NDArray[np.float64]:
+    """Return the domain features of training slices, shape (n, k)."""
+    return np.concatenate([_features(made) for made in pool.pairs])
+
+
+def held_out_features(recipe: Recipe, number: int = 60) -> NDArray[np.float64]:
+    """Return the domain features of held-out slices, shape (m, k)."""
+    rng = np.random.default_rng(54)
+    found = []
+    for index in range(number):
+        plane, side = draw(5000 + index, "held-out")
+        seen = spectrum(plane)
+        found += [_features(pair(seen, draw_scan(plane, side, recipe.counts, rng), rng)) for _ in range(2)]
+    return np.concatenate(found)
+
+
+def golden(recipe: Recipe) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return held-out slices as the graph takes them, and what they should become; both (n, 1, rows, columns)."""
+    inputs, truths = [], []
+    for name, index, noise_hu in _GOLDEN:
+        plane, side = draw(7000 + index, "held-out", name)
+        scan = Scan(STANDARD.wider(min(1.0, 0.4 * side / plane.field_mm / STANDARD.f50_per_mm)), noise_hu, side)
+        made = pair(spectrum(plane), scan, np.random.default_rng([55, index]))
+        inputs.append(_middle(made.image, GOLDEN_SIDE // recipe.scale))
+        truths.append(_middle(made.target, GOLDEN_SIDE))
+    return np.stack(inputs)[:, None], np.stack(truths)[:, None]
+
+
+def _features(made: CtPair) -> NDArray[np.float64]:
+    """Return the domain features of one slice, shape (1, k)."""
+    return domain.features(made.image[None], units=Units.HOUNSFIELD)
+
+
+def _middle(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Cut a square from the middle."""
+    top = (len(image) - side) // 2
+    return np.ascontiguousarray(image[top : top + side, top : top + side])
