@@ -55,6 +55,7 @@ _MODULES: tuple[str, ...] = (
     "mtf.gravity",
     "mtf.mixture",
     "mtf.splines",
+    "sparse.coding",
 )
 _njit: Any = numba.njit
 _jit: Any = _njit(nogil=True, error_model="numpy")

@@ -11,8 +11,8 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from . import ct, enhanced_pet, nuclear, pet, xray
-from .elements import Choices
+from dicom_objects import ct, enhanced_pet, nuclear, pet, xray
+from dicom_objects.elements import Choices
 
 __all__ = ["KINDS", "NUCLEAR", "Choices", "save", "scrambled_names"]
 

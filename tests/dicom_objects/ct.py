@@ -3,7 +3,7 @@
 import numpy as np
 from pydicom.dataset import Dataset
 
-from .elements import Choices, axial, common, expected, set_pixels, with_elements
+from dicom_objects.elements import Choices, axial, common, expected, set_pixels, with_elements
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 

@@ -7,8 +7,18 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import generate_uid
 
-from .elements import Choices, axial, code, common, frame_of_reference, item, poisson, set_pixels, with_elements
-from .pet import RADIOPHARMACEUTICAL
+from dicom_objects.elements import (
+    Choices,
+    axial,
+    code,
+    common,
+    frame_of_reference,
+    item,
+    poisson,
+    set_pixels,
+    with_elements,
+)
+from dicom_objects.pet import RADIOPHARMACEUTICAL
 
 ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.130"
 

@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from .elements import Choices, axial, code, common, frame_of_reference, item, poisson, set_pixels, with_elements
+from dicom_objects.elements import (
+    Choices,
+    axial,
+    code,
+    common,
+    frame_of_reference,
+    item,
+    poisson,
+    set_pixels,
+    with_elements,
+)
 
 NM = "1.2.840.10008.5.1.4.1.1.20"
 RADIOPHARMACEUTICAL = item(

@@ -5,7 +5,7 @@ from copy import deepcopy
 import numpy as np
 from pydicom.dataset import Dataset
 
-from .elements import Choices, axial, code, common, item, poisson, set_pixels, with_elements
+from dicom_objects.elements import Choices, axial, code, common, item, poisson, set_pixels, with_elements
 
 PET = "1.2.840.10008.5.1.4.1.1.128"
 RADIOPHARMACEUTICAL = item(

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from .elements import Choices, code, common, expected, set_pixels, with_elements
+from dicom_objects.elements import Choices, code, common, expected, set_pixels, with_elements
 
 XA, CR = "1.2.840.10008.5.1.4.1.1.12.1", "1.2.840.10008.5.1.4.1.1.1"
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
