@@ -11,8 +11,9 @@ from .phantoms.ct import STANDARD, spectrum
 from .recipes.catalogue import Recipe
 from .recipes.ct import CtPair, CtPool, Scan, draw, draw_scan, pair
 
-GOLDEN_SIDE = 128
+GOLDEN_SIDE = 192
 REACH_PX = 16  # how far the network sees
+DETAIL_SHARE = (0.3, 0.8)  # of the side of a slice: scanners reconstruct small fields too
 _GOLDEN = (("head", 3, 6.0), ("chest", 4, 20.0), ("abdomen", 5, 12.0), ("shapes", 6, 12.0))
 
 
@@ -29,7 +30,8 @@ def describe(recipe: Recipe, pool: CtPool) -> Description:
 
 def training_features(pool: CtPool) -> NDArray[np.float64]:
     """Return the domain features of training slices, shape (n, k)."""
-    return np.concatenate([_features(made) for made in pool.pairs])
+    rng = np.random.default_rng(59)
+    return np.concatenate([_features(made, rng) for made in pool.pairs])
 
 
 def held_out_features(recipe: Recipe, number: int = 60) -> NDArray[np.float64]:
@@ -39,7 +41,7 @@ def held_out_features(recipe: Recipe, number: int = 60) -> NDArray[np.float64]:
     for index in range(number):
         plane, side = draw(5000 + index, "held-out")
         seen = spectrum(plane)
-        found += [_features(pair(seen, draw_scan(plane, side, recipe.counts, rng), rng)) for _ in range(2)]
+        found += [_features(pair(seen, draw_scan(plane, side, recipe.counts, rng), rng), rng) for _ in range(2)]
     return np.concatenate(found)
 
 
@@ -55,9 +57,13 @@ def golden(recipe: Recipe) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return np.stack(inputs)[:, None], np.stack(truths)[:, None]
 
 
-def _features(made: CtPair) -> NDArray[np.float64]:
-    """Return the domain features of one slice, shape (1, k)."""
-    return domain.features(made.image[None], units=Units.HOUNSFIELD)
+def _features(made: CtPair, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return the domain features of a slice, and of a smaller field of it, shape (2, k)."""
+    side = round(rng.uniform(*DETAIL_SHARE) * len(made.image))
+    reach = (len(made.image) - side) // 4  # of the middle, where the body is
+    top, left = ((len(made.image) - side) // 2 + rng.integers(-reach, reach + 1, size=2)).tolist()
+    detail = np.ascontiguousarray(made.image[top : top + side, left : left + side])
+    return np.concatenate([domain.features(part[None], units=Units.HOUNSFIELD) for part in (made.image, detail)])
 
 
 def _middle(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
