@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,15 +100,7 @@ def _check(chosen: "Phantom", request: "Request", output: Path) -> None:
 
 def _write(simulation: "Simulation", chosen: "Phantom", request: "Request", output: Path) -> list[Path]:
     """Write an array, one object, or a folder of objects."""
-    if output.suffix.lower() == ".npy":
-        import numpy as np
-
-        with atomic_write(output) as file:
-            np.save(file, simulation.pixels, allow_pickle=False)
-        return [output]
-    from .phantoms.dicom import files
-
-    contents = list(files(simulation, chosen, request))
+    contents = [*_contents(simulation, chosen, request, output)]
     paths = [output] if output.suffix else [output / f"{chosen.name}-{k + 1:04d}.dcm" for k in range(len(contents))]
     try:
         paths[0].parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +110,20 @@ def _write(simulation: "Simulation", chosen: "Phantom", request: "Request", outp
     except OSError as error:
         raise InputError(f"{output}: cannot be written ({error.strerror}); choose another place.") from error
     return paths
+
+
+def _contents(simulation: "Simulation", chosen: "Phantom", request: "Request", output: Path) -> Iterator[bytes]:
+    """Yield the content of each file."""
+    if output.suffix.lower() == ".npy":
+        import numpy as np
+
+        buffer = BytesIO()
+        np.save(buffer, simulation.pixels, allow_pickle=False)
+        yield buffer.getvalue()
+        return
+    from .phantoms.dicom import files
+
+    yield from files(simulation, chosen, request)
 
 
 def _described(simulation: "Simulation", chosen: "Phantom", request: "Request", paths: list[Path]) -> dict[str, Any]:

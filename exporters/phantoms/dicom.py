@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,6 @@ from pydicom.uid import (
     CTImageStorage,
     NuclearMedicineImageStorage,
     PositronEmissionTomographyImageStorage,
-    generate_uid,
 )
 
 from ...engine.dicom.derived.codes import code, item
@@ -340,5 +340,6 @@ def _fluorine(simulation: Simulation) -> Dataset:
 
 
 def _uid(*parts: str) -> str:
-    """Return the UID that belongs to these words."""
-    return str(generate_uid(prefix=None, entropy_srcs=["photopeak phantom", *parts]))
+    """Return the UID that belongs to these words, PS3.5 B.2."""
+    digest = sha256("|".join(["photopeak phantom", *parts]).encode()).digest()
+    return f"2.25.{UUID(bytes=digest[:16], version=5).int}"

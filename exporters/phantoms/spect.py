@@ -260,7 +260,7 @@ def reconstruct(
     """
     if how.method not in ("osem", "fbp"):
         raise ValueError(f"there is no reconstruction '{how.method}', give osem or fbp")
-    if scanner.orbit.angles % how.subsets:
+    if how.method == "osem" and scanner.orbit.angles % how.subsets:
         raise ValueError(f"{how.subsets} subsets do not divide {scanner.orbit.angles} angles")
     mu = attenuation if how.correct_attenuation else None
     volume = _fbp(data, mu, scanner) if how.method == "fbp" else _osem(data, mu, scanner, how, advance)
