@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dicom_objects import KINDS, Choices, save, scrambled_names
 from hypothesis import settings
 
+from dicom_objects import KINDS, Choices, save, scrambled_names
 from photopeak.engine.bundle import Bundle, Domain, Input, Manifest, Output, Training
 from photopeak.engine.frames import Frames, Units
 from photopeak.engine.plan import Plan

@@ -3,10 +3,10 @@
 import numpy as np
 import pydicom
 import pytest
-from dicom_objects.physical import stored_step, values
 from pydicom.dataset import Dataset
 
 import photopeak
+from dicom_objects.physical import stored_step, values
 from photopeak.engine.dicom.derived.values import unit_mapping
 from photopeak.engine.frames import Units
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pydicom
 import pytest
-from dicom_objects import NUCLEAR
-from dicom_objects.physical import values
 from pydicom.data import get_testdata_file
 from pydicom.tag import Tag
 
 import photopeak
+from dicom_objects import NUCLEAR
+from dicom_objects.physical import values
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR UI:UserWarning")
 

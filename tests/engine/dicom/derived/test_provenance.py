@@ -5,12 +5,12 @@ import hashlib
 import numpy as np
 import pydicom
 import pytest
-from dicom_objects import KINDS
 from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 
 import photopeak
+from dicom_objects import KINDS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR UI:UserWarning")
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pydicom
 import pytest
-from dicom_objects import KINDS, NUCLEAR
-from dicom_objects.physical import stored_step, values
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pydicom.dataset import Dataset
 
 import photopeak
+from dicom_objects import KINDS, NUCLEAR
+from dicom_objects.physical import stored_step, values
 from photopeak.engine.dicom.derived.magnify import decimals
 from photopeak.engine.dicom.derived.values import Scale, ladder_slope, peak_slopes, remap, round_to_stored, unit_mapping
 from photopeak.engine.frames import Units
