@@ -1,6 +1,6 @@
 """Frames: what every stage of the engine hands on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -137,4 +137,8 @@ class Frames:
 
     def with_pixels(self, pixels: NDArray[np.float32], pixel_spacing_mm: tuple[float, float] | None = None) -> "Frames":
         """Return frames with other pixels (and spacing), everything else kept."""
-        return replace(self, pixels=pixels, pixel_spacing_mm=pixel_spacing_mm or self.pixel_spacing_mm)
+        # As dataclasses.replace does it, in a fraction of its time.
+        spacing = pixel_spacing_mm or self.pixel_spacing_mm
+        return Frames(
+            pixels, self.units, self.modality, spacing, self.info, self.instances, self.source, self.notes, self.affine
+        )

@@ -1,6 +1,6 @@
 """Between frames and a network: what its input is scaled by, and what its output keeps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from .tiling import Tiling
 __all__ = ["Finisher", "Scaled", "peaks", "scale_in", "scale_out"]
 
 _PEAK_QUANTILE = 0.995
+Finished = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +40,7 @@ def scale_in(pixels: NDArray[np.float32], scaling: Literal["none", "robust"], th
     """Return frames scaled as a session does, for those who run or train a graph without one."""
     if scaling == "none":
         return Scaled(pixels, None)
-    found = peaks(pixels, scaling, threads)
+    found = peaks(pixels, threads)
     return Scaled(Tiling(MatrixSize(*pixels.shape[1:])).stage(pixels, high=found, threads=threads), found)
 
 
@@ -49,48 +50,39 @@ def scale_out(output: NDArray[np.float32], scaled: Scaled) -> None:
         output *= scaled.peaks[:, np.newaxis, np.newaxis]
 
 
-def peaks(pixels: NDArray[np.float32], scaling: Literal["none", "robust"], threads: int) -> NDArray[np.float32]:
-    """Return what frames are divided by for the graph: 1, or their 99.5th percentile where that is positive."""
-    if scaling == "none":
-        return np.ones(len(pixels), np.float32)
+def peaks(pixels: NDArray[np.float32], threads: int) -> NDArray[np.float32]:
+    """Return the 99.5th percentile of each frame, or 1 where that is not positive."""
     _, high = frame_operations.robust_scale(pixels, _PEAK_QUANTILE, threads=threads)
     return np.where(high > 0, high, np.float32(1))
 
 
 @dataclass(slots=True, eq=False)  # made for every call: not frozen, which costs microseconds
 class Finisher:
-    """Turns what a graph gives into frames whose sum (or mean) is that of the source.
+    """Turns what a graph gives into frames whose sum (or mean) is that of the source, batch by batch.
 
     Parameters
     ----------
     source : Frames
         What went in.
-    peaks : ndarray, shape (n,), float32
-        What the frames were divided by.
-    kept : Conservation
-        The quantity of the source in ``before``, its mean where nothing is kept; filled batch by batch with that of the bare
-        output and of the result.
-    pixels : ndarray, shape (n, scale * rows, scale * columns), float32
-        Memory for the result.
+    before : ndarray, shape (n,), float64
+        The quantity of the source that is kept, or its mean where nothing is.
+    peaks : ndarray, shape (n,), float32, or None
+        What the frames were divided by, if they were.
     spec : Output
         Scale and the quantity to keep.
+    threads : int
+        Threads to use.
     """
 
     source: Frames
-    peaks: NDArray[np.float32]
-    kept: Conservation
-    pixels: NDArray[np.float32]
+    before: NDArray[np.float64]
+    peaks: NDArray[np.float32] | None
     spec: Output
+    threads: int
+    _batches: list[Finished] = field(default_factory=list)
+    _pixels: NDArray[np.float32] | None = None
 
-    @classmethod
-    def of(cls, source: Frames, stats: NDArray[np.void], peaks: NDArray[np.float32], spec: Output) -> "Finisher":
-        """Return one for frames, their ``frame_operations.statistics`` and their peaks."""
-        n, (rows, columns) = len(source), source.matrix
-        before = stats["sum"] if spec.conserve == "sum" else stats["sum"] / source.matrix.pixels
-        kept = Conservation(spec.conserve, before, np.empty(n), np.empty(n))
-        return cls(source, peaks, kept, np.empty((n, spec.scale * rows, spec.scale * columns), np.float32), spec)
-
-    def finish(self, batch: slice, tiles: NDArray[np.float32], tiling: Tiling, threads: int) -> None:
+    def finish(self, batch: slice, tiles: NDArray[np.float32], tiling: Tiling) -> None:
         """Put the tiles of a batch of frames together.
 
         Raises
@@ -98,24 +90,36 @@ class Finisher:
         ModelError
             If the graph gave values that are not finite.
         """
+        n = len(self.before)
+        if batch.stop - batch.start < n and self._pixels is None:
+            self._pixels = np.empty((n, *tiling.enlarged), np.float32)
         try:
-            _, model, after = tiling.finish(
+            found = tiling.finish(
                 tiles,
-                self.kept.before[batch],
+                self.before[batch],
                 keep=self.spec.conserve,
-                gain=self.peaks[batch],
-                out=self.pixels[batch],
-                threads=threads,
+                gain=1.0 if self.peaks is None else self.peaks[batch],
+                out=None if self._pixels is None else self._pixels[batch],
+                threads=self.threads,
             )
         except InputError as error:
             name = self.source.source
             raise ModelError(f"{name}: the model gave NaN, infinite or no positive values at all.") from error
-        if self.spec.conserve == "none":  # what is told is the mean
-            model, after = model / self.pixels[0].size, after / self.pixels[0].size
-        self.kept.model[batch], self.kept.after[batch] = model, after
+        self._batches.append(found)
 
     def frames(self) -> Frames:
         """Return the result, with the pixel spacing that its scale gives."""
         spacing = self.source.pixel_spacing_mm
         finer = spacing and (spacing[0] / self.spec.scale, spacing[1] / self.spec.scale)
-        return self.source.with_pixels(self.pixels, finer)
+        return self.source.with_pixels(self._batches[0][0] if self._pixels is None else self._pixels, finer)
+
+    def conservation(self) -> Conservation:
+        """Return what was kept."""
+        if len(self._batches) == 1:
+            _, model, after = self._batches[0]
+        else:
+            model, after = (np.concatenate([found[i] for found in self._batches]) for i in (1, 2))
+        if self.spec.conserve == "none":  # what is told is the mean
+            pixels = self.source.matrix.pixels * self.spec.scale**2
+            model, after = model / pixels, after / pixels
+        return Conservation(self.spec.conserve, self.before, model, after)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import domain, frame_operations, postprocess
+from . import _native, domain, postprocess
 from .bundle import Bundle
 from .errors import DeviceError, InputError, ModelError, PhotopeakError
 from .frames import Frames, Units
@@ -19,7 +19,7 @@ from .matrix import MatrixSize
 from .plan import Plan, Request, choose
 from .processors import available_processors
 from .providers import Lane, Runnable
-from .result import DomainVerdict, Result
+from .result import Result
 from .tiling import Tiling
 from .zoo import load_bundle
 
@@ -89,20 +89,25 @@ def load(
     return Session(bundle, plan, runnable)
 
 
-@dataclass(eq=False)
+@dataclass(slots=True, eq=False)
 class _Workspace:
     """What one call at a time owns: a lane and the staging buffers for the shapes seen last."""
 
     lane: Lane
-    staging: dict[tuple[int, ...], NDArray[np.float32]]
+    staging: dict[tuple[int, ...], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
-    def tensor(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Return the staging buffer of this shape; the same one each time, so that nothing is bound anew."""
-        if shape not in self.staging:
+    def tensor(self, n: int, tile: MatrixSize) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the staging buffer for so many tiles, and its view without channels.
+
+        They are the same each time, so that nothing is bound anew.
+        """
+        known = self.staging.get((n, *tile))
+        if known is None:
             if len(self.staging) >= 4:
                 self.staging.clear()
-            self.staging[shape] = np.empty(shape, np.float32)
-        return self.staging[shape]
+            tensor = np.empty((n, 1, *tile), np.float32)
+            known = self.staging[n, *tile] = tensor, tensor[:, 0]
+        return known
 
 
 @dataclass(slots=True, eq=False)  # not frozen: that costs microseconds a call, which count at 64 x 64
@@ -136,7 +141,10 @@ class Session:
         self.runnable = runnable
         # A burst of threads must not keep its buffers for ever.
         self._idle: deque[_Workspace] = deque(maxlen=available_processors())
-        self._plans: dict[MatrixSize, tuple[Plan, Tiling]] = {}
+        self._plans: dict[tuple[int, ...], tuple[Plan, Tiling]] = {}
+        manifest = bundle.manifest
+        self._taken, self._kept, self._domain = manifest.input, manifest.output, manifest.domain
+        self._modalities = (*manifest.modalities, "OT")
 
     def run(self, frames: Frames | NDArray[Any], progress: Progress | None = None) -> Result:
         """Process frames.
@@ -145,7 +153,7 @@ class Session:
         ----------
         frames : Frames or ndarray, shape (n, rows, columns) or (rows, columns)
             What to process; an array is taken to be in the units that the model wants. It is not copied: a buffer that is
-            filled again changes ``Result.source`` too.
+            filled again changes ``Result.source`` too, and what ``Result.domain`` judges when it is first read.
         progress : callable, optional
             Called with the number of frames done and of all frames, after each batch.
 
@@ -161,35 +169,28 @@ class Session:
         """
         start = perf_counter()
         source = frames if isinstance(frames, Frames) else self._as_frames(frames)
-        plan, tiling = self._plan_for(source.matrix)
-        stats = frame_operations.statistics(source.pixels, threads=plan.threads)
-        lowest = min(stats["minimum"].tolist())
-        warnings = self._admit(source, lowest, stats["non_finite"].tolist())
-        judge = self._judge(source, stats, plan.threads)
-        pixels = source.pixels
-        if lowest < 0 and self.bundle.manifest.input.units is Units.COUNTS:
+        pixels, taken, kept = source.pixels, self._taken, self._kept
+        plan, tiling = self._plans.get(pixels.shape[1:]) or self._plan_for(source.matrix)
+        sums, lowest, misfit = _native.admit(pixels, plan.threads)
+        warnings = self._admit(source, lowest, misfit)
+        if lowest < 0 and taken.units is Units.COUNTS:
             pixels = np.maximum(pixels, np.float32(0))
-            stats = frame_operations.statistics(pixels, threads=plan.threads)
+            sums, _, _ = _native.admit(pixels, plan.threads)
+        before = sums if kept.conserve == "sum" else sums / source.matrix.pixels
+        judge = partial(domain.judge_pixels, source.pixels, taken, self._domain, plan.threads)
         admitted = perf_counter()
-        manifest = self.bundle.manifest
-        peaks = postprocess.peaks(pixels, manifest.input.scaling, plan.threads)
-        finisher = postprocess.Finisher.of(source, stats, peaks, manifest.output)
+        peaks = postprocess.peaks(pixels, plan.threads) if taken.scaling == "robust" else None
+        finisher = postprocess.Finisher(source, before, peaks, kept, plan.threads)
         stages = self._infer(_Job(pixels, plan, tiling, finisher), progress)
         stages["stage"] += perf_counter() - admitted - sum(stages.values())
         timings = {"check": 1e3 * (admitted - start)} | {name: 1e3 * seconds for name, seconds in stages.items()}
-        return Result(finisher.frames(), source, self.bundle, plan, finisher.kept, judge, timings, warnings)
+        conservation = finisher.conservation()
+        return Result(finisher.frames(), source, self.bundle, plan, conservation, judge, timings, warnings)
 
     def _as_frames(self, array: NDArray[Any]) -> Frames:
         """Take an array at its word."""
         manifest = self.bundle.manifest
         return Frames.from_array(np.asarray(array), units=manifest.input.units, modality=manifest.modalities[0])
-
-    def _judge(self, source: Frames, stats: NDArray[np.void], threads: int) -> Callable[[], DomainVerdict]:
-        """Return what tells whether the frames are of the model's domain; it works when it is asked."""
-        manifest = self.bundle.manifest
-        taken = manifest.input
-        known = stats if taken.units is Units.COUNTS and taken.scaling == "none" else None
-        return partial(domain.judge_pixels, source.pixels, taken, manifest.domain, threads, known)
 
     def _plan_for(self, matrix: MatrixSize) -> tuple[Plan, Tiling]:
         """Return the plan for frames of this size, and where their tiles lie; made once."""
@@ -202,25 +203,26 @@ class Session:
             self._plans[matrix] = plan, Tiling(matrix, MatrixSize(edge, edge), overlap, scale, multiple)
         return self._plans[matrix]
 
-    def _admit(self, source: Frames, lowest: float, non_finite: list[int]) -> tuple[str, ...]:
+    def _admit(self, source: Frames, lowest: float, misfit: int) -> tuple[str, ...]:
         """Refuse what the model cannot take; return warnings about the rest."""
-        manifest = self.bundle.manifest
-        nameless = source.units is Units.NONE and source.modality in (*manifest.modalities, "OT")
-        if source.units != manifest.input.units and not nameless:
+        units, modalities = self._taken.units, self._modalities
+        if source.units is units and source.modality in modalities and lowest >= 0 > misfit:
+            return source.notes
+        nameless = source.units is Units.NONE and source.modality in modalities
+        if source.units != units and not nameless:
             raise InputError(
                 f"{source.source}: {source.modality} values in units {source.units}, {self.bundle.name} takes "
-                f"{manifest.input.units}; choose a model for them ('photopeak models')."
+                f"{units}; choose a model for them ('photopeak models')."
             )
-        if any(non_finite):
-            frame = next(i for i, pixels in enumerate(non_finite, 1) if pixels)
-            raise InputError(f"{source.source}: frame {frame} holds NaN or infinite values; mend them first.")
+        if misfit >= 0:
+            raise InputError(f"{source.source}: frame {misfit + 1} holds NaN or infinite values; mend them first.")
         warnings = list(source.notes)
         if nameless:
-            warnings.append(f"The file does not say its units; values were taken as {manifest.input.units}.")
-        if source.modality not in (*manifest.modalities, "OT"):
-            known = ", ".join(manifest.modalities)
+            warnings.append(f"The file does not say its units; values were taken as {units}.")
+        if source.modality not in modalities:
+            known = ", ".join(self.bundle.manifest.modalities)
             warnings.append(f"The image is {source.modality}; {self.bundle.name} was trained on {known}.")
-        if lowest < 0 and manifest.input.units is Units.COUNTS:
+        if lowest < 0 and units is Units.COUNTS:
             warnings.append(f"Negative counts (down to {lowest:g}) were taken as 0.")
         return tuple(warnings)
 
@@ -233,7 +235,7 @@ class Session:
             start = perf_counter()
             tiles, inside = self._run_batch(job, batch, workspace)
             ran = perf_counter()
-            job.finisher.finish(batch, tiles, job.tiling, job.plan.threads)
+            job.finisher.finish(batch, tiles, job.tiling)
             seconds["stage"] += ran - start - inside
             seconds["infer"] += inside
             seconds["finish"] += perf_counter() - ran
@@ -257,10 +259,10 @@ class Session:
 
     def _run_tile(self, job: _Job, batch: slice, tile: int, workspace: _Workspace) -> tuple[NDArray[np.float32], float]:
         """Stage one tile of each frame of a batch where the graph reads it, and run the graph."""
-        n, plan, tiling = batch.stop - batch.start, job.plan, job.tiling
-        tensor = workspace.tensor((n, 1, *tiling.tile))
-        high = job.finisher.peaks[batch]
-        tiling.stage(job.pixels[batch], high=high, tile=tile, out=tensor[:, 0], threads=plan.threads)
+        n, plan, tiling, peaks = batch.stop - batch.start, job.plan, job.tiling, job.finisher.peaks
+        tensor, tiles = workspace.tensor(n, tiling.tile)
+        high = 1.0 if peaks is None else peaks[batch]
+        tiling.stage(job.pixels[batch], high=high, tile=tile, out=tiles, threads=plan.threads)
         start = perf_counter()
         try:
             raw = workspace.lane.run(tensor)

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 
+#include "admission.hpp"
 #include "arrays.hpp"
 #include "frame_layout.hpp"
 #include "frame_loops.hpp"
@@ -202,6 +203,17 @@ py::tuple texture(const py::array& frames, int threads) {
   return py::make_tuple(result, columns, rows);
 }
 
+py::tuple admit(const py::array& frames, int threads) {
+  operations("cpu", threads);
+  const Shape shape = float_shape_of(frames, "frames");
+  py::array_t<double> sums(shape.frames);
+  const float* in = floats(frames);
+  double* of_frames = sums.mutable_data();
+  Admission found;
+  unlocked([&] { found = admit(in, shape, of_frames, threads); });
+  return py::make_tuple(sums, found.least, found.misfit);
+}
+
 using Starts = std::vector<std::int64_t>;
 using Weights = std::vector<float>;
 
@@ -222,6 +234,7 @@ void register_operations(py::module_& m) {
   m.def("to_stored", to_stored);
   m.def("robust_scale", robust_scale);
   m.def("statistics", statistics);
+  m.def("admit", static_cast<py::tuple (*)(const py::array&, int)>(admit));
   m.def("texture", static_cast<py::tuple (*)(const py::array&, int)>(texture));
 }
 

@@ -30,6 +30,18 @@ struct Moments {
   std::int64_t nonzero, non_finite, fractions;
 };
 
+struct Area {
+  std::int64_t rows, columns;
+};
+
+// An area of a frame or a tile.
+template <class T>
+struct Rows {
+  T* pixels;
+  std::int64_t stride;
+  T* at(std::int64_t row) const { return pixels + row * stride; }
+};
+
 // Sums are kept in sixteen lanes, whatever the machine has: the order of additions is then the same everywhere.
 constexpr std::int64_t kSumLanes = 16;
 
@@ -39,6 +51,12 @@ struct SumLanes {
 
 struct Sums {
   double all, positive;
+};
+
+// The sum of some pixels in lanes, and the least of them; NaN is none.
+struct LeastAndSum {
+  double sum[kSumLanes];
+  float least;
 };
 
 struct Extent {
@@ -56,17 +74,21 @@ struct Loops {
   bool (*round_strip)(const RoundingJob& job, std::int64_t row, std::int64_t rows, Player* scratch, StoredFrame out,
                       Player* root);
   // Writes the weighted pixels of the first tile that meets here, and adds those of others.
-  void (*blend)(const float* tile, const float* weights, float row_weight, std::int64_t n, bool first, float* out);
+  void (*blend)(Rows<const float> tile, const float* row_weights, const float* weights, Area area, bool first,
+                Rows<float> out);
   // Of rows begin..end-1 of a frame, with their differences to the rows above; scratch holds 4 rows.
   Moments (*moments)(const float* frame, std::int64_t columns, std::int64_t begin, std::int64_t end, float* scratch);
+  // Whether all floats whose first 11 bits are `prefix` are the same, and the bits of the first; there must be one.
+  bool (*uniform)(const float* in, std::int64_t n, std::uint32_t prefix, std::uint32_t* found);
   // Copies the bits ^ flip of the floats whose first 11 bits are `prefix`, and returns how many; writes up to 15
   // beyond.
   std::int64_t (*collect)(const float* in, std::int64_t n, std::uint32_t prefix, std::uint32_t flip,
                           std::uint32_t* out);
   Extent (*extent)(const std::uint32_t* in, std::int64_t n);
-  void (*sums)(const float* in, std::int64_t n, SumLanes* lanes);  // adds to both
+  void (*sums)(Rows<const float> in, Area area, SumLanes* lanes);              // adds to both
+  void (*least_and_sum)(const float* in, std::int64_t n, LeastAndSum* found);  // adds to it
   // Scales, and adds what it wrote to `all`.
-  void (*scale)(const float* in, std::int64_t n, float factor, bool clamp, float* out, SumLanes* lanes);
+  void (*scale)(Rows<const float> in, Area area, float factor, bool clamp, Rows<float> out, SumLanes* lanes);
 };
 
 extern const Loops loops_baseline;

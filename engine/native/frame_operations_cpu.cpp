@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "frame_finishing.hpp"
 #include "frame_loops.hpp"
 #include "frame_parallel.hpp"
 #include "frame_quantiles.hpp"
@@ -13,9 +14,6 @@
 
 namespace photopeak {
 namespace {
-
-constexpr std::int64_t kChunk = 1 << 15;  // pixels in a piece of work
-std::int64_t pieces(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
 
 class CpuOperations final : public FrameOperations {
  public:
@@ -41,9 +39,8 @@ class CpuOperations final : public FrameOperations {
     const bool share_frames = shape.frames > 1;
     const std::int64_t tile_pixels = layout.scale * layout.scale * layout.rows.tile * layout.columns.tile;
     parallel_for(shape.frames, shape.size(), share_frames ? threads : 1, [&](std::int64_t frame) {
-      const float* of_frame = tiles + frame * layout.tiles() * tile_pixels;
-      finish_frame({of_frame, &layout, shape}, finishing, frame, out + frame * shape.pixels(), totals,
-                   share_frames ? 1 : threads);
+      finish_frame({tiles + frame * layout.tiles() * tile_pixels, &layout, shape}, finishing, frame,
+                   out + frame * shape.pixels(), totals, share_frames ? 1 : threads);
     });
   }
 
@@ -108,12 +105,6 @@ class CpuOperations final : public FrameOperations {
     const Layout* layout;
   };
 
-  struct FinishJob {
-    const float* tiles;  // of one frame
-    const Layout* layout;
-    Shape shape;
-  };
-
   // Stages so many rows of a tile, from this row and column of the frame and its mirror images on.
   static void stage_rows(const StageJob& job, std::int64_t top, std::int64_t rows, std::int64_t left, float* out) {
     const Axis &down = job.layout->rows, &across = job.layout->columns;
@@ -140,84 +131,6 @@ class CpuOperations final : public FrameOperations {
       if (!forward) loops().reverse(out + done, run);
       done += run;
     }
-  }
-
-  static void finish_frame(const FinishJob& job, const Finishing& finishing, std::int64_t frame, float* out,
-                           Totals totals, int threads) {
-    const Loops& simd = loops();
-    const bool clamp = finishing.keep == Keep::sum;
-    std::vector<SumLanes> lanes(static_cast<std::size_t>(pieces(job.shape.rows, rows_of_piece(job.shape))));
-    for_runs(job, threads, [&](const Run& run) {
-      simd.sums(run.whole ? run.whole : assembled(job, run.row, out + run.at), run.n, &lanes[run.piece]);
-    });
-    const Sums before = sums_of(lanes);
-    const float factor = factor_of(before, finishing, frame);
-    std::fill(lanes.begin(), lanes.end(), SumLanes{});
-    for_runs(job, threads, [&](const Run& run) {
-      simd.scale(run.whole ? run.whole : out + run.at, run.n, factor, clamp, out + run.at, &lanes[run.piece]);
-    });
-    totals.before[frame] = before.all * finishing.gain[frame];
-    totals.after[frame] = sums_of(lanes).all;
-  }
-
-  static std::int64_t rows_of_piece(Shape shape) { return std::max<std::int64_t>(1, kChunk / shape.columns); }
-
-  // Pixels that follow each other: where they are in the frame, and in the tile if one gives all of them.
-  struct Run {
-    const float* whole;  // null when tiles meet, or end, in this row
-    std::int64_t row, at, n, piece;
-  };
-
-  // Calls body(run) for all rows of a frame, and for many at once where they follow each other in the tile too.
-  template <class Body>
-  static void for_runs(const FinishJob& job, int threads, Body&& body) {
-    const std::int64_t rows = rows_of_piece(job.shape), columns = job.shape.columns;
-    const Axis &down = job.layout->rows, &across = job.layout->columns;
-    const bool full = across.spans.size() == 1 && across.spans[0].plain;
-    const bool solid = full && down.spans.size() == 1 && job.layout->scale * across.tile == columns;
-    parallel_for(pieces(job.shape.rows, rows), job.shape.pixels(), threads, [&](std::int64_t piece) {
-      const std::int64_t end = std::min(job.shape.rows, (piece + 1) * rows);
-      for (std::int64_t row = piece * rows, count; row < end; row += count) {
-        const Span& span = span_of(down, row);
-        count = solid ? end - row : 1;
-        const float* whole =
-            full && span.plain ? pixels(job, row, span.tiles[0], 0, across.spans[0].tiles[0]) : nullptr;
-        body(Run{whole, row, row * columns, count * columns, piece});
-      }
-    });
-  }
-
-  static const Span& span_of(const Axis& axis, std::int64_t pixel) {
-    return *std::find_if(axis.spans.begin(), axis.spans.end(), [&](const Span& span) { return pixel < span.end; });
-  }
-
-  // Where a tile has the pixel of a frame.
-  static const float* pixels(const FinishJob& job, std::int64_t row, std::int64_t down, std::int64_t column,
-                             std::int64_t across) {
-    const Layout& layout = *job.layout;
-    const std::int64_t height = layout.scale * layout.rows.tile, width = layout.scale * layout.columns.tile;
-    const std::int64_t tile = down * static_cast<std::int64_t>(layout.columns.start.size()) + across;
-    return job.tiles + (tile * height + row - layout.scale * layout.rows.start[down]) * width + column -
-           layout.scale * layout.columns.start[across];
-  }
-
-  // Writes what the weighted tiles give for a row.
-  static const float* assembled(const FinishJob& job, std::int64_t row, float* out) {
-    const Loops& simd = loops();
-    const Axis &down = job.layout->rows, &across = job.layout->columns;
-    const std::int64_t scale = job.layout->scale, height = scale * down.tile, width = scale * across.tile;
-    for (const Span& columns : across.spans) {
-      bool first = true;
-      for (const std::int64_t i : span_of(down, row).tiles)
-        for (const std::int64_t k : columns.tiles) {
-          const float* weights = &across.weight[k * width + columns.begin - scale * across.start[k]];
-          simd.blend(pixels(job, row, i, columns.begin, k), weights,
-                     down.weight[i * height + row - scale * down.start[i]], columns.end - columns.begin, first,
-                     out + columns.begin);
-          first = false;
-        }
-    }
-    return out;
   }
 
   // Scratch is kept for the life of the thread: allocating it for each frame costs more than the work at 64 x 64.

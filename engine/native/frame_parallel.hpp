@@ -10,6 +10,10 @@ namespace photopeak {
 // Pixels that pay for one more thread: waking it may take longer than the work on a small frame.
 constexpr std::int64_t kPixelsForThread = 1 << 18;
 
+constexpr std::int64_t kChunk = 1 << 15;  // pixels in a piece of work
+
+inline std::int64_t pieces(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
+
 // Calls body(0) ... body(count - 1), which together visit so many pixels.
 template <class Body>
 void parallel_for(std::int64_t count, std::int64_t pixels, int threads, Body&& body) {

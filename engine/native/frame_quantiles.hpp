@@ -82,11 +82,12 @@ class Quantiles {
     const Rank rank = rank_of(q, n_);
     std::int64_t inside = rank.below;
     const std::uint32_t bin = find_bin(prefixes_.pixels, inside);
-    std::int64_t n = collect(bin, 0);
+    const bool one_value = is_uniform(bin), last = inside + 1 == prefixes_.pixels[bin];
+    std::int64_t n = one_value ? 1 : collect(bin, 0);
     std::uint32_t next = kNothingAbove;
-    if (inside + 1 == n) next = first_of_next(bin, n);
+    if (last) next = first_of_next(bin, n);
     for (const int shift : {kMiddleShift, 0})
-      if (!uniform(n)) n = narrow(n, shift, inside, next);
+      if (!one_value && !uniform(n)) n = narrow(n, shift, inside, next);
     const double below = float_of(keys_[0]);
     if (rank.weight == 0.0 || next == kNothingAbove) return static_cast<float>(below);
     return static_cast<float>(below + (float_of(next) - below) * rank.weight);
@@ -111,6 +112,16 @@ class Quantiles {
   bool uniform(std::int64_t n) const {
     const Extent extent = loops().extent(keys_.data(), n);
     return extent.least == extent.most;
+  }
+
+  // Whether one value, such as 0, fills a bin with so many pixels that copying them would take long; then it is the
+  // key.
+  bool is_uniform(std::uint32_t bin) {
+    const std::uint32_t prefix = prefix_at(bin);
+    std::uint32_t bits;
+    if (64 * std::int64_t{prefixes_.pixels[bin]} < n_ || !loops().uniform(frame_, n_, prefix, &bits)) return false;
+    keys_[0] = bits ^ flip_of(bits);
+    return true;
   }
 
   std::int64_t collect(std::uint32_t bin, std::int64_t at) {

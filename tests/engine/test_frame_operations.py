@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from photopeak.engine import _native
 from photopeak.engine import frame_operations as fo
 from photopeak.engine.errors import DeviceError, InputError, UsageError
 from photopeak.engine.matrix import MatrixSize
@@ -141,6 +142,35 @@ def test_robust_scale_equals_numpy_quantiles(frames, quantile):
         np.testing.assert_allclose(found, exact, rtol=3e-7, atol=1e-6 * np.abs(frames).max())
 
 
+@pytest.mark.parametrize("usual", [0.0, 3.0, -3.0])
+@pytest.mark.parametrize("other", [0.0, 3.0000002, -3.0000002, 900.0])
+def test_robust_scale_equals_numpy_where_one_value_is_usual(usual, other):
+    frame = np.full(5000, usual, np.float32)
+    for rare in (0, 1, 24, 25, 26, 2500):
+        frame[5000 - rare :] = other
+        low, high = fo.robust_scale(frame.reshape(1, 50, 100))
+        expected = np.quantile(frame.astype(np.float64), [0.005, 0.995])
+        np.testing.assert_allclose([low[0], high[0]], expected, rtol=3e-7, atol=1e-12)
+
+
+@given(
+    hnp.arrays(np.float32, (2, 5, 41), elements=st.floats(-50, 200, width=32)),
+    st.sampled_from([None, np.nan, np.inf, -np.inf]),
+)
+def test_admission_finds_sums_the_least_pixel_and_what_is_not_finite(frames, odd):
+    sums, least, misfit = _native.admit(frames, 1)
+    np.testing.assert_allclose(sums, frames.sum(axis=(1, 2), dtype=np.float64), rtol=1e-12, atol=1e-9)
+    assert (least, misfit) == (frames.min(), -1)
+    if odd is not None:
+        frames[1, 3, 7] = odd
+        assert _native.admit(frames, 2)[2] == 1
+
+
+def test_admission_does_not_depend_on_threads():
+    frames = np.random.default_rng(0).gamma(0.5, 4, (1, 700, 801)).astype(np.float32)
+    assert _native.admit(frames, 1)[0].tobytes() == _native.admit(frames, 3)[0].tobytes()
+
+
 def test_robust_scale_finds_single_order_statistics():
     values = np.random.default_rng(0).normal(size=1001).astype(np.float32)
     frame = values.reshape(1, 7, 143)
@@ -245,13 +275,13 @@ def test_results_go_into_the_memory_given(name, counts):
 def test_every_instruction_set_gives_the_same_bits(simd, counts, tmp_path):
     np.save(tmp_path / "counts.npy", counts)
     code = (
-        "import numpy as np, hashlib; from photopeak.engine import frame_operations as fo;"
+        "import numpy as np, hashlib; from photopeak.engine import _native, frame_operations as fo;"
         f"x = np.load({str(tmp_path / 'counts.npy')!r});"
         "from photopeak.engine.tiling import Tiling; from photopeak.engine.matrix import MatrixSize;"
         "plan = Tiling(MatrixSize(130, 70), MatrixSize(48, 48), 12, 1, 4); tiles = plan.stage(x, high=7.);"
         "whole = Tiling(MatrixSize(130, 70), step=48).stage((x * 9).astype('u1'), slope=.3, low=1.);"
         "r = [fo.to_float((x * 9).astype('u2'), .3, -1), fo.to_stored(x, .3, -1), fo.to_stored(x - 9, .3, 0, 'i1'),"
-        "fo.robust_scale(x)[1], fo.statistics(x), tiles, whole, plan.finish(tiles, 1000.)[0]];"
+        "fo.robust_scale(x)[1], fo.statistics(x), _native.admit(x, 1)[0], tiles, whole, plan.finish(tiles, 1000.)[0]];"
         "print(fo.build().simd, hashlib.sha256(b''.join(a.tobytes() for a in r)).hexdigest())"
     )
     runs = [
@@ -319,6 +349,7 @@ def test_threads_that_get_no_memory_raise_in_place_of_ending_the_process():
     code = """
 import resource, numpy as np
 from pathlib import Path
+from photopeak.engine import _native
 from photopeak.engine import frame_operations as fo
 fo.robust_scale(np.ones((4, 600, 600), np.float32), threads=2)
 frames = np.ones((2, 4096, 4096), np.float32)
