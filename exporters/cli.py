@@ -16,7 +16,9 @@ WorkOption = Annotated[Path, typer.Option(help="Where studies, checkpoints and c
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="What to make, such as scint-denoise or ct-sr-x2; another word lists all.")],
+    recipe: Annotated[
+        str, typer.Argument(help="What to make, such as scint-denoise or ct-sr-x2; another word lists all.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the bundle to write.")],
     data: DataOption = None,
     work: WorkOption = Path("photopeak-train"),

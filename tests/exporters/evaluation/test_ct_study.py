@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from photopeak.exporters.evaluation import ct_real, ct_study
-from photopeak.exporters.evaluation.ct_report import as_figure, as_markdown, half_of, least_gain
 from photopeak.exporters.evaluation.ct_real import INPUT
+from photopeak.exporters.evaluation.ct_report import as_figure, as_markdown, half_of, least_gain
 from photopeak.exporters.evaluation.ct_study import CtReport, overshoot
 from photopeak.exporters.evaluation.study import OURS
 from photopeak.exporters.phantoms.ct import SOFT
