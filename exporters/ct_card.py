@@ -55,7 +55,7 @@ Change of a slice's mean [HU]:
 Simulated phantoms, kernels with half of the modulation at {kernels}, pixels of 0.6 mm, {noise:g} HU of noise. Every noisy scan is processed by
 itself; the mean of {scans} scans (more for 50 HU) is measured, before and after. A slanted edge shows its transfer function to the Nyquist
 frequency of the output, a wire to that of its matrix. The least gain is that of the modulation up to the Nyquist frequency of the
-input; it is smallest near frequency 0, where every transfer function is 1.
+input.
 
 {sharpness}
 
