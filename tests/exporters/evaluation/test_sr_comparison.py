@@ -21,15 +21,15 @@ RECIPE = find("pet-sr-x2")
 def few(monkeypatch):
     """Trials of one Hoffman-like and one other slice."""
     rng = np.random.default_rng(0)
-    y, x = np.mgrid[:256, :256] - 127.5
-    truth = (1 / (1 + np.exp((np.hypot(x, y) - 90) / 3)) + np.exp(-((x - 30) ** 2 + y**2) / 400)).astype(np.float32)
+    y, x = np.mgrid[:112, :112] - 55.5
+    truth = (1 / (1 + np.exp((np.hypot(x, y) - 40) / 3)) + np.exp(-((x - 13) ** 2 + y**2) / 80)).astype(np.float32)
 
     def trials(recipe, levels, data):
         for case in ("hoffman-like-0", "shapes-0"):
             for level in levels:
-                noise = rng.normal(0, 0.05 / np.sqrt(level), (128, 128))
-                noisy = truth.reshape(128, 2, 128, 2).mean((1, 3)) + noise
-                yield slices.Trial(case, level, noisy.astype(np.float32), truth, (), 256.0)
+                noise = rng.normal(0, 0.05 / np.sqrt(level), (56, 56))
+                noisy = truth.reshape(56, 2, 56, 2).mean((1, 3)) + noise
+                yield slices.Trial(case, level, noisy.astype(np.float32), truth, (), 112.0)
 
     monkeypatch.setattr(slices, "trials", trials)
     return truth
