@@ -99,7 +99,8 @@ def produce(job: Job, steps: int | None = None, minutes: float | None = None) ->
             from .recipes.adversarial import Schedule, refine
 
             begun = time.monotonic()
-            refine(trained.net, pool, job.recipe, Schedule(steps=further), job.seed)
+            schedule = Schedule(steps=further, feature_steps=min(further, Schedule.feature_steps))
+            refine(trained.net, pool, job.recipe, schedule, job.seed)
             trained = replace(
                 trained, steps=trained.steps + further, seconds=trained.seconds + time.monotonic() - begun
             )

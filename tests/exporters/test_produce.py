@@ -32,11 +32,12 @@ def test_a_recipe_becomes_a_bundle_that_the_engine_admits(recipe, tmp_path, monk
     else:
         load_or_build_pool(tmp_path / "pool.npz", lambda: build_pool(None, share=0.001))
     narrow, shallow = tuple(16 for _ in recipe.channels), tuple(min(number, 1) for number in recipe.blocks)
-    tiny = replace(recipe, channels=narrow, blocks=shallow, patch=48, batch=2)
+    further = min(recipe.adversarial_steps, 3)
+    tiny = replace(recipe, channels=narrow, blocks=shallow, patch=48, batch=2, adversarial_steps=further)
     produce(Job(tiny, tmp_path / "bundle", None, tmp_path, threads=1), steps=2)
     bundle = open_bundle(tmp_path / "bundle")
     check_graph(bundle)
-    assert bundle.manifest.training.steps == 2
+    assert bundle.manifest.training.steps == 2 + further
     assert bundle.manifest.output.scale == recipe.scale
     assert bundle.golden.output.shape == bundle.golden.truth.shape
     assert "Not measured yet" in bundle.card
