@@ -56,11 +56,13 @@ def main(arguments: list[str] | None = None) -> None:
     # Accepted before and after the command's name, as people type it where the error appeared.
     words = [word for word in words if word != "--debug"]
     found: dict[str, Any] = {}
+    app: typer.Typer | None = None
     try:
-        build()(args=words)
+        app = build()
+        app(args=words)
     except SystemExit as ended:  # how typer ends, also after it explained wrong usage
         if ended.code != _INTERRUPTED:
-            if ended.code == _USAGE and _wants_json(words):
+            if ended.code == _USAGE and _wants_json(app, words):
                 print_json({"error": _wrong_usage(ended.__context__), "exit_code": _USAGE})
             raise
         error: BaseException = KeyboardInterrupt()
@@ -72,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
         traceback.print_exception(error)
     sentence, code = _explain(error)
     fail(sentence)
-    if _wants_json(words):
+    if _wants_json(app, words):
         print_json(found | {"error": sentence, "exit_code": code})
     sys.exit(code)
 
@@ -87,10 +89,14 @@ def _explain(error: BaseException) -> tuple[str, int]:
     return f"{described}. Run again with --debug for the traceback and report it.", _UNEXPECTED
 
 
-def _wants_json(words: list[str]) -> bool:
-    """Return whether a command of ours prints JSON; elsewhere the option may mean something else."""
-    command = next((word for word in words if not word.startswith("-")), "")
-    return "--json" in words and command in {command.__name__ for command in _COMMANDS}
+def _wants_json(app: typer.Typer | None, words: list[str]) -> bool:
+    """Return whether a command prints JSON; where --json takes a file, it means something else."""
+    if app is None or "--json" not in words:
+        return False
+    name = next((word for word in words if not word.startswith("-")), "")
+    command = getattr(typer.main.get_command(app), "commands", {}).get(name)
+    options = command.params if command else ()
+    return any("--json" in option.opts and getattr(option, "is_flag", False) for option in options)
 
 
 def _wrong_usage(error: BaseException | None) -> str:

@@ -174,6 +174,17 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(words, code, message, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["knee", "-o", "x.dcm"], 2), (["flood", "--sead", "3"], 2), (["flood", "-o", "/dev/null/x.dcm"], 3)],
+)
+def test_errors_are_json_where_it_is_asked_for(words, code, capsys):
+    assert photopeak_exits("phantom", *words, "--matrix", 64, "--json") == code
+    found = json.loads(capsys.readouterr().out)
+    assert found["exit_code"] == code
+    assert found["error"]
+
+
 def test_the_command_is_light_to_import():
     code = "import sys, photopeak.exporters.phantom_cli; print([m for m in ('torch', 'scipy', 'pydicom') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
