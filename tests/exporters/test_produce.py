@@ -25,7 +25,7 @@ def test_a_recipe_becomes_a_bundle_that_the_engine_admits(recipe, tmp_path, monk
     monkeypatch.setattr(slice_bundling, "held_out_features", partial(slice_bundling.held_out_features, number=4))
     monkeypatch.setattr(ct_bundling, "held_out_features", partial(ct_bundling.held_out_features, number=3))
     if recipe.family == "pet":
-        path = tmp_path / f"pool-{recipe.name}.npz"
+        path = tmp_path / f"pool-{recipe.studies or recipe.name}.npz"
         load_or_build_slice_pool(path, lambda: build_slice_pool(recipe, number=4))
     elif recipe.family == "ct":
         load_or_build_ct_pool(tmp_path / f"pool-{recipe.name}.npz", lambda: build_ct_pool(recipe, number=2))
