@@ -3,14 +3,19 @@
 All work happens at half and at a quarter of the input's sides, where a 3x3 convolution sees far and costs little; widths are
 multiples of 16; the graph consists of convolutions and element-wise operations alone.
 
-In training every 3x3 convolution is a sum of branches, which makes it learn better; the kernels of the branches are added
-before the image is touched, so that this costs as little as the plain convolution that is exported.
+What it computes is a change to the bicubic image, to which a linear filter of 7x7 pixels may be added: where counts are so many
+that there is nothing else to do, nothing else is done.
+
+In training every 3x3 convolution is a sum of branches, which makes it learn better, and the linear filter is one more branch of
+the interpolation; the kernels of branches are added before the image is touched, so that this costs as little as the plain
+convolution that is exported.
 
 References
 ----------
 * Ding et al., RepVGG: making VGG-style ConvNets great again, CVPR (2021): branches that become one kernel.
 * Bhardwaj et al., Collapsible linear blocks for super-efficient super resolution, MLSys (2022): 1x1 and 3x3 in a row, trained
   as one kernel.
+* R. G. Keys, Cubic convolution interpolation for digital image processing, IEEE Trans. Acoust. 29 (1981) 1153: a = -1/2.
 """
 
 import torch
@@ -18,6 +23,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _INPUT_SCALE = 0.125
+_OFFSET = 0.375
+_REACH = 3  # pixels to either side that the linear filter sees
+# Keys' kernel a quarter of a pixel before a pixel; a quarter after it, it is mirrored.
+_QUARTER_BEFORE = (-3 / 128, 29 / 128, 111 / 128, -9 / 128, 0.0)
 
 
 class BranchedConv(nn.Module):
@@ -67,6 +76,44 @@ class BranchedConv(nn.Module):
         return plain
 
 
+class LinearDoubling(nn.Module):
+    """Bicubic interpolation to twice the matrix plus a linear filter that is learned, as one convolution.
+
+    Examples
+    --------
+    >>> LinearDoubling()(torch.zeros(1, 1, 9, 9)).shape
+    torch.Size([1, 4, 9, 9])
+    """
+
+    bicubic: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("bicubic", bicubic_kernel(), persistent=False)
+        self.learned = nn.Parameter(torch.zeros_like(self.bicubic))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the four pixels in the place of each, shape (n, 4, h, w), for ``pixel_shuffle``."""
+        # Rounded to the 8 bits of bfloat16, many counts would be as noisy as few.
+        with torch.autocast(image.device.type, enabled=False):
+            return functional.conv2d(image, self.bicubic + self.learned, padding=_REACH)
+
+    @torch.no_grad()
+    def fused(self) -> nn.Conv2d:
+        """Return the plain convolution that computes the same."""
+        plain = nn.Conv2d(1, 4, 2 * _REACH + 1, 1, _REACH, bias=False)
+        plain.weight.copy_(self.bicubic + self.learned)
+        return plain
+
+
+def bicubic_kernel() -> Tensor:
+    """Return the kernel of bicubic interpolation to twice the matrix, shape (4, 1, 7, 7); beyond the border there is 0."""
+    before = functional.pad(torch.tensor(_QUARTER_BEFORE), (_REACH - 2, _REACH - 2))
+    phases = torch.stack((before, before.flip(0)))
+    side = 2 * _REACH + 1
+    return torch.einsum("ay,bx->abyx", phases, phases).reshape(4, 1, side, side)
+
+
 class FastNet(nn.Module):
     """Network from concentrations or counts to the expected image on twice the matrix.
 
@@ -101,23 +148,26 @@ class FastNet(nn.Module):
         self.up = nn.Conv2d(coarse, 4 * fine, 1)
         self.after = _chain(fine, after, branched)
         self.head = nn.Conv2d(fine, 16, 3, 1, 1)
+        self.linear = LinearDoubling() if branched else nn.Conv2d(1, 4, 2 * _REACH + 1, 1, _REACH, bias=False)
         nn.init.normal_(self.head.weight, std=1e-3)
 
     def forward(self, counts: Tensor) -> Tensor:
         """Return the expected image, shape (n, 1, 2 * h, 2 * w), never negative."""
-        root = torch.sqrt(functional.relu(counts) * self.gain + 0.375)  # noise that is even, as Anscombe showed
+        given = functional.relu(counts)
+        root = torch.sqrt(given * self.gain + _OFFSET)  # noise that is even, as Anscombe showed
         fine = self.before(functional.relu(self.stem(root * (2 * _INPUT_SCALE))))
         coarse = self.bottom(functional.relu(self.down(fine)))
         fine = self.after(functional.relu(fine + functional.pixel_shuffle(self.up(coarse), 2)))
         change = functional.pixel_shuffle(self.head(fine), 2)
-        half = functional.pixel_shuffle(change + root, 2)
-        return half * half * (1 / self.gain)
+        start = torch.sqrt(functional.relu(self.linear(given)) * self.gain + _OFFSET)
+        half = functional.pixel_shuffle(change + start, 2)
+        return functional.relu(half * half - _OFFSET) * (1 / self.gain)
 
     def deployed(self) -> "FastNet":
         """Return the network with one plain kernel for each sum of branches."""
         plain = FastNet(self.channels, self.blocks, self.gain, branched=False)
         for name, part in self.named_children():
-            fused = _fused(part) if isinstance(part, nn.Sequential) else part
+            fused = _fused(part)
             getattr(plain, name).load_state_dict(fused.state_dict())
         return plain.eval()
 
@@ -128,6 +178,8 @@ def _chain(channels: int, number: int, branched: bool) -> nn.Sequential:
     return nn.Sequential(*(part for _ in range(number) for part in (make(channels), nn.ReLU())))
 
 
-def _fused(chain: nn.Sequential) -> nn.Sequential:
-    """Return the chain with plain convolutions."""
-    return nn.Sequential(*(part.fused() if isinstance(part, BranchedConv) else part for part in chain))
+def _fused(part: nn.Module) -> nn.Module:
+    """Return the part with plain convolutions."""
+    if isinstance(part, nn.Sequential):
+        return nn.Sequential(*map(_fused, part))
+    return part.fused() if isinstance(part, BranchedConv | LinearDoubling) else part
