@@ -1,4 +1,4 @@
-"""Twice the matrix of PET slices by every method there is here: error, similarity, perceptual quality and time."""
+"""Twice the matrix of PET slices by every method there is here: error, similarity, how images look, and time."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...kernels import niqe, perceptual_index, scsr
-from ..card import markdown
+from ...kernels import perceptual_index, scsr
 from ..inference import Runner
 from ..recipes.catalogue import Recipe
 from . import slices
-from .metrics import bootstrap, peak, psnr, ssim
+from .metrics import peak, psnr, ssim
+from .perception import Judges, learned_distance, unnatural
 from .slice_study import as_delivered
 
 Pixels = NDArray[np.float32]
@@ -22,9 +22,6 @@ Enlarge = Callable[[Pixels], Pixels]
 
 LEVELS = (1 / 16, 1 / 4, 1.0, 4.0)
 TRUTH = "noise-free reconstruction"
-GROUPS = {"hoffman-like": "Hoffman-like slices", "": "Other slices"}
-FIGURES = {"psnr": ("PSNR [dB]", 2), "ssim": ("SSIM", 3), "niqe": ("NIQE (lower is better)", 2)}
-PERCEPTUAL = {"perceptual_index": ("Perceptual index (lower is better)", 2)}
 TIMED_SIDE = 128
 _REPEATS = 9
 
@@ -44,7 +41,9 @@ class Score:
     psnr, ssim : float
         Against the noise-free reconstruction; the peak is its 99.9th percentile [dB], [1].
     niqe : float
-        Of the image itself, seen from 0 to the truth's 99.9th percentile.
+        With a model of noise-free slices, see ``perception.unnatural``.
+    distance : float
+        Between features of a network, see ``perception.learned_distance`` [%].
     perceptual_index : float
         ((10 - Ma) + NIQE) / 2; NaN without a model of Ma et al., or on a matrix below 128.
     """
@@ -55,6 +54,7 @@ class Score:
     psnr: float
     ssim: float
     niqe: float
+    distance: float
     perceptual_index: float
 
 
@@ -98,6 +98,8 @@ def methods(models: Mapping[str, bytes]) -> dict[str, Enlarge]:
 def compare(
     recipe: Recipe,
     models: Mapping[str, bytes],
+    judges: Judges,
+    *,
     data: Path | None = None,
     ma_model: Path | None = None,
     tell: Callable[[str], None] = lambda name: None,
@@ -110,6 +112,8 @@ def compare(
         Whose held-out slices, at scale 2.
     models : mapping of str to bytes
         See :func:`methods`.
+    judges : Judges
+        What judges how images look.
     data : Path or None
         Folder with the shared collections: without it there are no Hoffman-like slices.
     ma_model : Path or None
@@ -126,74 +130,20 @@ def compare(
     for trial in slices.trials(recipe, LEVELS, data):
         tell(f"{trial.case} at {trial.level:g}")
         for name, enlarge in ways.items():
-            scores.append(_score(trial, name, enlarge(trial.noisy), ma_model))
-        scores.append(_score(trial, TRUTH, trial.truth, ma_model))
+            scores.append(_score(trial, name, enlarge(trial.noisy), judges, ma_model))
+        scores.append(_score(trial, TRUTH, trial.truth, judges, ma_model))
         if "hoffman" in trial.case:
             maxima.append(20 * np.log10(float(trial.truth.max()) / peak(trial.truth)))
     maximum_db = float(np.mean(maxima)) if maxima else float("nan")
     return Comparison(tuple(scores), _milliseconds(ways), maximum_db)
 
 
-def as_markdown(found: Comparison) -> str:
-    """Return the tables: one for each figure and group of slices, and the gains over bicubic interpolation."""
-    parts = []
-    with_index = any(np.isfinite(score.perceptual_index) for score in found.scores)
-    for start, title in GROUPS.items():
-        group = [s for s in found.scores if s.case.startswith("hoffman-like") == bool(start)]
-        if not group:
-            continue
-        parts.append(f"## {title} ({len({s.case for s in group})})")
-        for field, (name, digits) in (FIGURES | (PERCEPTUAL if with_index else {})).items():
-            parts += [f"### {name}", _table(group, field, digits)]
-        parts += ["### Gain in PSNR over bicubic, paired by slice [dB]", _gains(group)]
-    rows = [(name, f"{ms:.1f}") for name, ms in found.milliseconds.items()]
-    parts += [f"## Time for a slice of {TIMED_SIDE}x{TIMED_SIDE}, one thread", markdown(("method", "ms"), rows)]
-    if np.isfinite(found.maximum_db):
-        parts.append(
-            "PSNR has the 99.9th percentile of the noise-free reconstruction as its peak; with the maximum instead it is "
-            f"{found.maximum_db:.2f} dB higher on the Hoffman-like slices."
-        )
-    return "\n\n".join(parts)
-
-
-def _score(trial: slices.Trial, name: str, image: Pixels, ma_model: Path | None) -> Score:
+def _score(trial: slices.Trial, name: str, image: Pixels, judges: Judges, ma_model: Path | None) -> Score:
     window = (0.0, peak(trial.truth))
     index = float(perceptual_index(image, ma_model=ma_model, window=window)) if ma_model else float("nan")
-    natural = float(niqe(image, window=window))
+    looks = unnatural(judges, image, trial.truth), learned_distance(judges, image, trial.truth)
     error = (psnr(image, trial.truth), ssim(image, trial.truth)) if name != TRUTH else (float("nan"), 1.0)
-    return Score(trial.case, trial.level, name, *error, natural, index)
-
-
-def _table(scores: list[Score], field: str, digits: int) -> str:
-    """Tabulate a figure: methods down, count levels across, mean over the slices and bootstrap interval of 95 %."""
-    rows = []
-    for name in dict.fromkeys(score.method for score in scores):
-        cells = [_interval(_values(scores, name, level, field), digits) for level in LEVELS]
-        if any(cells):
-            rows.append((name, *cells))
-    return markdown(("method", *(f"{level:g}" for level in LEVELS)), rows)
-
-
-def _gains(scores: list[Score]) -> str:
-    rows = []
-    for name in dict.fromkeys(score.method for score in scores):
-        if name not in ("bicubic", TRUTH):
-            gains = [_values(scores, name, at, "psnr") - _values(scores, "bicubic", at, "psnr") for at in LEVELS]
-            rows.append((name, *(_interval(gain, 2) for gain in gains)))
-    return markdown(("method", *(f"{level:g}" for level in LEVELS)), rows)
-
-
-def _values(scores: list[Score], method: str, level: float, field: str) -> NDArray[np.float64]:
-    return np.array([getattr(s, field) for s in scores if s.method == method and s.level == level])
-
-
-def _interval(values: NDArray[np.float64], digits: int) -> str:
-    """Format mean and interval of the values that are there; empty where none is."""
-    there = values[np.isfinite(values)]
-    if not there.size:
-        return ""
-    found = bootstrap(there)
-    return f"{found.mean:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
+    return Score(trial.case, trial.level, name, *error, *looks, index)
 
 
 def _milliseconds(ways: Mapping[str, Enlarge]) -> dict[str, float]:

@@ -16,7 +16,7 @@ _RECIPE = "pet-sr-x2"
 
 
 def sr(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for sr.md and sr.json.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for sr.md, .json and .html.")],
     models: Annotated[
         list[str] | None,
         typer.Argument(
@@ -36,7 +36,7 @@ def sr(
 
     Example: photopeak study sr pet-sr-x2 pet-sr-x2-fast -o sr --data DIR
     """
-    require(("scipy", "skimage", "bm3d") if not fit else ("scipy", "sklearn"))
+    require(("scipy", "skimage", "bm3d", "torch") if not fit else ("scipy", "sklearn"))
     from ...engine import zoo
     from ..recipes.catalogue import find
 
@@ -51,16 +51,24 @@ def sr(
         learn(pool.pairs).save(fit)
         typer.echo(f"wrote {fit}.")
         return
-    from ..evaluation.sr_comparison import as_markdown, compare
+    from ..evaluation.perception import references, train_judges
+    from ..evaluation.sr_comparison import compare
+    from ..evaluation.sr_report import as_figure, as_markdown
 
     bundles = {name: zoo.load_bundle(name) for name in models or _shipped()}
     for name, bundle in bundles.items():
         if bundle.manifest.modalities != ("PT",) or bundle.manifest.output.scale != 2:
             raise UsageError(f"{name} does not double the matrix of PET slices, leave it out.")
     graphs = {bundle.manifest.name: bundle.model for bundle in bundles.values()}
-    found = compare(recipe, graphs, data, ma_model, say)
+    judges = train_judges(references(recipe, tell=say), recipe)
+    found = compare(recipe, graphs, judges, data=data, ma_model=ma_model, tell=say)
     table = as_markdown(found)
-    for name, content in {"sr.md": table + "\n", "sr.json": json.dumps(asdict(found))}.items():
+    contents = {
+        "sr.md": table + "\n",
+        "sr.json": json.dumps(asdict(found)),
+        "sr.html": as_figure(found).to_html(include_plotlyjs=True),
+    }
+    for name, content in contents.items():
         with atomic_write(output / name) as file:
             file.write(content.encode())
     typer.echo(table)

@@ -46,7 +46,7 @@ def test_noise_grows_with_the_root_of_the_image():
 
 
 def test_the_feature_network_tells_sharp_from_blurred(pool):
-    net = train_features(pool, RECIPE, 250)
+    net = train_features(pool, replace(RECIPE, patch=24), 120)
     images = [torch.from_numpy(pair.target) for pair in pool.pairs]
     sharp, soft = (torch.stack([degraded(i, kind) for i in images]) for kind in (0, 6))
     with torch.no_grad():
