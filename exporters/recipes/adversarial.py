@@ -149,12 +149,14 @@ def refine(
     critics = torch.optim.Adam(critic.parameters(), lr=schedule.learning_rate, betas=(0.9, 0.99))
     for step, batch in enumerate(islice(pool.batches(recipe, seed + 2), schedule.steps), start=1):
         real = torch.from_numpy(batch.target)
-        made = net(torch.from_numpy(batch.counts))
-        _descend(critics, (functional.softplus(-critic(real)) + functional.softplus(critic(made.detach()))).mean())
-        verdict = critic(made)
-        content = sum(
-            functional.mse_loss(a, b) for a, b in zip(judge.features(made), judge.features(real), strict=True)
-        )
+        with torch.autocast("cpu", torch.bfloat16):
+            made = net(torch.from_numpy(batch.counts)).float()
+            fakes, reals = critic(made.detach()).float(), critic(real).float()
+        _descend(critics, (functional.softplus(-reals) + functional.softplus(fakes)).mean())
+        with torch.autocast("cpu", torch.bfloat16):
+            verdict = critic(made).float()
+            seen, wanted = judge.features(made), judge.features(real)
+        content = sum(functional.mse_loss(a.float(), b.float()) for a, b in zip(seen, wanted, strict=True))
         _descend(
             makers,
             schedule.pixels * functional.l1_loss(made, real)
