@@ -1,12 +1,12 @@
 """The card of a PET model: what it was trained on, what it measured, where it ends."""
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..engine.bundle import Bundle
 from .card import FRACTIONS, bias_table, figure_table, gain_by_kind_table, gain_table, kind, markdown
+from .evaluation.contrast import best_at, mean_curves
 from .evaluation.metrics import bootstrap
 from .evaluation.nema_scan import RECONSTRUCTIONS
 from .evaluation.slice_study import RAW, SliceReport, SphereScore
@@ -29,8 +29,8 @@ _TRUTH = {
     "super-resolution": "the same reconstruction of the noise-free projections on the larger matrix",
 }
 _NEGATIVE = (
-    " NLM, TV and BM3D see negative values as zeros, which costs them much on the slices of filtered back-projection (some of the brains and "
-    "chests); the share of cases won tells more than the mean there."
+    " Negative values, which filtered back-projection makes (some of the brains and chests), are zeros for BM3D + Anscombe, and cost it much "
+    "there; the share of cases won tells more than the mean."
 )
 _CARD = """# {name}
 
@@ -235,18 +235,21 @@ def _hoffman(report: SliceReport) -> str:
 
 def _scan(scores: Sequence[SphereScore]) -> str:
     """Compare variabilities at equal recovery on the real phantom; empty where it was not there."""
-    if not scores:
-        return ""
-    curves = _curves(scores)
+    return _SCAN.format(table=scan_table(scores)) if scores else ""
+
+
+def scan_table(scores: Sequence[SphereScore]) -> str:
+    """Tabulate the real phantom: each method's variability at this model's recovery."""
+    curves = mean_curves(scores)
     raw, ours = curves[RECONSTRUCTIONS[0]][0], curves[OURS][0]
     rows = []
     for method, curve in curves.items():
         recovery, variability = curve[0]
         if method not in (OURS, *RECONSTRUCTIONS):
-            variability, recovery = _at([(v, r) for r, v in [raw, *curve]], ours[0], best=min)
+            variability, recovery = best_at([(v, r) for r, v in [raw, *curve]], ours[0], best=min)
         shown = (f"{recovery:.3f}", f"{100 * variability:.2f}") if np.isfinite(variability) else ("never", "")
         rows.append((f"**{method}**" if method == OURS else method, *shown))
-    return _SCAN.format(table=markdown(("image", "recovery", "variability [%]"), rows))
+    return markdown(("image", "recovery", "variability [%]"), rows)
 
 
 def _spheres(scores: Sequence[SphereScore]) -> str:
@@ -254,36 +257,16 @@ def _spheres(scores: Sequence[SphereScore]) -> str:
     if not scores:
         return ""
     levels, rows = sorted({score.level for score in scores}), []
-    curves = {level: _curves([score for score in scores if score.level == level]) for level in levels}
+    curves = {level: mean_curves([score for score in scores if score.level == level]) for level in levels}
     raw = {level: curves[level].pop(RAW) for level in levels}
     for method in curves[levels[0]]:
         cells = []
         for level in levels:
             ours = curves[level][OURS][0]
-            recovery, variability = ours if method == OURS else _at(raw[level] + curves[level][method], ours[1])
+            recovery, variability = ours if method == OURS else best_at(raw[level] + curves[level][method], ours[1])
             cells.append(f"{recovery:.3f} at {100 * variability:.2f} %" if np.isfinite(recovery) else "never")
         rows.append((f"**{method}**" if method == OURS else method, *cells))
     rows.append((RAW, *(f"{raw[level][0][0]:.3f} at {100 * raw[level][0][1]:.2f} %" for level in levels)))
-    repeats = sum(score.method == OURS and score.level == levels[0] for score in scores)
+    repeats = sum((score.method, score.level, score.strength) == (OURS, levels[0], 0) for score in scores)
     table = markdown(("counts", *(FRACTIONS[level] for level in levels)), rows)
     return _SPHERES.format(repeats=repeats, table=table)
-
-
-def _curves(scores: Sequence[SphereScore]) -> dict[str, list[tuple[float, float]]]:
-    """Return recovery and variability of each method, one point per strength, mean over the scans."""
-    found: dict[str, list[tuple[float, float]]] = {}
-    for method, strength in dict.fromkeys((score.method, score.strength) for score in scores):
-        group = [score for score in scores if (score.method, score.strength) == (method, strength)]
-        point = float(np.mean([s.recovery for s in group])), float(np.mean([s.variability for s in group]))
-        found.setdefault(method, []).append(point)
-    return found
-
-
-def _at(curve: list[tuple[float, float]], level: float, best: Callable[..., float] = max) -> tuple[float, float]:
-    """Return the best first coordinate of a curve, straight between its points, where the second is `level`; NaN if it is not."""
-    crossings = [
-        a[0] + (b[0] - a[0]) * (level - a[1]) / (b[1] - a[1])
-        for a, b in pairwise(curve)
-        if min(a[1], b[1]) <= level <= max(a[1], b[1]) and a[1] != b[1]
-    ]
-    return best(crossings, default=float("nan")), level

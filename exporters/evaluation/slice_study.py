@@ -20,6 +20,7 @@ LEVELS = {"denoise": (1 / 16, 1 / 8, 1 / 4, 1 / 2), "super-resolution": (1 / 16,
 SPHERE_LEVELS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 RAW = "none"
 METHODS = {"denoise": PET_DENOISERS, "super-resolution": PET_ENLARGERS}
+BLENDS = (1.0, 0.8, 0.6, 0.4, 0.2)  # shares of the output in a mixture with the input: the model's curve
 _SMALL = slice(0, slices.SMALL)
 
 
@@ -45,7 +46,7 @@ class SphereScore:
     method : str
         Name of the method.
     strength : int
-        Number of its setting.
+        Number of its setting; of this model, of ``BLENDS``.
     recovery : float
         Contrast of the spheres of 10, 13 and 17 mm over that without noise, or over that of the raw real scan, mean [1].
     variability : float
@@ -119,6 +120,12 @@ def as_delivered(run: Runner) -> Method:
     return method
 
 
+def blends(estimate: Pixels, image: Pixels) -> Iterator[Pixels]:
+    """Yield the mixtures of an output with its input, from all output to little of it."""
+    for share in BLENDS:
+        yield np.asarray(share * estimate + (1 - share) * image, np.float32)
+
+
 def bare(run: Runner, image: Pixels) -> Pixels:
     """Return what the graph makes of a slice."""
     scaled = postprocess.scale_in(image[None], "robust", 1)
@@ -146,7 +153,9 @@ def _score(method: Method, trial: slices.Trial, run: Runner | None) -> list[floa
 def _spheres(recipe: Recipe, ours: Method, kept: Kept) -> Iterator[SphereScore]:
     """Yield contrast and variability of every method at every strength."""
     for number, trial in enumerate(slices.sphere_trials(recipe, SPHERE_LEVELS)):
-        yield SphereScore(trial.level, OURS, 0, *_point(ours(trial.noisy, trial.truth), trial))
+        estimate = ours(trial.noisy, trial.truth)
+        for k, image in enumerate(blends(estimate, trial.noisy)):
+            yield SphereScore(trial.level, OURS, k, *_point(image, trial))
         yield SphereScore(trial.level, RAW, 0, *_point(trial.noisy, trial))
         for name in PET_STRENGTHS:
             points = kept.figure(name, f"spheres|{number}|{name}", partial(_points, name, trial))
@@ -181,7 +190,9 @@ def _scan(ours: Method, data: Path | None, kept: Kept) -> Iterator[SphereScore]:
 
     for name, scan in scans.items():
         yield SphereScore(0, name, 0, *point(scan.planes, scan))
-    yield SphereScore(0, OURS, 0, *point(np.stack([ours(plane, plane) for plane in first.planes]), first))
+    estimate = np.stack([ours(plane, plane) for plane in first.planes])
+    for k, planes in enumerate(blends(estimate, first.planes)):
+        yield SphereScore(0, OURS, k, *point(planes, first))
     for name in PET_STRENGTHS:
         yield from _swept(0, name, kept.figure(name, f"scan|{name}", partial(points, name)))
 
