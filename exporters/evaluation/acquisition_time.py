@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from ...engine.session import Session
-from ...kernels import brisque, niqe, piqe
+from ...kernels import brisque, fit_niqe, niqe, piqe
+from ...kernels.iqa.models import NiqeModel
 from ..phantoms.slices import OBJECTS
-from ..phantoms.tomography import Reconstruction, Scanner, acquire, measure, reconstruct
+from ..phantoms.tomography import Reconstruction, Scanner, Sinogram, acquire, measure, reconstruct
 from .metrics import Interval, bootstrap, peak, psnr
 from .slices import CLINICAL
 
@@ -29,13 +30,17 @@ FILTERS_MM = (0.0, 4.0)  # of the reconstruction
 SUBJECTS = ("brain", "torso")
 NUMBER = 8  # of each
 SEED = 61
-# Each metric, and +1 where more of it is better.
-METRICS: dict[str, tuple[Callable[[Pixels, Pixels], float], int]] = {
-    "PSNR [dB]": (lambda image, truth: psnr(image, truth), 1),
-    "PIQE": (lambda image, truth: float(piqe(image, window=_window(truth))), -1),
-    "NIQE, photographs": (lambda image, truth: float(niqe(image, window=_window(truth))), -1),
-    "NIQE, scintigraphy": (lambda image, truth: float(niqe(image, model="nm", window=_window(truth))), -1),
-    "BRISQUE": (lambda image, truth: float(brisque(image, window=_window(truth))), -1),
+FITTED = 12  # of each, other ones, that a model of good PET slices is made from
+BLOCK, SHARP = 32, 0.2  # as for scintigraphy, see niqe_ranking
+Metric = Callable[[Pixels, Pixels, NiqeModel], float]
+# Each metric of an image, the truth and a model of good slices, and +1 where more of it is better.
+METRICS: dict[str, tuple[Metric, int]] = {
+    "PSNR [dB]": (lambda image, truth, good: psnr(image, truth), 1),
+    "PIQE": (lambda image, truth, good: float(piqe(image, window=_window(truth))), -1),
+    "NIQE, photographs": (lambda image, truth, good: float(niqe(image, window=_window(truth))), -1),
+    "NIQE, scintigraphy": (lambda image, truth, good: float(niqe(image, model="nm", window=_window(truth))), -1),
+    "NIQE, PET": (lambda image, truth, good: float(niqe(image, model=good, window=_window(truth))), -1),
+    "BRISQUE": (lambda image, truth, good: float(brisque(image, window=_window(truth))), -1),
 }
 PROCESSING = ("as reconstructed", "processed")
 
@@ -105,13 +110,13 @@ def study(session: Session, tell: Tell = lambda name: None) -> TimeReport:
         The same for the same model.
     """
     scores: dict[tuple[str, str, int, float], list[list[float]]] = {}
-    for subject in SUBJECTS:
-        for number in range(NUMBER):
-            tell(f"{subject} {number + 1} of {NUMBER}")
-            for matrix, filter_mm in product(MATRICES, FILTERS_MM):
-                images, truth = series(subject, number, matrix, filter_mm)
-                for key, found in _scores(images, truth, session):
-                    scores.setdefault((*key, matrix, filter_mm), []).append(found)
+    for matrix, filter_mm in product(MATRICES, FILTERS_MM):
+        tell(f"{matrix} x {matrix}, filter of {filter_mm:g} mm")
+        good = fit_pet(matrix, filter_mm)
+        for subject, number in product(SUBJECTS, range(NUMBER)):
+            images, truth = series(subject, number, matrix, filter_mm)
+            for key, found in _scores(images, truth, good, session):
+                scores.setdefault((*key, matrix, filter_mm), []).append(found)
     trends = tuple(_trend(*key, np.array(found)) for key, found in scores.items())
     return TimeReport(session.bundle.name, len(SUBJECTS) * NUMBER, trends)
 
@@ -130,21 +135,38 @@ def series(subject: str, number: int, matrix: int, filter_mm: float) -> tuple[li
     filter_mm : float
         See :class:`Trend`.
     """
-    plane = OBJECTS[subject](np.random.default_rng([SEED, SUBJECTS.index(subject), number]), 2 * matrix)
-    scanner = Scanner(plane.field_mm, angles=200, fwhm_mm=4.5)
-    how = Reconstruction(side=matrix, iterations=3, subsets=10, filter_fwhm_mm=filter_mm)
-    expected = measure(plane.activity, plane.attenuation, scanner, CLINICAL)
+    expected, scanner, how = _acquisition(subject, number, matrix, filter_mm)
     rng = np.random.default_rng([SEED + 1, SUBJECTS.index(subject), number, matrix])
     images = [reconstruct(acquire(expected, time / CLINICAL_S, rng), scanner, how) for time in TIMES_S]
     return images, reconstruct(expected, scanner, how)
 
 
-def _scores(images: list[Pixels], truth: Pixels, session: Session) -> Iterator[tuple[tuple[str, str], list[float]]]:
+def fit_pet(matrix: int, filter_mm: float) -> NiqeModel:
+    """Return a NIQE model of slices without noise, of other anatomies and the same protocol; arguments as for :func:`series`."""
+    numbers = range(NUMBER, NUMBER + FITTED)
+    truths = [
+        reconstruct(*_acquisition(subject, number, matrix, filter_mm)) for subject, number in product(SUBJECTS, numbers)
+    ]
+    shown = [truth / np.float32(peak(truth)) for truth in truths]
+    return fit_niqe(shown, name=f"pet-{matrix}-{filter_mm:g}", block=BLOCK, sharp=SHARP, window=(0.0, 1.0))
+
+
+def _acquisition(subject: str, number: int, matrix: int, filter_mm: float) -> tuple[Sinogram, Scanner, Reconstruction]:
+    """Return expected projections of a clinical acquisition, and what reconstructs them."""
+    plane = OBJECTS[subject](np.random.default_rng([SEED, SUBJECTS.index(subject), number]), 2 * matrix)
+    scanner = Scanner(plane.field_mm, angles=200, fwhm_mm=4.5)
+    how = Reconstruction(side=matrix, iterations=3, subsets=10, filter_fwhm_mm=filter_mm)
+    return measure(plane.activity, plane.attenuation, scanner, CLINICAL), scanner, how
+
+
+def _scores(
+    images: list[Pixels], truth: Pixels, good: NiqeModel, session: Session
+) -> Iterator[tuple[tuple[str, str], list[float]]]:
     """Yield metric and processing, with the scores at all times."""
     processed = list(session.run(np.stack(images)).frames.pixels)
     for processing, shown in zip(PROCESSING, (images, processed), strict=True):
         for metric, (score, _) in METRICS.items():
-            yield (metric, processing), [score(image, truth) for image in shown]
+            yield (metric, processing), [score(image, truth, good) for image in shown]
 
 
 def _window(truth: Pixels) -> tuple[float, float]:

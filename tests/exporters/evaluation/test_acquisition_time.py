@@ -15,7 +15,7 @@ from photopeak.exporters.evaluation.acquisition_time_report import as_figure, as
 
 @pytest.fixture
 def small(monkeypatch):
-    for name, value in {"MATRICES": (128,), "FILTERS_MM": (4.0,), "NUMBER": 1}.items():
+    for name, value in {"MATRICES": (128,), "FILTERS_MM": (4.0,), "NUMBER": 1, "FITTED": 4}.items():
         monkeypatch.setattr(module, name, value)
         if hasattr(report_module, name):
             monkeypatch.setattr(report_module, name, value)
