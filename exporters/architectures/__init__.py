@@ -33,7 +33,9 @@ def deployed(net: nn.Module) -> nn.Module:
 def _count_net(recipe: Recipe) -> CountNet:
     fine, middle, coarse = recipe.channels
     before, after, between, bottom = recipe.blocks
-    return CountNet((fine, middle, coarse), (before, after, between, bottom), recipe.scale, recipe.gain)
+    return CountNet(
+        (fine, middle, coarse), (before, after, between, bottom), recipe.scale, recipe.gain, bicubic=recipe.bicubic
+    )
 
 
 def _fast_net(recipe: Recipe) -> FastNet:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _INPUT_SCALE = 0.125
+_NOTHING = 0.375**0.5  # the root of no counts
+_KEYS = -0.5  # bicubic interpolation as Keys (1981) has it
 
 
 class CountNet(nn.Module):
@@ -26,6 +28,9 @@ class CountNet(nn.Module):
     gain : float
         Counts that one unit of the image stands for. 1 for counts; for concentrations, which have no counts of their own,
         it sets where the square root bends from straight to even.
+    bicubic : bool
+        For concentrations on twice the matrix: an untrained network interpolates the square roots bicubically. Otherwise it
+        repeats them and spreads the counts of a pixel over the four new ones.
 
     Examples
     --------
@@ -34,13 +39,21 @@ class CountNet(nn.Module):
     """
 
     def __init__(
-        self, channels: tuple[int, int, int], blocks: tuple[int, int, int, int], scale: int, gain: float = 1.0
+        self,
+        channels: tuple[int, int, int],
+        blocks: tuple[int, int, int, int],
+        scale: int,
+        gain: float = 1.0,
+        *,
+        bicubic: bool = False,
     ) -> None:
         super().__init__()
         fine, middle, coarse = channels
         before, after, between, bottom = blocks
         self.scale = scale
         self.gain = gain
+        self.bicubic = bicubic
+        self.register_buffer("interpolation", _bicubic(), persistent=False)
         self.stem = nn.Conv2d(1, fine, 4, 2, 1) if scale == 1 else nn.Conv2d(1, fine, 3, 1, 1)
         self.sums = nn.ModuleList(nn.Conv2d(1, width, 3, 1, 1, bias=False) for width in channels)
         self.fine_before = _chain(fine, before)
@@ -67,7 +80,9 @@ class CountNet(nn.Module):
         z = _stabilise(counts)
         fine_sums = functional.avg_pool2d(counts, 2) if self.scale == 1 else counts
         root = _stabilise(fine_sums * 4.0) * 0.5 if self.scale == 1 else z * 0.5  # of a quarter of a fine pixel
-        fine = functional.relu(self.stem(z * _INPUT_SCALE) + self._level(0, fine_sums, 2 if self.scale == 1 else 1))
+        with torch.autocast(z.device.type, enabled=False):  # rounded to 8 bits, many counts would look noisy
+            level = self._level(0, fine_sums, 2 if self.scale == 1 else 1)
+            fine = functional.relu(self.stem(z * _INPUT_SCALE) + level)
         fine = self.fine_before(fine)
         middle_sums = functional.avg_pool2d(fine_sums, 2)
         width = 4 if self.scale == 1 else 2
@@ -76,8 +91,14 @@ class CountNet(nn.Module):
         coarse = self.bottom(functional.relu(self.down_coarse(middle) + self._level(2, coarse_sums, 2 * width)))
         middle = self.middle_after(middle + _double(self.up_middle(coarse)))
         fine = self.fine_after(fine + _double(self.up_fine(middle)))
-        half = functional.pixel_shuffle(self.head(fine) + root, 2) * 0.5
+        base = 2.0 * self._interpolated(root) if self.bicubic else root
+        half = functional.pixel_shuffle(self.head(fine) + base, 2) * 0.5
         return half * half
+
+    def _interpolated(self, root: Tensor) -> Tensor:
+        """Return the four pixels that bicubic interpolation puts into each, as channels; nothing lies outside of the image."""
+        with torch.autocast(root.device.type, enabled=False):
+            return functional.conv2d(root - _NOTHING, self.interpolation, padding=2) + _NOTHING
 
     @torch.no_grad()
     def start_from(self, finer: "CountNet") -> None:
@@ -121,6 +142,17 @@ class _Block(nn.Module):
 def _chain(channels: int, number: int) -> nn.Sequential:
     """Blocks one after another."""
     return nn.Sequential(*(_Block(channels) for _ in range(number)))
+
+
+def _bicubic() -> Tensor:
+    """Return kernels that interpolate at the middles of the four quarters of a pixel, shape (4, 1, 5, 5)."""
+    taps = torch.zeros(2, 5)
+    for row, shift in enumerate((-0.25, 0.25)):
+        for column in range(5):
+            x = abs(column - 2 - shift)
+            near = (_KEYS + 2) * x**3 - (_KEYS + 3) * x**2 + 1
+            taps[row, column] = near if x <= 1 else _KEYS * (x**3 - 5 * x**2 + 8 * x - 4) if x < 2 else 0.0
+    return torch.einsum("ai,bj->abij", taps, taps).reshape(4, 1, 5, 5)
 
 
 def _stabilise(counts: Tensor) -> Tensor:

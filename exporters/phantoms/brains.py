@@ -73,12 +73,7 @@ def brain(rng: np.random.Generator, side: int = 512, uptake: Uptake = Uptake()) 
     (64, 64)
     """
     canvas = Canvas(side, FIELD_MM)
-    high = rng.random() < 0.35  # above the nuclei, towards the vertex
-    a = rng.uniform(40, 66) if high else rng.uniform(58, 70)
-    b = min(1.28 * a * rng.uniform(0.95, 1.06), 90.0)
-    canvas.paint(canvas.ellipse(0, 0, a + 12, b + 12), uptake.scalp, WATER_511KEV_PER_MM)
-    canvas.paint(canvas.ellipse(0, 0, a + 8, b + 8), 0.2 * uptake.scalp, BONE_511KEV_PER_MM)
-    canvas.paint(canvas.ellipse(0, 0, a + 2, b + 2), uptake.fluid, WATER_511KEV_PER_MM)
+    a, b, high = _head(canvas, uptake, rng)
     depth = -canvas.radius(0, 0, a, b) - 1.2 * np.abs(_smooth(canvas, rng, 7.0))
     surface = _pial_distance(canvas, depth, b, rng)
     gap = rng.uniform(0.0, 1.2)  # half a sulcus
@@ -90,10 +85,47 @@ def brain(rng: np.random.Generator, side: int = 512, uptake: Uptake = Uptake()) 
     lesions = _lesions(a, b, rng) if rng.random() < 0.3 else ()
     for lesion in lesions:
         canvas.disc(lesion)
-    inside = canvas.inside(-depth)
-    slow = 1 + uptake.variation * _smooth(canvas, rng, 14.0) + uptake.asymmetry * np.tanh(canvas.x / 15)
-    canvas.activity *= 1 + inside * (np.maximum(slow, 0.3) - 1)
+    _vary(canvas, depth, uptake, rng)
     return canvas.finished("brain", lesions)
+
+
+def folded_brain(rng: np.random.Generator, side: int = 512, uptake: Uptake = Uptake()) -> Slice:
+    """Return a brain whose grey matter is thick and closely folded, as in Hoffman's phantom.
+
+    Here white matter is what is drawn: a core, and blades that grow from it to within a ribbon of the surface. Grey matter fills the
+    rest but for a few open sulci.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Draws size, level of the plane, folds and nuclei.
+    side : int
+        Pixels along the square of 220 mm.
+    uptake : Uptake
+        Concentrations; by default those of a Hoffman phantom, grey to white as 4 to 1.
+
+    Examples
+    --------
+    >>> folded_brain(np.random.default_rng(0), 64).activity.shape
+    (64, 64)
+    """
+    canvas = Canvas(side, FIELD_MM)
+    a, b, high = _head(canvas, uptake, rng)
+    depth = -canvas.radius(0, 0, a, b) - rng.uniform(0.8, 2.5) * np.abs(_smooth(canvas, rng, 5.0))
+    fissure = np.abs(canvas.x - 2.0 * _smooth(canvas, rng, 25.0))
+    ends = np.maximum(rng.uniform(0.2, 0.6) * b - np.abs(canvas.y), 0)
+    depth = np.minimum(depth, np.hypot(fissure, ends))
+    core = depth - rng.uniform(9, 20) * (1 + 0.35 * _smooth(canvas, rng, 10.0))
+    blade = rng.uniform(1.0, 2.6) * (1 + 0.4 * _smooth(canvas, rng, 8.0)) - _lines(canvas, rng, rng.uniform(2.4, 4.2))
+    ribbon = rng.uniform(2.5, 4.0) * (1 + 0.15 * _smooth(canvas, rng, 8.0))
+    sulcus = _lines(canvas, rng, rng.uniform(3.0, 6.0)) - rng.uniform(0.0, 0.6)
+    canvas.paint(canvas.inside(-depth), uptake.grey)
+    canvas.paint(canvas.inside(np.maximum(sulcus, np.maximum(core, -depth))), uptake.fluid)
+    canvas.paint(canvas.inside(np.maximum(ribbon - depth, -np.maximum(core, blade))), 1.0)
+    if not high:
+        _deep(canvas, uptake, rng)
+    _vary(canvas, depth, uptake, rng)
+    return canvas.finished("folded brain")
 
 
 def brain_from_labels(labels: NDArray[np.uint8], pixel_mm: float, side: int, grey_to_white: float = 4.0) -> Slice:
@@ -123,6 +155,30 @@ def brain_from_labels(labels: NDArray[np.uint8], pixel_mm: float, side: int, gre
     bone = (placed == 7) | (placed == 11)
     attenuation = np.select([bone, placed > 0], [BONE_511KEV_PER_MM, WATER_511KEV_PER_MM]).astype(np.float32)
     return Slice("hoffman-like", activity, attenuation, side * pixel_mm)
+
+
+def _head(canvas: Canvas, uptake: Uptake, rng: np.random.Generator) -> tuple[float, float, bool]:
+    """Paint scalp, bone and fluid; return the brain's half axes [mm], and whether the plane is above the nuclei."""
+    high = rng.random() < 0.35
+    a = rng.uniform(40, 66) if high else rng.uniform(58, 70)
+    b = min(1.28 * a * rng.uniform(0.95, 1.06), 90.0)
+    canvas.paint(canvas.ellipse(0, 0, a + 12, b + 12), uptake.scalp, WATER_511KEV_PER_MM)
+    canvas.paint(canvas.ellipse(0, 0, a + 8, b + 8), 0.2 * uptake.scalp, BONE_511KEV_PER_MM)
+    canvas.paint(canvas.ellipse(0, 0, a + 2, b + 2), uptake.fluid, WATER_511KEV_PER_MM)
+    return a, b, high
+
+
+def _vary(canvas: Canvas, depth: Field, uptake: Uptake, rng: np.random.Generator) -> None:
+    """Make the brain's uptake change slowly from place to place, and from side to side."""
+    slow = 1 + uptake.variation * _smooth(canvas, rng, 14.0) + uptake.asymmetry * np.tanh(canvas.x / 15)
+    canvas.activity *= 1 + canvas.inside(-depth) * (np.maximum(slow, 0.3) - 1)
+
+
+def _lines(canvas: Canvas, rng: np.random.Generator, width_mm: float) -> Field:
+    """Return about how far each point is from winding lines, where a smooth random field is zero [mm]."""
+    field = _smooth(canvas, rng, width_mm)
+    slope = np.hypot(*np.gradient(field, canvas.field_mm / canvas.side))
+    return np.asarray(np.abs(field) / np.maximum(slope, 0.25 / width_mm), np.float64)
 
 
 def _pial_distance(canvas: Canvas, depth: Field, b: float, rng: np.random.Generator) -> Field:

@@ -41,9 +41,11 @@ class Recipe:
         Planar counts, slices of concentrations that were reconstructed, or slices in Hounsfield units.
     gain : float
         See ``CountNet``; the loss uses it too.
+    bicubic : bool
+        See ``CountNet``.
     architecture : {"count-net", "fast", "srcnn", "srresnet", "hounsfield-net"}
         Which network, see ``architectures.build``.
-    loss : {"variance", "logarithm", "absolute"}
+    loss : {"variance", "logarithm", "absolute", "decibels"}
         See ``losses``.
     studies : str
         Recipe whose training studies this one shares; empty for its own.
@@ -66,8 +68,9 @@ class Recipe:
     learning_rate: float = 1e-3
     family: Literal["scintigraphy", "pet", "ct"] = "scintigraphy"
     gain: float = 1.0
+    bicubic: bool = False
     architecture: Literal["count-net", "fast", "srcnn", "srresnet", "hounsfield-net"] = "count-net"
-    loss: Literal["variance", "logarithm", "absolute"] = "variance"
+    loss: Literal["variance", "logarithm", "absolute", "decibels"] = "variance"
     studies: str = ""
     adversarial_steps: int = 0
 
@@ -116,11 +119,13 @@ RECIPES = (
         scale=2,
         multiple=4,
         channels=(32, 64, 96),
-        blocks=(0, 1, 1, 3),
+        blocks=(1, 2, 1, 3),
         counts=(1e5, 2e7),
+        batch=8,
         family="pet",
         gain=60.0,
-        loss="logarithm",
+        bicubic=True,
+        loss="decibels",
     ),
     Recipe(
         name="pet-sr-x2-fast",

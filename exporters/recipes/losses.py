@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 FLOOR = 0.1
+SMALLEST = 1e-4  # relative squared error below which better is not worth more
 SMALL_ERROR = 0.01  # of an image, in variances: below it, better is not worth more
 
 
@@ -33,10 +34,17 @@ def absolute(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
     return (output - target).abs().mean()
 
 
+def decibels(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
+    """Return the mean over the images of the logarithm of their relative squared error: less of it is a higher PSNR."""
+    power = counts.square().mean((1, 2, 3)) + FLOOR
+    return torch.log1p((output - target).square().mean((1, 2, 3)) / (SMALLEST * power)).mean()
+
+
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "variance": by_variance,
     "logarithm": logarithmic,
     "absolute": absolute,
+    "decibels": decibels,
 }
 """By the name in ``Recipe.loss``; each takes output, target and noisy input, times the recipe's gain."""
 

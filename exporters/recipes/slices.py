@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...engine import postprocess
 from ...engine.files import atomic_write
+from ..phantoms.brains import Uptake, folded_brain
 from ..phantoms.plane import Slice
 from ..phantoms.slices import OBJECTS
 from ..phantoms.tomography import Reconstruction, Scanner, Sinogram, acquire, measure, reconstruct
@@ -26,9 +27,12 @@ WIDEST = {
     "nema-iq": 1.75,
     "derenzo": 2.7,
     "shapes": 1.5,
+    "folded brain": 3.2,
 }  # field of view over the object's own
+FOLDED = "folded brain"
 FULL_SHARE = 0.25
 NUMBER = 900
+FOLDED_SHARE = 0.25  # of so many slices, further ones of folded brains, for super-resolution
 DRAWS = 4
 FBP_SHARE = 0.15
 EDGE_SHARE = 0.05
@@ -43,7 +47,7 @@ class Pair:
     noisy : ndarray, shape (k, h, w), float32
         Independent acquisitions, each divided by its robust maximum as the engine does.
     target : ndarray, shape (k, scale * h, scale * w), float32
-        What the same reconstruction makes of noise-free projections, divided by the same numbers.
+        What the reconstruction makes of noise-free projections, see ``noise_free``, divided by the same numbers.
     """
 
     noisy: Floats
@@ -103,17 +107,16 @@ def draw(index: int, split: Split, scale: int, name: str | None = None) -> Acqui
     scale : int
         1 or 2: the target has so many times the side of the input.
     name : str, optional
-        One of the objects; drawn where it is not given.
+        One of the objects, or ``FOLDED``; drawn where it is not given.
     """
     rng = np.random.default_rng([{"train": 21, "held-out": 22}[split], index])
     chosen = str(rng.choice(list(OBJECT_SHARES), p=list(OBJECT_SHARES.values())))
+    chosen = name or chosen
     side = int(rng.choice(list(SIDES), p=list(SIDES.values())))
     fine = 2 * side
-    wider = float(
-        rng.choice([1.0, np.exp(rng.uniform(0, np.log(WIDEST[name or chosen])))], p=[FULL_SHARE, 1 - FULL_SHARE])
-    )
+    wider = float(rng.choice([1.0, np.exp(rng.uniform(0, np.log(WIDEST[chosen])))], p=[FULL_SHARE, 1 - FULL_SHARE]))
     drawn_side = 2 * round(fine / wider / 2)
-    plane = padded(OBJECTS[name or chosen](rng, drawn_side), fine)
+    plane = padded((_folded if chosen == FOLDED else OBJECTS[chosen])(rng, drawn_side), fine)
     scanner = Scanner(
         field_mm=plane.field_mm,
         angles=int(rng.choice([120, 200])),
@@ -145,9 +148,9 @@ def pair(case: Acquisition, totals: NDArray[np.float64], scale: int, rng: np.ran
 def noise_free(case: Acquisition, expected: Sinogram, scale: int) -> Floats:
     """Return what the same settings make of the expected projections, on a matrix of `scale` times the side, never negative.
 
-    The filter keeps its width in mm, so that a larger matrix shows the same resolution with finer pixels: nothing is sharpened.
+    A larger matrix gets no filter: it is there against noise, and these projections have none.
     """
-    how = replace(case.how, side=scale * case.how.side)
+    how = case.how if scale == 1 else replace(case.how, side=scale * case.how.side, filter_fwhm_mm=0.0)
     return np.maximum(reconstruct(expected, case.scanner, how), 0)
 
 
@@ -170,7 +173,7 @@ def build_slice_pool(
     recipe : Recipe
         Scale and count levels.
     number : int
-        How many slices.
+        How many slices of ``OBJECT_SHARES``; super-resolution adds ``FOLDED_SHARE`` of it.
     advance : callable
         Told the name of each object as it is made.
 
@@ -180,12 +183,19 @@ def build_slice_pool(
         The same for the same arguments.
     """
     pairs = []
-    for index in range(number):
+    further = round(FOLDED_SHARE * number) if recipe.scale > 1 else 0
+    for index in range(number + further):
         rng = np.random.default_rng([23, index])
-        case = draw(index, "train", recipe.scale)
+        case = draw(index, "train", recipe.scale, FOLDED if index >= number else None)
         pairs.append(pair(case, np.geomspace(*recipe.counts, 1001)[rng.integers(1001, size=DRAWS)], recipe.scale, rng))
         advance(case.plane.name)
     return SlicePool(pairs)
+
+
+def _folded(rng: np.random.Generator, side: int) -> Slice:
+    """Draw a folded brain and a tracer that shows its folds."""
+    levels = Uptake(rng.uniform(2.5, 5), rng.uniform(0, 0.15), rng.uniform(0, 0.6), rng.uniform(0, 0.1))
+    return folded_brain(rng, side, levels)
 
 
 def load_or_build_slice_pool(path: Path, build: Callable[[], SlicePool]) -> SlicePool:

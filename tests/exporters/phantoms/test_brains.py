@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from photopeak.exporters.phantoms.brains import FIELD_MM, Uptake, brain
+from photopeak.exporters.phantoms.brains import FIELD_MM, Uptake, brain, folded_brain
 
 PLAIN = Uptake(grey=4.0, fluid=0.0, scalp=0.25)
 
@@ -21,9 +21,10 @@ def test_grey_matter_holds_four_times_as_much_as_white():
     assert set(common[np.argsort(number)[-2:]]) == {1.0, 4.0}
 
 
+@pytest.mark.parametrize("draw", [brain, folded_brain])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_matrix_changes_nothing_but_the_pixel(seed):
-    fine, coarse = (brain(np.random.default_rng(seed), side).activity for side in (440, 220))
+def test_the_matrix_changes_nothing_but_the_pixel(seed, draw):
+    fine, coarse = (draw(np.random.default_rng(seed), side).activity for side in (440, 220))
     assert np.corrcoef(binned(fine, 2).ravel(), coarse.ravel())[0, 1] > 0.99
     assert coarse.mean() == pytest.approx(fine.mean(), rel=0.02)
 
@@ -34,6 +35,15 @@ def test_the_cortex_is_a_ribbon_of_a_few_millimetres():
     edge = np.abs(np.diff(grey.astype(int), axis=0)).sum() + np.abs(np.diff(grey.astype(int), axis=1)).sum()
     mean_width = 2 * grey.sum() / (edge * np.pi / 4) * pixel  # of a ribbon that runs in all directions
     assert 1.5 < mean_width < 9.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_folds_hold_mostly_grey_matter_along_the_surface_and_white_inside(seed):
+    drawn = folded_brain(np.random.default_rng(seed), 256)
+    grey, white = np.isclose(drawn.activity, 4.0), np.isclose(drawn.activity, 1.0)
+    radius = np.hypot(*np.mgrid[-127.5:128, -127.5:128])
+    assert grey.sum() > 0.25 * white.sum() > 0
+    assert np.median(radius[grey]) > 1.2 * np.median(radius[white])
 
 
 def test_grey_follows_the_tracer():

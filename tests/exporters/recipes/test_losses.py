@@ -1,10 +1,11 @@
 """What the losses weigh how much."""
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install 'photopeak[train]'")
 
-from photopeak.exporters.recipes.losses import LOSSES, by_variance, logarithmic
+from photopeak.exporters.recipes.losses import LOSSES, by_variance, decibels, logarithmic
 
 
 @pytest.fixture
@@ -38,3 +39,10 @@ def test_the_logarithm_gives_each_image_the_same_say(images):
         gradients.append((factor * factor.grad).flatten().detach())
     assert float(gradients[0][0] / gradients[0][1]) == pytest.approx(100, rel=0.5)
     assert float(gradients[1][0] / gradients[1][1]) == pytest.approx(1, abs=0.2)
+
+
+def test_decibels_fall_with_the_psnr(images):
+    """A tenth of the error is 20 dB more, that is ln(100) less."""
+    output, target, counts = images
+    large, small = (float(decibels(target + factor * (output - target), target, counts)) for factor in (10.0, 1.0))
+    assert large - small == pytest.approx(np.log(100), rel=0.1)

@@ -11,6 +11,7 @@ from photopeak.exporters.phantoms.slices import torso
 from photopeak.exporters.phantoms.tomography import Reconstruction, Scanner, measure
 from photopeak.exporters.recipes.catalogue import RECIPES, find
 from photopeak.exporters.recipes.slices import (
+    FOLDED,
     Acquisition,
     Pair,
     SlicePool,
@@ -75,16 +76,27 @@ def test_input_and_target_hold_the_same_activity_at_the_same_place(pool):
         assert one.noisy.mean() == pytest.approx(one.target.mean(), rel=0.08)
 
 
-def test_the_larger_matrix_shows_the_same_resolution():
-    """Nothing is sharpened: binned, the target of super-resolution is the noise-free image of the input's matrix."""
+def test_the_larger_matrix_shows_what_was_there_before_the_filter():
+    """Filtered and binned, the target of super-resolution is the noise-free image of the input's matrix."""
     plane, scanner = torso(np.random.default_rng(4), 512), Scanner(fwhm_mm=5.0)
     scanner = replace(scanner, field_mm=plane.field_mm)
-    case = Acquisition(plane, scanner, Reconstruction(side=128, iterations=4, filter_fwhm_mm=8.0))
+    case = Acquisition(plane, scanner, Reconstruction(side=128, iterations=4, filter_fwhm_mm=12.0))
     expected = measure(plane.activity, plane.attenuation, scanner, 1.0)
     small, large = (noise_free(case, expected, scale) for scale in (1, 2))
     assert large.shape == (256, 256)
     assert large.mean() == pytest.approx(small.mean(), rel=5e-3)
-    assert np.sqrt(np.mean((binned(large, 2) - small) ** 2)) < 0.02 * np.quantile(small, 0.999)
+    sigma = 12.0 / np.sqrt(8 * np.log(2)) / (plane.field_mm / 256)
+    before, after = (
+        float(np.sqrt(np.mean((binned(image, 2) - small) ** 2))) for image in (large, gaussian_filter(large, sigma))
+    )
+    assert after < 0.02 * np.quantile(small, 0.999)
+    assert before > 2 * after
+
+
+def test_super_resolution_sees_a_quarter_more_slices_of_folded_brains(pool):
+    recipe, made = pool
+    assert len(made.pairs) == {1: 3, 2: 4}[recipe.scale]
+    assert draw(3, "train", 2, FOLDED).plane.name == "folded brain"
 
 
 def test_a_larger_field_keeps_the_pixel():
