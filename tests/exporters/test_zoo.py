@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from photopeak.engine import zoo
 from photopeak.exporters.inference import Runner
@@ -60,6 +61,18 @@ def slices_of_pet(name, level):
         case = replace(case, how=replace(case.how, method="osem"))
         made = pair(case, np.array([level * 2e6]), recipe.scale, np.random.default_rng(index))
         yield made.target[0], made.noisy[0]
+
+
+@pytest.mark.parametrize("level", [1 / 8, 1 / 2])
+def test_the_pet_denoiser_beats_the_best_gaussian_filter(level):
+    run, gains = Runner(zoo.load_bundle("pet-denoise").model), []
+    for truth, noisy in slices_of_pet("pet-denoise", level):
+        image = run(noisy[None, None])[0, 0]
+        assert image.mean() == pytest.approx(noisy.mean(), rel=0.01)
+        best = min(error(gaussian_filter(noisy, width), truth) for width in (0.5, 0.8, 1.2, 1.7, 2.5, 4.0))
+        gains.append(10 * np.log10(best / error(image, truth)))
+    assert min(gains) > 0
+    assert np.mean(gains) > 1
 
 
 @pytest.mark.parametrize("level", [1 / 4, 1.0])
