@@ -7,6 +7,7 @@ import typer
 
 from .acquisition_time import acquisition_time
 from .ct import ct
+from .denoise import denoise
 from .domain import domain
 from .niqe import niqe
 from .sr import sr
@@ -14,5 +15,5 @@ from .sr import sr
 __all__ = ["app"]
 
 app = typer.Typer(help="Run a study and print its table.", no_args_is_help=True)
-for _command in (acquisition_time, ct, domain, niqe, sr):
+for _command in (acquisition_time, ct, denoise, domain, niqe, sr):
     app.command()(_command)
