@@ -20,14 +20,23 @@ _WHAT = {
         "the same matrix."
     ),
     "super-resolution": (
-        "Input: a reconstructed PET slice in Bq/ml. Output: what the same reconstruction, with the same filter in mm, would give "
-        "without counting noise on a matrix of twice the rows and columns. Pixels get finer, the resolution stays: nothing is sharpened."
+        "Input: a reconstructed PET slice in Bq/ml. Output: what the same reconstruction would give of data without counting noise, on "
+        "a matrix of twice the rows and columns and without filter afterwards, as there is no noise to suppress. Hence the model undoes "
+        "the filter as far as the noise allows: edges get steeper and maxima higher than in the input. The resolution of the detectors stays."
     ),
 }
 _TRUTH = {
     "denoise": "the same reconstruction of the noise-free projections",
-    "super-resolution": "the same reconstruction of the noise-free projections on the larger matrix",
+    "super-resolution": "the reconstruction of the noise-free projections on the larger matrix, without filter",
 }
+_LOSS = {
+    "logarithm": (
+        "mean logarithm over the patches of the squared error, which is weighted by the inverse of the local and of the patch's mean, "
+        "both of the noisy input alone"
+    ),
+    "decibels": "mean logarithm over the patches of the squared error over the patch's mean square, which is what PSNR counts",
+}
+HOFFMAN_LEVELS = (1 / 16, 1 / 4, 1.0, 4.0)
 _NEGATIVE = (
     " Negative values, which filtered back-projection makes (some of the brains and chests), are zeros for BM3D + Anscombe, and cost it much "
     "there; the share of cases won tells more than the mean."
@@ -50,8 +59,7 @@ square, hence never negative.
   3.5 to 7 mm; scatter and randoms of 0 to 60 % each, known to the reconstruction; Poisson counts of {low:.0e} to {high:.0e} true
   coincidences in a slice; OSEM (1 to 6 iterations of 10 subsets, with or without resolution modelling) or filtered
   back-projection, Gaussian filters of 0 to 7 mm; matrices {matrices}. Target: {truth}.
-* Loss: mean logarithm over the patches of the squared error, which is weighted by the inverse of the local and of the patch's mean,
-  both of the noisy input alone.
+* Loss: {loss}.
 * {steps} steps of {batch} patches of {patch}x{patch} output pixels, AdamW, cosine schedule, averaged weights, bfloat16 products on a CPU;
   {hours:.1f} h of wall time, {date}.{note}
 
@@ -131,7 +139,7 @@ _HOFFMAN = """
 ### Hoffman-like slices of 128x128 to 256x256
 
 Three planes of the BrainWeb head in fields of several sizes; detectors of 4.5 mm, OSEM of 4 iterations and 10 subsets, Gaussian filter
-of 4 mm. PSNR [dB] / SSIM, mean over the planes; where pixels are small beside the filter, interpolation has little left to lose.
+of 4 mm. PSNR [dB] / SSIM, mean over the planes; where pixels are large beside the filter, interpolation has little of it to undo.
 
 {table}
 """
@@ -170,6 +178,7 @@ def render_slices(bundle: Bundle, report: SliceReport, note: str = "") -> str:
         low=low,
         high=high,
         matrices=", ".join(training.matrices),
+        loss=_LOSS[recipe.loss],
         steps=training.steps,
         batch=recipe.batch,
         patch=recipe.patch,
@@ -222,7 +231,7 @@ def _hoffman(report: SliceReport) -> str:
     scores = [score for score in report.scores if "hoffman" in score.case]
     if not scores:
         return ""
-    levels, rows = [level for level in sorted({score.level for score in scores}) if level >= 1 / 4], []
+    levels, rows = sorted({score.level for score in scores} & set(HOFFMAN_LEVELS)), []
     for field in dict.fromkeys(kind(score.case) for score in scores):
         for method in dict.fromkeys(score.method for score in scores):
             cells = []
