@@ -33,7 +33,7 @@ demo: $(VENV)/.ready-run ## enhance a real bone scan and write a report
 	$(BIN)/photopeak demo
 
 test: $(VENV)/.ready-test $(EXTRAS:%=$(VENV)/.ready-%) ## run the whole suite, doctests included
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: $(VENV)/.ready-dev $(EXTRAS:%=$(VENV)/.ready-%) ## lint, formats, types, spelling
 	$(BIN)/ruff check
