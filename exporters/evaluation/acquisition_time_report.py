@@ -1,5 +1,6 @@
 """The study of acquisition times as Markdown and as a figure."""
 
+from collections.abc import Sequence
 from itertools import product
 
 import plotly.graph_objects as go
@@ -12,22 +13,25 @@ _COLOURS = dict(zip(PROCESSING, ("#d55e00", "#0072b2"), strict=True))
 
 
 def as_markdown(report: TimeReport) -> str:
-    """Return a table of all trends."""
+    """Return a table of all trends: a row for each metric, filter and matrix, as reconstructed / processed."""
     times = ", ".join(f"{time:g}" for time in TIMES_S)
+    both = " / ".join((PROCESSING[0], report.model))
+    header = f"| metric | filter [mm] | matrix | rank correlation with time, {both} | all times in order |"
     lines = [
-        f"| metric | filter [mm] | matrix | {report.model} | rank correlation with time | all times in order | mean at {times} s |",
+        f"{header} mean at {times} s, {PROCESSING[0]} | the same, {report.model} |",
         "|---|---|---|---|---|---|---|",
     ]
     for metric in METRICS:
         for filter_mm, matrix in product(FILTERS_MM, MATRICES):
-            lines += [_row(_find(report, metric, processing, matrix, filter_mm)) for processing in PROCESSING]
+            lines.append(_row([_find(report, metric, processing, matrix, filter_mm) for processing in PROCESSING]))
     return "\n".join(lines)
 
 
-def _row(trend: Trend) -> str:
-    scores = ", ".join(f"{score.mean:.1f}" for score in trend.scores)
-    kind = f"{trend.metric} | {trend.filter_mm:g} | {trend.matrix} | {trend.processing}"
-    return f"| {kind} | {_spread(trend.tau)} | {trend.ordered:.0%} | {scores} |"
+def _row(trends: Sequence[Trend]) -> str:
+    kind = f"{trends[0].metric} | {trends[0].filter_mm:g} | {trends[0].matrix}"
+    taus, ordered = " / ".join(_spread(t.tau) for t in trends), " / ".join(f"{t.ordered:.0%}" for t in trends)
+    scores = " | ".join(", ".join(f"{score.mean:.1f}" for score in t.scores) for t in trends)
+    return f"| {kind} | {taus} | {ordered} | {scores} |"
 
 
 def _spread(interval: Interval) -> str:

@@ -48,7 +48,8 @@ def test_the_study_scores_everything_before_and_after():
     for trend in report.trends:
         assert -1 <= trend.tau.low <= trend.tau.mean <= trend.tau.high <= 1
         assert len(trend.scores) == len(TIMES_S)
-    assert as_markdown(report).count("\n|") == 1 + len(report.trends)
+    assert as_markdown(report).count("\n|") == 1 + len(METRICS)
+    assert f"| {fidelity.scores[0].mean:.1f}, {fidelity.scores[1].mean:.1f}" in as_markdown(report)
     assert len(as_figure(report).data) == len(report.trends)
     assert json.loads(json.dumps(asdict(report)))["slices"] == 2
 
