@@ -160,9 +160,7 @@ def _point(name: str, colour: str, ms: float, psnr: float) -> go.Scatter:
     return go.Scatter(
         x=[ms],
         y=[psnr],
-        mode="markers+text",
-        text=[name.removeprefix("pet-")],
-        textposition="top center",
+        mode="markers",
         name=name,
         legendgroup=name,
         showlegend=False,
