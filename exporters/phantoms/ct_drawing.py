@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import zoom
 
 from .ct import AIR_HU, Field, Floats, Plane, Point
+from .geometry import coverage, ellipse_distance, turned
 
 
 @dataclass
@@ -35,20 +36,15 @@ class Pen:
 
     def inside(self, distance_mm: Field) -> Field:
         """Return coverage from a signed distance to an edge, negative inside [mm]."""
-        return np.clip(0.5 - distance_mm / self.pixel_mm, 0, 1)
+        return coverage(distance_mm, self.pixel_mm)
 
     def radius(self, x: float, y: float, a: float, b: float, degrees: float = 0.0) -> Field:
         """Return about the distance to the edge of an ellipse with half axes a and b [mm], negative inside."""
-        u, v = self.turned(x, y, degrees)
-        level = np.hypot(u / a, v / b)
-        slope = np.hypot(u / a**2, v / b**2) / np.maximum(level, 1e-6)
-        return np.asarray((level - 1) / np.maximum(slope, 1 / max(a, b)), np.float64)
+        return ellipse_distance(*self.turned(x, y, degrees), a, b)
 
     def turned(self, x: float, y: float, degrees: float) -> tuple[Field, Field]:
         """Return coordinates along and across an axis through a place [mm]."""
-        turn = np.deg2rad(degrees)
-        along = (self.x - x) * np.cos(turn) + (self.y - y) * np.sin(turn)
-        return along, (self.y - y) * np.cos(turn) - (self.x - x) * np.sin(turn)
+        return turned(self.x - x, self.y - y, degrees)
 
     def paint(self, cover: Field, hu: float | Field) -> None:
         """Replace what lies under a shape."""

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from .geometry import coverage, ellipse_distance, turned
+
 Floats = NDArray[np.float32]
 Field = NDArray[np.float64]
 WATER_511KEV_PER_MM = 0.0096
@@ -89,7 +91,7 @@ class Canvas:
 
     def inside(self, distance_mm: Field) -> Field:
         """Return coverage from a signed distance to an edge, negative inside [mm]."""
-        return np.clip(0.5 - distance_mm * (self.side / self.field_mm), 0, 1)
+        return coverage(distance_mm, self.field_mm / self.side)
 
     def ellipse(self, x: float, y: float, a: float, b: float, degrees: float = 0.0) -> Field:
         """Return the coverage of an ellipse with half axes a and b [mm]."""
@@ -97,12 +99,7 @@ class Canvas:
 
     def radius(self, x: float, y: float, a: float, b: float, degrees: float = 0.0) -> Field:
         """Return about the distance to an ellipse's edge [mm], negative inside."""
-        turn = np.deg2rad(degrees)
-        u = (self.x - x) * np.cos(turn) + (self.y - y) * np.sin(turn)
-        v = (self.y - y) * np.cos(turn) - (self.x - x) * np.sin(turn)
-        level = np.hypot(u / a, v / b)
-        slope = np.hypot(u / a**2, v / b**2) / np.maximum(level, 1e-6)
-        return np.asarray((level - 1) / np.maximum(slope, 1 / max(a, b)), np.float64)
+        return ellipse_distance(*turned(self.x - x, self.y - y, degrees), a, b)
 
     def paint(self, cover: Field, activity: float | Field | None = None, attenuation: float | None = None) -> None:
         """Replace what lies under a shape."""
