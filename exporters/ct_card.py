@@ -2,32 +2,33 @@
 
 from ..engine.bundle import Bundle
 from .evaluation import ct_report
-from .evaluation.ct_study import CASES_PER_OBJECT, NOISE_HU, SCANS, CtReport
+from .evaluation.ct_study import CASES_PER_OBJECT, NOISE_HU, NOISIER_HU, SCANS, CtReport
 from .phantoms.ct import KERNELS
 from .phantoms.ct_objects import OBJECTS
 from .recipes.catalogue import find
-from .recipes.ct import F50_PER_PIXEL, NOISE_LEFT, STEEPNESS, WIDER
+from .recipes.ct import F50_PER_PIXEL, STEEPNESS, WIDER
 
 _CARD = """# {name}
 
-{title}. Version {version}, {licence}. Input: a CT slice in Hounsfield units. Output: what the same measurement would show through a
-kernel whose transfer function reaches {wider:g} times farther, on a matrix of twice the rows and columns, with {left:.0%} of the noise
-that such a kernel would show. The model neither scales its input nor keeps any sum: Hounsfield units may add up to 0, so that the
-change of the mean is told below instead of being made 0.
+{title}. Version {version}, {licence}. Input: a CT slice in Hounsfield units. Output: the same object through a kernel whose transfer
+function reaches {wider:g} times farther, on a matrix of twice the rows and columns, with the noise that the slice has, interpolated. It
+is no denoiser: what it cannot tell from noise comes out as it went in. The model neither scales its input nor keeps any sum: Hounsfield
+units may add up to 0, so that the change of the mean is told below instead of being made 0.
 
 ## Network
 
-A residual network of 3x3 convolutions, {size:.2f} MB in float32. It sees how each pixel differs from the mean of its neighbourhood, which
-makes uniform regions come out as they went in. Values below -1024 HU, which scanners write outside of their field, are taken as -1024.
+A residual network of 3x3 convolutions, {size:.2f} MB in float32. It adds to a fixed interpolation, a sinc under a Kaiser window whose gain
+is 1 nearly up to the Nyquist frequency, and sees how each pixel differs from the mean of its neighbourhood. Values below -1024 HU, which scanners write outside of their field, are taken as -1024.
 
 ## Training
 
 * Data: {data}. No patient and no real phantom was trained on.
-* Simulated: transverse slices of heads, chests and abdomens, and random shapes with lines, bars and wires, on matrices of {matrices};
+* Simulated: transverse slices of heads, chests and abdomens, phantoms with inserts, and random shapes, with lines, bars and wires, on
+  matrices of {matrices};
   fields of 120 to 500 mm. The transfer function ``2^-(f/f50)^p`` (f50 of {low:g} to {high:g} per pixel, p of {soft:g} to {steep:g}) is
-  imposed in the Fourier domain, and so is noise with the ramp's power, {least:g} to {most:g} HU; values are rounded to whole Hounsfield
-  units and mostly cut off at -1000 or -1024.
-* Loss: mean absolute error. {steps} steps of {batch} patches of {patch}x{patch} output pixels, AdamW, cosine schedule, averaged weights,
+  imposed in the Fourier domain, and so is noise with the ramp's power, {least:g} to {most:g} HU, for half of the scans less of it in air;
+  values are rounded to whole Hounsfield units and mostly cut off at -1000 or -1024.
+* Loss: mean squared error relative to the variance around each pixel of the input. {steps} steps of {batch} patches of {patch}x{patch} output pixels, AdamW, cosine schedule, averaged weights,
   bfloat16 products on a CPU; {hours:.1f} h of wall time, {date}.{note}
 
 ## Held-out slices
@@ -52,8 +53,9 @@ Change of a slice's mean [HU]:
 
 ## Transfer function
 
-Simulated phantoms, kernels with half of the modulation at {kernels}, pixels of 0.6 mm, {noise:g} HU of noise. Every noisy scan is processed by
-itself; the mean of {scans} scans (more for 50 HU) is measured, before and after. A slanted edge shows its transfer function to the Nyquist
+Simulated phantoms, kernels with half of the modulation at {kernels}, pixels of 0.6 mm. Every noisy scan is processed by
+itself; the mean of {scans} scans (more for 50 HU) is measured, before and after. The noise is {noise:g} HU, and {more} HU once more for
+the standard kernel. A slanted edge shows its transfer function to the Nyquist
 frequency of the output, a wire to that of its matrix. The least gain is that of the modulation up to the Nyquist frequency of the
 input.
 
@@ -80,7 +82,7 @@ ONNX Runtime, float32, 2 threads, one frame, fastest of 15 runs (other work on t
 ## Limits
 
 * For kernels without edge enhancement. A kernel that overshoots by itself is sharpened like any other, and goes on overshooting.
-* The noise of the training is the same all over a slice. Streaks, rings, beam hardening, scatter and motion are not simulated.
+* The noise of the training is the same all over the body. Streaks, rings, beam hardening, scatter and motion are not simulated.
 * A structure as faint as the noise is not made sharper, and a wire gains less than an edge: the tables say how much.
 * Between the Nyquist frequencies of input and output nothing was measured by the scanner: what is there is what edges usually are.
 * Not a medical device; made for research and for engineering.
@@ -125,7 +127,6 @@ def render_ct(bundle: Bundle, report: CtReport, note: str = "") -> str:
         version=manifest.version,
         licence=manifest.licence,
         wider=WIDER,
-        left=NOISE_LEFT,
         size=len(bundle.model) / 1e6,
         data="; ".join(training.data),
         matrices=", ".join(training.matrices),
@@ -149,6 +150,7 @@ def render_ct(bundle: Bundle, report: CtReport, note: str = "") -> str:
         shift=ct_report.shift_table(report.scores),
         kernels=", ".join(f"{kernel.f50_per_mm:g}" for kernel in KERNELS) + " per mm",
         noise=NOISE_HU,
+        more=" and ".join(f"{noise:g}" for noise in NOISIER_HU),
         scans=SCANS,
         sharpness=ct_report.sharpness_table(report.sharpness),
         bars=ct_report.bar_table(report),

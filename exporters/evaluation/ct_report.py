@@ -72,6 +72,7 @@ def sharpness_table(curves: Sequence[Sharpness]) -> str:
     header = (
         "object",
         "kernel",
+        "noise [HU]",
         "MTF50 input / bicubic / model / aim [1/mm]",
         "least gain to Nyquist",
         "overshoot input / model",
@@ -92,7 +93,14 @@ def _sharpness_row(curve: Sharpness) -> tuple[str, ...]:
     halves.append(half_of(curve.per_mm, curve.aim))
     gain, at = least_gain(curve.per_mm, curve.modulation)
     shoots = " / ".join(f"{100 * curve.overshoot[name]:.1f} %" for name in (INPUT, OURS)) if curve.overshoot else "-"
-    return curve.object, curve.kernel, " / ".join(f"{f:.2f}" for f in halves), f"{gain:+.3f} at {at:.2f}", shoots
+    return (
+        curve.object,
+        curve.kernel,
+        f"{curve.noise_hu:g}",
+        " / ".join(f"{f:.2f}" for f in halves),
+        f"{gain:+.3f} at {at:.2f}",
+        shoots,
+    )
 
 
 def half_of(per_mm: Curve, modulation: Curve) -> float:
@@ -175,16 +183,17 @@ def _insert_row(insert: Insert) -> tuple[str, ...]:
 
 
 def as_figure(report: CtReport) -> go.Figure:
-    """Return transfer functions above noise power: a column for each kernel, and for the real phantom."""
-    kernels = list(dict.fromkeys(curve.kernel for curve in report.sharpness))
-    titles = [f"{kernel} kernel" for kernel in kernels] + ["real phantom"] * bool(report.inserts)
+    """Return transfer functions above noise power: a column for each kernel and noise, and for the real phantom."""
+    scans = list(dict.fromkeys((curve.kernel, curve.noise_hu) for curve in report.sharpness))
+    titles = [f"{kernel} kernel, {noise:g} HU" for kernel, noise in scans] + ["real phantom"] * bool(report.inserts)
     figure = make_subplots(2, len(titles), subplot_titles=titles, vertical_spacing=0.12)
-    for column, kernel in enumerate(kernels, 1):
-        for curve in (c for c in report.sharpness if c.kernel == kernel):
+    for column, scan in enumerate(scans, 1):
+        for curve in (c for c in report.sharpness if (c.kernel, c.noise_hu) == scan):
             lines = {name: curve.modulation[name] for name in (INPUT, "bicubic", OURS)} | {"aim": curve.aim}
             _add(figure, 1, column, {name: curve.per_mm for name in lines}, lines, curve.object == "wire")
-        for noise in (n for n in report.noise if n.kernel == kernel):
-            _add(figure, 2, column, noise.per_mm, noise.power, False)
+    for noise in report.noise:
+        column = 1 + [kernel for kernel, _ in scans].index(noise.kernel)
+        _add(figure, 2, column, noise.per_mm, noise.power, False)
     for insert in report.inserts:
         lines = {name: insert.modulation[name] for name in (INPUT, "bicubic", OURS)}
         _add(figure, 1, len(titles), {name: insert.per_mm for name in lines}, lines, False)

@@ -33,13 +33,14 @@ Tell = Callable[[str], None]
 SIDE = 256
 SCANS = 24
 NOISE_HU = 12.0
+NOISIER_HU = (40.0,)  # edges and wires through the standard kernel, once more
 NOISES_HU = (5.0, 20.0, 60.0)
 CASES_PER_OBJECT = 4
 # Background and step: lung and air, bone, contrast medium, soft tissues.
 STEPS_HU = ((40.0, -900.0), (40.0, 1000.0), (40.0, 200.0), (40.0, 50.0))
-FAINT_HU, MORE_FOR_FAINT = 50.0, 6  # times as many scans, so that noise does not hide the answer
+FAINT_HU, MORE_FOR_FAINT = 50.0, 4  # times as many scans, so that noise does not hide the answer
 WIRE_WEIGHT = 1500.0
-BARS_PER_MM = (0.3, 0.5, 0.7, 0.9)
+BARS_PER_MM = (0.3, 0.5, 0.7, 0.8)  # up to the Nyquist frequency of the input
 DIAMETERS_MM, DISC_STEPS_HU = (2.0, 3.0, 5.0, 8.0), (10.0, 20.0, 40.0)
 
 
@@ -51,6 +52,8 @@ class Sharpness:
     ----------
     object, kernel : str
         What was scanned, and how.
+    noise_hu : float
+        Standard deviation of the noise of each scan [HU].
     per_mm : tuple of float
         Frequencies up to the Nyquist frequency of the output [1/mm]; the input's is half of it.
     modulation : dict of str to tuple of float
@@ -63,6 +66,7 @@ class Sharpness:
 
     object: str
     kernel: str
+    noise_hu: float
     per_mm: Curve
     modulation: dict[str, Curve]
     aim: Curve
@@ -186,34 +190,48 @@ def _scores(methods: dict[str, Method], tell: Tell) -> Iterator[Score]:
                     yield Score(f"{name}-{number}", level, method, psnr(found, aim), ssim(found, aim), bias)
 
 
-def _averaged(
-    plane: Plane, kernel: Kernel, methods: dict[str, Method], seed: int, scans: int | None = None
-) -> dict[str, Floats]:
+@dataclass(frozen=True)
+class _How:
+    """How a phantom is scanned again and again."""
+
+    kernel: Kernel
+    seed: int
+    noise_hu: float
+    scans: int
+
+
+def _averaged(plane: Plane, how: _How, methods: dict[str, Method]) -> dict[str, Floats]:
     """Scan a plane many times; return the mean of the scans, and of what each method makes of them."""
     seen, sums = spectrum(plane), {name: np.zeros(1) for name in (INPUT, *methods)}
-    still, rng = seen.image(kernel, SIDE), np.random.default_rng([57, seed])
-    scans = scans or SCANS
-    for _ in range(scans):
-        noise = white(len(plane.hu), plane.field_mm, rng).noise(kernel, SIDE, NOISE_HU)
+    still, rng = seen.image(how.kernel, SIDE), np.random.default_rng([57, how.seed])
+    for _ in range(how.scans):
+        noise = white(len(plane.hu), plane.field_mm, rng).noise(how.kernel, SIDE, how.noise_hu)
         image = np.rint(still + noise)
         for name, total in sums.items():
             sums[name] = total + (image if name == INPUT else methods[name](image))
-    return {name: np.asarray(total / scans, np.float32) for name, total in sums.items()}
+    return {name: np.asarray(total / how.scans, np.float32) for name, total in sums.items()}
 
 
 def _sharpness(methods: dict[str, Method], tell: Tell) -> Iterator[Sharpness]:
-    """Measure edges and a wire through every kernel."""
+    """Measure edges and a wire through every kernel, and through the standard one with more noise."""
     chosen = {name: methods[name] for name in (OURS, "bicubic", "Lanczos")}
-    for number, kernel in enumerate(KERNELS):
+    for number, (kernel, noise_hu) in enumerate(scans_of_edges()):
         for background, step in STEPS_HU:
             plane = ct_quality.edge(background, step)
-            tell(f"{plane.name}, {kernel.name} kernel")
+            tell(f"{plane.name}, {kernel.name} kernel, {noise_hu:g} HU of noise")
             scans = SCANS * (MORE_FOR_FAINT if abs(step) <= FAINT_HU else 1)
-            images = _averaged(plane, kernel, chosen, number, scans)
-            yield _curves(plane.name, kernel, {name: _edge_of(image) for name, image in images.items()})
-        tell(f"wire, {kernel.name} kernel")
-        images = _averaged(ct_quality.wire(WIRE_WEIGHT, 0.13, -0.21), kernel, chosen, 10 + number)
-        yield _curves("wire", kernel, {name: _wire_of(image) for name, image in images.items()})
+            how = _How(kernel, number, noise_hu, scans)
+            images = _averaged(plane, how, chosen)
+            yield _curves(plane.name, how, {name: _edge_of(image) for name, image in images.items()})
+        tell(f"wire, {kernel.name} kernel, {noise_hu:g} HU of noise")
+        how = _How(kernel, 10 + number, noise_hu, SCANS)
+        images = _averaged(ct_quality.wire(WIRE_WEIGHT, 0.13, -0.21), how, chosen)
+        yield _curves("wire", how, {name: _wire_of(image) for name, image in images.items()})
+
+
+def scans_of_edges() -> list[tuple[Kernel, float]]:
+    """Return the kernels and noises [HU] of which transfer functions are measured."""
+    return [*((kernel, NOISE_HU) for kernel in KERNELS), *((STANDARD, noise_hu) for noise_hu in NOISIER_HU)]
 
 
 def _edge_of(image: Floats) -> Mtf:
@@ -233,15 +251,16 @@ def _one(found: Any) -> Mtf:
     return found
 
 
-def _curves(name: str, kernel: Kernel, found: dict[str, Mtf]) -> Sharpness:
+def _curves(name: str, how: _How, found: dict[str, Mtf]) -> Sharpness:
     """Put transfer functions on common frequencies."""
     per_mm = np.arange(1, 65) / 64 * SIDE / FIELD_MM
     return Sharpness(
         name,
-        kernel.name,
+        how.kernel.name,
+        how.noise_hu,
         tuple(per_mm.tolist()),
         {method: modulation_at(mtf, per_mm) for method, mtf in found.items()},
-        tuple(kernel.wider(WIDER).mtf(per_mm).tolist()),
+        tuple(how.kernel.wider(WIDER).mtf(per_mm).tolist()),
         {method: overshoot(mtf) for method, mtf in found.items() if mtf.method == "edge"},
     )
 
@@ -292,7 +311,7 @@ def _bars(methods: dict[str, Method], tell: Tell) -> Iterator[Bars]:
     for kernel in KERNELS:
         for number, per_mm in enumerate(BARS_PER_MM):
             tell(f"bars, {kernel.name} kernel")
-            images = _averaged(ct_quality.bars(per_mm, 400.0), kernel, chosen, 20 + number)
+            images = _averaged(ct_quality.bars(per_mm, 400.0), _How(kernel, 20 + number, NOISE_HU, SCANS), chosen)
             found = {name: _amplitude(image, per_mm) / (400 * 2 / np.pi) for name, image in images.items()}
             yield Bars(kernel.name, per_mm, found)
 
@@ -312,7 +331,8 @@ def _discs(methods: dict[str, Method], tell: Tell) -> Iterator[Disc]:
     """Measure what is left of faint discs."""
     tell("contrast-detail")
     plane, regions = ct_quality.contrast_detail(DIAMETERS_MM, DISC_STEPS_HU)
-    images = _averaged(plane, STANDARD, {name: methods[name] for name in (OURS, "bicubic")}, 30)
+    how = _How(STANDARD, 30, NOISE_HU, SCANS)
+    images = _averaged(plane, how, {name: methods[name] for name in (OURS, "bicubic")})
     for diameter, row in zip(DIAMETERS_MM, regions, strict=True):
         for step, region in zip(DISC_STEPS_HU, row, strict=True):
             yield Disc(diameter, step, {name: _mean(image, region) / step for name, image in images.items()})

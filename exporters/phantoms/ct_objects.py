@@ -1,4 +1,4 @@
-"""Transverse planes for computed tomography: heads, chests, abdomens and random shapes, in Hounsfield units."""
+"""Transverse planes for computed tomography: heads, chests, abdomens, random shapes and phantoms, in Hounsfield units."""
 
 from collections.abc import Callable
 
@@ -120,7 +120,7 @@ def abdomen(rng: np.random.Generator, side: int = 1024) -> Plane:
 
 
 def shapes(rng: np.random.Generator, side: int = 1024) -> Plane:
-    """Return random ellipses, boxes, rings, lines, bars and wires of contrasts from 5 to 2500 HU.
+    """Return random ellipses, boxes, rings, lines, bars and wires, of contrasts from 5 HU to the most that is drawn for the plane.
 
     Examples
     --------
@@ -128,14 +128,14 @@ def shapes(rng: np.random.Generator, side: int = 1024) -> Plane:
     True
     """
     canvas = Canvas(side, float(rng.uniform(120, 500)))
-    half = canvas.field_mm / 2
+    half, most = canvas.field_mm / 2, float(np.exp(rng.uniform(np.log(60), np.log(2500))))
     canvas.ellipse(0, 0, half * rng.uniform(0.6, 0.9), half * rng.uniform(0.6, 0.9), rng.uniform(-120, 150))
     for _ in range(int(rng.integers(20, 70))):
         x, y = rng.uniform(-0.8, 0.8, 2) * half
         p, q = np.exp(rng.uniform(np.log(0.004), np.log(0.3), 2)) * half
         with canvas.around(x, y, canvas.pixel_mm) as pen:
             here = float(pen.hu.mean()) if pen.hu.size else 0.0
-        step = float(rng.choice([-1.0, 1.0]) * np.exp(rng.uniform(np.log(5), np.log(2500))))
+        step = float(rng.choice([-1.0, 1.0]) * np.exp(rng.uniform(np.log(5), np.log(most))))
         hu, turn = float(np.clip(here + step, -1000, 3000)), rng.uniform(0, 180)
         kind = rng.integers(4)
         if kind == 0:
@@ -147,14 +147,39 @@ def shapes(rng: np.random.Generator, side: int = 1024) -> Plane:
         else:
             canvas.ellipse(x, y, p, q, hu, turn)
     if rng.random() < 0.5:
-        _bars(canvas, rng, half)
-    pixel = canvas.field_mm / side
-    for _ in range(int(rng.integers(0, 12))):
-        x, y = rng.uniform(-0.6, 0.6, 2) * half
-        canvas.points.append(
-            Point(float(x), float(y), float(np.exp(rng.uniform(np.log(50), np.log(3e4))) * pixel**2 * 16))
-        )
+        _bars(canvas, rng, half, most)
+    _wires(canvas, rng, half)
     return canvas.finished("shapes")
+
+
+def inserts(rng: np.random.Generator, side: int = 1024) -> Plane:
+    """Return a phantom of quality control: a uniform cylinder with discs and blocks of a few contrasts, bars and wires.
+
+    Examples
+    --------
+    >>> inserts(np.random.default_rng(1), 64).name
+    'inserts'
+    """
+    canvas = Canvas(side, float(rng.uniform(120, 400)))
+    half, water = canvas.field_mm / 2, float(rng.uniform(-60, 160))
+    radius = half * rng.uniform(0.5, 0.9)
+    if rng.random() < 0.5:  # wall
+        canvas.ellipse(0, 0, radius, radius, water + rng.uniform(-100, 150))
+        radius -= rng.uniform(2, 10)
+    canvas.ellipse(0, 0, radius, radius, water)
+    steps = rng.choice([-1.0, 1.0], 3) * np.exp(rng.uniform(np.log(8), np.log(1000), 3))
+    for place in range(int(rng.integers(4, 13))):
+        angle, out = place * 0.524 + rng.uniform(0, 0.1), radius * rng.uniform(0.3, 0.75)
+        x, y, size = out * np.cos(angle), out * np.sin(angle), rng.uniform(0.03, 0.16) * radius
+        hu = float(np.clip(water + rng.choice(steps), -1000, 3000))
+        if rng.random() < 0.5:
+            canvas.ellipse(x, y, size, size, hu)
+        else:
+            canvas.box(x, y, 1.3 * size, size, hu, rng.uniform(0, 180))
+    if rng.random() < 0.5:
+        _bars(canvas, rng, half, float(np.abs(steps).max()))
+    _wires(canvas, rng, half)
+    return canvas.finished("inserts")
 
 
 OBJECTS: dict[str, Callable[[np.random.Generator, int], Plane]] = {
@@ -162,6 +187,7 @@ OBJECTS: dict[str, Callable[[np.random.Generator, int], Plane]] = {
     "chest": chest,
     "abdomen": abdomen,
     "shapes": shapes,
+    "inserts": inserts,
 }
 
 
@@ -271,11 +297,19 @@ def _lesions(canvas: Canvas, rng: np.random.Generator, a: float, b: float) -> No
         canvas.ellipse(x, y, rng.uniform(0.3, 2), rng.uniform(0.3, 2), rng.uniform(200, 1500))
 
 
-def _bars(canvas: Canvas, rng: np.random.Generator, half: float) -> None:
+def _bars(canvas: Canvas, rng: np.random.Generator, half: float, most: float) -> None:
     """Draw groups of bars of several widths."""
-    hu, turn = float(rng.uniform(-1000, 1500)), float(rng.uniform(0, 180))
-    y = -0.4 * half
+    step, turn = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.1, 1) * most), float(rng.uniform(0, 180))
+    hu, y = float(np.clip(step, -1000, 1500)), -0.4 * half
     for width in np.sort(np.exp(rng.uniform(np.log(1.0), np.log(6.0), 5)))[::-1] * 4 * canvas.pixel_mm:
         for k in range(4):
             canvas.box(-0.3 * half + 2 * k * width, y, width / 2, 5 * width, hu, turn)
         y += 0.2 * half
+
+
+def _wires(canvas: Canvas, rng: np.random.Generator, half: float) -> None:
+    """Draw up to a dozen wires across the plane."""
+    for _ in range(int(rng.integers(0, 12))):
+        x, y = rng.uniform(-0.6, 0.6, 2) * half
+        weight = float(np.exp(rng.uniform(np.log(50), np.log(3e4))) * canvas.pixel_mm**2 * 16)
+        canvas.points.append(Point(float(x), float(y), weight))

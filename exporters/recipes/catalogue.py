@@ -192,7 +192,7 @@ RECIPES = (
         family="ct",
         gain=1e-3,
         architecture="hounsfield-net",
-        loss="absolute",
+        loss="contrast",
     ),
 )
 

@@ -1,4 +1,8 @@
-"""Training pairs for computed tomography: the same noisy scan through a kernel, and through one that reaches farther."""
+"""Training pairs for computed tomography: a noisy scan, and the object through a kernel that reaches farther with its noise.
+
+The noise of the input is in the target as it is, interpolated. So the network learns what to add to an interpolation, and what
+it cannot tell from noise is left alone rather than removed.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,8 +11,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from ...engine.files import atomic_write
+from ..interpolation import doubled
 from ..phantoms.ct import AIR_HU, Kernel, Plane, Spectrum, spectrum, white
 from ..phantoms.ct_objects import OBJECTS
 from .catalogue import Recipe
@@ -16,20 +22,20 @@ from .dataset import Batch
 
 Floats = NDArray[np.float32]
 Split = Literal["train", "held-out"]
-OBJECT_SHARES = {"head": 0.22, "chest": 0.22, "abdomen": 0.22, "shapes": 0.34}
+OBJECT_SHARES = {"head": 0.18, "chest": 0.17, "abdomen": 0.18, "shapes": 0.3, "inserts": 0.17}
 SIDES = {256: 0.7, 512: 0.3}
-NUMBER = 240
+NUMBER = 160
 DRAWS = 2
-# How much farther the transfer function of the target reaches, and how much of the scan's noise is left in it. A target
-# without noise would teach the model to remove what is as faint as noise.
-WIDER = 1.4
-NOISE_LEFT = 0.5
+WIDER = 1.4  # how much farther the transfer function of the target reaches
 F50_PER_PIXEL = (0.13, 0.42)
 STEEPNESS = (1.7, 2.6)
 FLOORS_HU = (-np.inf, -1000.0, -1024.0)  # where scanners cut values off
+AIR_NOISE = (0.005, 0.3)  # of the noise inside of the body: where little is absorbed there is less
+OFFSET_HU = (-30.0, 5.0)  # what is off in the calibration of air
 FINER = 4  # pixels of the drawing along one of the input
 _DETAIL_SHARE = 0.7
 _DETAIL_HU = 40.0
+_BODY_HU = -500.0
 _UNIT_HU = 1 / 8  # targets are kept as whole multiples of this
 
 
@@ -47,12 +53,18 @@ class Scan:
         Their matrix.
     floor_hu : float
         Values below are cut off [HU].
+    air_noise : float
+        Noise far from the body, relative to that inside.
+    offset_hu : float
+        Added to all values [HU].
     """
 
     kernel: Kernel
     noise_hu: float
     side: int
     floor_hu: float = -np.inf
+    air_noise: float = 1.0
+    offset_hu: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,7 @@ class CtPair:
     image : ndarray, shape (side, side), float32
         Whole Hounsfield units, as scanners store them.
     target : ndarray, shape (2 * side, 2 * side), float32
-        The same plane through a kernel that reaches farther, with part of the same noise [HU].
+        The same plane through a kernel that reaches farther, with the same noise [HU].
     """
 
     image: Floats
@@ -114,11 +126,13 @@ def draw(index: int, split: Split, name: str | None = None) -> tuple[Plane, int]
 
 
 def draw_scan(plane: Plane, side: int, noise_hu: tuple[float, float], rng: np.random.Generator) -> Scan:
-    """Draw kernel, noise and the end of the scale of a scan."""
+    """Draw kernel, noise, calibration and the end of the scale of a scan."""
     per_pixel, steepness = rng.uniform(*F50_PER_PIXEL), rng.uniform(*STEEPNESS)
     kernel = Kernel("drawn", float(per_pixel * side / plane.field_mm), float(steepness))
     noise = float(np.exp(rng.uniform(*np.log(noise_hu))))
-    return Scan(kernel, noise, side, float(rng.choice(FLOORS_HU, p=(0.3, 0.4, 0.3))))
+    floor = float(rng.choice(FLOORS_HU, p=(0.3, 0.4, 0.3)))
+    in_air = float(rng.choice([1.0, np.exp(rng.uniform(*np.log(AIR_NOISE)))]))
+    return Scan(kernel, noise, side, floor, in_air, float(rng.choice([0.0, rng.uniform(*OFFSET_HU)])))
 
 
 def pair(seen: Spectrum, scan: Scan, rng: np.random.Generator) -> CtPair:
@@ -133,21 +147,21 @@ def pair(seen: Spectrum, scan: Scan, rng: np.random.Generator) -> CtPair:
     rng : numpy.random.Generator
         Draws the noise.
     """
-    noise = white(len(seen.values), seen.field_mm, rng)
-    image = seen.image(scan.kernel, scan.side) + noise.noise(scan.kernel, scan.side, scan.noise_hu)
-    target = truth(seen, scan) + np.float32(NOISE_LEFT) * wider_noise(noise, scan)
-    return CtPair(np.rint(np.maximum(image, np.float32(scan.floor_hu))), target)
+    still = seen.image(scan.kernel, scan.side) + np.float32(scan.offset_hu)
+    noise = white(len(seen.values), seen.field_mm, rng).noise(scan.kernel, scan.side, scan.noise_hu)
+    image = np.rint(np.maximum(still + _strength(still, scan) * noise, np.float32(scan.floor_hu)))
+    return CtPair(image, truth(seen, scan) + doubled(image - still))
 
 
 def truth(seen: Spectrum, scan: Scan) -> Floats:
     """Return what is aimed at, without noise: the plane through the wider kernel on the finer matrix [HU]."""
-    return seen.image(scan.kernel.wider(WIDER), 2 * scan.side)
+    return seen.image(scan.kernel.wider(WIDER), 2 * scan.side) + np.float32(scan.offset_hu)
 
 
-def wider_noise(noise: Spectrum, scan: Scan) -> Floats:
-    """Return the noise that the same measurement gives through the wider kernel on the finer matrix [HU]."""
-    # The power per frequency is the same but for the kernel; the variance grows with the area of the spectrum and the ramp.
-    return noise.noise(scan.kernel.wider(WIDER), 2 * scan.side, scan.noise_hu * WIDER**1.5)
+def _strength(still: Floats, scan: Scan) -> Floats:
+    """Return the noise relative to that of the body."""
+    near = gaussian_filter((still > _BODY_HU).astype(np.float32), scan.side / 32)
+    return np.asarray(scan.air_noise + (1 - scan.air_noise) * near, np.float32)
 
 
 def build_ct_pool(recipe: Recipe, number: int = NUMBER, advance: Callable[[str], None] = lambda name: None) -> CtPool:

@@ -10,6 +10,9 @@ FLOOR = 0.1
 SMALLEST = 1e-4  # relative squared error below which better is not worth more
 SMALL_ERROR = 0.01  # of an image, in variances: below it, better is not worth more
 
+LEAST_CONTRAST = 0.01  # in units of the recipe's gain: for CT 10 HU
+_AROUND = 7
+
 
 def by_variance(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
     """Return the mean squared error in units of the expected Poisson variance.
@@ -40,10 +43,24 @@ def decibels(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
     return torch.log1p((output - target).square().mean((1, 2, 3)) / (SMALLEST * power)).mean()
 
 
+def by_contrast(output: Tensor, target: Tensor, counts: Tensor) -> Tensor:
+    """Return the mean squared error relative to the variance around each pixel.
+
+    A faint edge counts as much as a strong one. The weights are computed from the noisy input only, so that the minimiser stays
+    the conditional mean, which is unbiased.
+    """
+    local = functional.avg_pool2d(counts, _AROUND, 1, _AROUND // 2, count_include_pad=False)
+    off = (counts - local).square()
+    variance = functional.avg_pool2d(off, _AROUND, 1, _AROUND // 2, count_include_pad=False)
+    weight = 1 / (variance + LEAST_CONTRAST**2)
+    return ((output - target).square() * functional.interpolate(weight, size=output.shape[-2:], mode="nearest")).mean()
+
+
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "variance": by_variance,
     "logarithm": logarithmic,
     "absolute": absolute,
+    "contrast": by_contrast,
     "decibels": decibels,
 }
 """By the name in ``Recipe.loss``; each takes output, target and noisy input, times the recipe's gain."""

@@ -42,6 +42,7 @@ def quick(monkeypatch):
         "SCANS": 2,
         "NOISE_HU": 0.5,
         "KERNELS": (SOFT,),
+        "NOISIER_HU": (),
         "STEPS_HU": ((40.0, 1000.0),),
         "BARS_PER_MM": (0.3,),
         "OBJECTS": {"head": None},
@@ -68,6 +69,11 @@ def test_transfer_functions_before_are_those_of_the_kernel_and_after_those_of_th
     assert not wire.overshoot
     near = np.array(wire.per_mm) < 0.6
     np.testing.assert_allclose(np.array(wire.modulation[INPUT])[near], SOFT.mtf(f[near]), atol=0.03)
+
+
+def test_transfer_functions_are_measured_with_more_noise_too(quick, monkeypatch):
+    monkeypatch.setattr(ct_study, "NOISIER_HU", (30.0,))
+    assert [(kernel.name, noise) for kernel, noise in ct_study.scans_of_edges()] == [("soft", 0.5), ("standard", 30.0)]
 
 
 def test_noise_of_the_input_is_that_of_the_kernel(quick, monkeypatch):

@@ -93,7 +93,7 @@ def test_a_matrix_that_does_not_divide_the_drawing_is_refused():
 
 @pytest.mark.parametrize("name", list(OBJECTS))
 def test_objects_repeat_differ_and_stay_in_air(name):
-    first, again, other = (OBJECTS[name](np.random.default_rng(seed), 128) for seed in (1, 1, 2))
+    first, again, other = (OBJECTS[name](np.random.default_rng(seed), 512) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.hu, again.hu)
     assert not np.array_equal(first.hu, other.hu)
     assert first.hu.min() >= -1000

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install 'photopeak[train]'")
 
-from photopeak.exporters.recipes.losses import LOSSES, by_variance, decibels, logarithmic
+from photopeak.exporters.recipes.losses import LOSSES, by_contrast, by_variance, decibels, logarithmic
 
 
 @pytest.fixture
@@ -46,3 +46,17 @@ def test_decibels_fall_with_the_psnr(images):
     output, target, counts = images
     large, small = (float(decibels(target + factor * (output - target), target, counts)) for factor in (10.0, 1.0))
     assert large - small == pytest.approx(np.log(100), rel=0.1)
+
+
+def test_a_faint_edge_costs_as_much_as_a_strong_one():
+    edge = (torch.arange(32) >= 16).float().expand(1, 1, 32, 32)
+    blurred = torch.nn.functional.avg_pool2d(edge, 3, 1, 1, count_include_pad=False)
+    faint, strong = (float(by_contrast(step * blurred, step * edge, step * edge)) for step in (0.2, 2.0))
+    assert faint == pytest.approx(strong, rel=0.1)
+
+
+def test_the_mean_costs_least_however_skewed_the_targets_are():
+    counts = torch.zeros(1, 1, 8, 8)
+    targets = [torch.full_like(counts, value) for value in (0.0, 0.0, 0.0, 0.04)]
+    cost = {guess: sum(float(by_contrast(counts + guess, t, counts)) for t in targets) for guess in (0.0, 0.01, 0.02)}
+    assert min(cost, key=cost.__getitem__) == 0.01
