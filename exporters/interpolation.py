@@ -82,8 +82,8 @@ def beyond_bilinear(neighbours: int, side: int) -> Floats:
     waves = _waves(side)
     design = (np.einsum("ai,bj->abij", waves, waves) * seen[..., None, None]).reshape(-1, side * side)
     wanted = np.stack([_transform(filter_) for filter_ in _missing()], -1).reshape(-1, 4)
-    stacked = [np.concatenate([part.real, part.imag]) for part in (design, wanted)]
-    found = np.linalg.lstsq(*stacked, rcond=None)[0]
+    left, right = (np.concatenate([part.real, part.imag]) for part in (design, wanted))
+    found = np.linalg.lstsq(left, right, rcond=None)[0]
     return np.asarray(found.T.reshape(4, 1, side, side), np.float32)
 
 

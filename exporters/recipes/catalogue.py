@@ -45,7 +45,7 @@ class Recipe:
         See ``CountNet``.
     architecture : {"count-net", "fast", "srcnn", "srresnet", "hounsfield-net"}
         Which network, see ``architectures.build``.
-    loss : {"variance", "logarithm", "absolute", "decibels"}
+    loss : {"variance", "logarithm", "absolute", "contrast", "decibels"}
         See ``losses``.
     studies : str
         Recipe whose training studies this one shares; empty for its own.
@@ -70,7 +70,7 @@ class Recipe:
     gain: float = 1.0
     bicubic: bool = False
     architecture: Literal["count-net", "fast", "srcnn", "srresnet", "hounsfield-net"] = "count-net"
-    loss: Literal["variance", "logarithm", "absolute", "decibels"] = "variance"
+    loss: Literal["variance", "logarithm", "absolute", "contrast", "decibels"] = "variance"
     studies: str = ""
     adversarial_steps: int = 0
 
