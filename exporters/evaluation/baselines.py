@@ -20,7 +20,7 @@ PET_GAIN = 60.0
 GAUSSIAN_SIGMAS = (0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0, 4.0)
 BM3D_SIGMAS = (0.8, 1.0, 1.2, 1.5)
 NLM_STRENGTHS = (0.5, 0.7, 0.9, 1.2)
-# Up to where the best of them is never the last, so that "tuned" is true, and curves reach the smoothest images.
+# So far apart that "tuned" is true also where there is next to nothing but noise, and curves reach the smoothest images.
 PET_STRENGTHS = {
     "Gaussian": (*GAUSSIAN_SIGMAS, 6.0, 8.0),
     "NLM": (0.01, 0.02, 0.04, 0.07, 0.12, 0.2, 0.3, 0.5, 0.8),
