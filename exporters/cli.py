@@ -27,11 +27,22 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of weights and batches.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
     start_from: Annotated[
-        Path | None, typer.Option(help="Checkpoint of scint-sr-x2 whose levels scint-denoise starts from.")
+        Path | None,
+        typer.Option(
+            help="Checkpoint of scint-sr-x2 whose levels scint-denoise starts from; with --self-supervised the folder of a "
+            "bundle, by default that of the model that ships."
+        ),
     ] = None,
     note: Annotated[str, typer.Option(help="A sentence for the card, such as the hardware of the training.")] = "",
     evaluate_only: Annotated[
         bool, typer.Option("--evaluate-only", help="Measure the bundle and rewrite its card.")
+    ] = False,
+    self_supervised: Annotated[
+        bool,
+        typer.Option(
+            "--self-supervised",
+            help="Adapt the denoiser to the noisy DICOM images in DATA, which need no clean counterpart.",
+        ),
     ] = False,
     domain_only: Annotated[
         bool, typer.Option("--domain-only", help="Fit the bundle's training domain anew and change nothing else.")
@@ -40,10 +51,23 @@ def train(
     """Train a model, resuming where an earlier run stopped, then export, measure and describe it.
 
     Example: photopeak train scint-denoise --data ../shared/data --minutes 90 -o my-models/scint-denoise
+    Example: photopeak train pet-denoise --self-supervised --data our-scans -o my-models/pet-denoise
     """
     from .recipes.catalogue import find
 
     chosen = find(recipe)
+    if self_supervised:
+        if evaluate_only or domain_only:
+            raise UsageError("--self-supervised trains, leave --evaluate-only and --domain-only out.")
+        require((*_TO_TRAIN, "scipy"))
+        from .adapt import adapt_bundle
+        from .produce import Job
+        from .recipes.adaptation import Settings
+
+        asked = Job(chosen, output, data, work, seed=seed, threads=threads, start_from=start_from, note=note)
+        found = adapt_bundle(asked, Settings(steps or Settings.steps, minutes, seed=seed))
+        typer.echo(f"wrote {output}, adapted to {found.site.images} images; photopeak validate {output} checks it.")
+        return
     # A training of hours must not end at a package that only the measurement needs.
     require(_TO_MEASURE if evaluate_only or domain_only else _TO_TRAIN + _TO_MEASURE)
     from .produce import Job, evaluate, produce, refit_domain

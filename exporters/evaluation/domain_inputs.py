@@ -200,7 +200,7 @@ def _scans(recipe: Recipe, bundle: Bundle) -> Iterator[Shifted]:
             yield acquire(limits[1] * 4 / per_pixel, kind="counts", how="4 times the most")
             case += 1
     for number in range(UNSEEN):
-        yield _acquired(recipe, _hand(rng), _level(recipe, rng), rng, 1000 + number, "other anatomy", "hands")
+        yield _acquired(recipe, hand(rng), _level(recipe, rng), rng, 1000 + number, "other anatomy", "hands")
 
 
 def _acquired(
@@ -287,7 +287,7 @@ def _natural(recipe: Recipe) -> Iterator[Shifted]:
                 )
 
 
-def _hand(rng: np.random.Generator) -> Pixels:
+def hand(rng: np.random.Generator) -> Pixels:
     """Return a bone scan of a hand: joints, and the bones between them."""
     camera = Camera(pixel_mm=float(rng.uniform(0.9, 1.4)), shape=(SIDE, SIDE), gap_mm=10.0)
     canvas = Canvas(SIDE, SIDE * camera.pixel_mm)

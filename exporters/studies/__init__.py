@@ -6,6 +6,7 @@ Every study is a file of this package with one function, which becomes a command
 import typer
 
 from .acquisition_time import acquisition_time
+from .adaptation import adaptation
 from .bone_scan import bone_scan
 from .ct import ct
 from .denoise import denoise
@@ -16,5 +17,5 @@ from .sr import sr
 __all__ = ["app"]
 
 app = typer.Typer(help="Run a study and print its table.", no_args_is_help=True)
-for _command in (acquisition_time, bone_scan, ct, denoise, domain, niqe, sr):
+for _command in (acquisition_time, adaptation, bone_scan, ct, denoise, domain, niqe, sr):
     app.command()(_command)
