@@ -48,7 +48,7 @@ counts summed over the level's larger pixels. The output is a square, hence neve
 
 ## Held-out cases
 
-{cases} simulated cases of {kinds}, cut to at most 128x128 output pixels. They are new objects of the same simulator: no seed is one of
+{cases} simulated cases of {kinds}, cut to at most 128x128 output pixels. Training saw none of these objects: no seed is one of
 training, and the voxel phantoms among them were never trained on. Some of them were looked at while the network was being designed.
 PSNR and SSIM (Gaussian window of 1.5 pixels) refer to the 99.9th percentile of the noise-free image as their peak. Mean over the cases
 with the bootstrap interval of 95 %. "Tuned" methods know the truth: their strength is the best of a few for every single image. Count
