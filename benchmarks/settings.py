@@ -41,7 +41,7 @@ class Limits:
         Examples
         --------
         >>> limits(quick=False).rounds(0.005)
-        600
+        120
         """
         seconds = max(seconds, 1e-9)
         wanted = max(self.min_rounds, min(self.max_rounds, int(self.measure_s / seconds)))
@@ -52,4 +52,4 @@ def limits(*, quick: bool) -> Limits:
     """Return the limits of a quick look or of a proper measurement; below 100 calls the 99th percentile is about the slowest."""
     if quick:
         return Limits(warmup_s=0.02, warmup_calls=1, measure_s=0.2, min_rounds=5, max_rounds=200, patience_s=5.0)
-    return Limits(warmup_s=0.2, warmup_calls=3, measure_s=3.0, min_rounds=30, max_rounds=2000, patience_s=60.0)
+    return Limits(warmup_s=0.1, warmup_calls=2, measure_s=0.6, min_rounds=15, max_rounds=2000, patience_s=10.0)
