@@ -6,6 +6,7 @@ References
   Process. 21 (2012) 4695.
 """
 
+from math import exp
 from os import PathLike
 from typing import Any, Literal
 
@@ -15,12 +16,12 @@ from numpy.typing import NDArray
 from ..compilation import borrowing, compiled, inlined
 from ..errors import UsageError
 from .aggd import CENTRE, SHAPE, SPREAD, aggd, symmetric, tables
-from .frames import Definition, Outcome, Plane, half_size, measure
+from .frames import Definition, Outcome, Planes, half_size, measure
 from .intensity import Window
 from .models import FEATURES, BrisqueModel, resolve
 from .mscn import MAPS, SUMS, buffers, constants, region_sums
 from .resize import halved
-from .score import Scores
+from .score import Reason, Scores
 
 __all__ = ["CONVENTIONS", "brisque", "image_features"]
 
@@ -94,15 +95,13 @@ def brisque(
     if convention not in CONVENTIONS:
         raise UsageError(f"there is no convention {convention!r}; use {', '.join(CONVENTIONS)}.")
 
-    def kernel(plane: Plane) -> Outcome:
-        return _outcome(plane, parameters, convention)
+    def kernel(run: Planes) -> list[Outcome]:
+        return _outcomes(run, parameters, convention)
 
     return measure(frames, kernel, Definition("brisque", label, convention), window=window, mask=mask, threads=threads)
 
 
-def image_features(
-    plane: NDArray[np.float64], mask: NDArray[np.bool_] | None = None, spare: NDArray[np.float64] | None = None
-) -> NDArray[np.float64]:
+def image_features(plane: NDArray[np.float64], mask: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
     """Return the features of an image.
 
     Parameters
@@ -111,55 +110,84 @@ def image_features(
         Grey values.
     mask : ndarray, shape (rows, columns), bool, optional
         Pixels that count.
-    spare : ndarray, flat, float64, optional
-        Memory for the image at half the size.
 
     Returns
     -------
     ndarray, shape (36,), float64
         NaN where there are no samples on one side of zero.
     """
-    found = np.empty(FEATURES)
-    inside = np.empty((0, 0), np.bool_) if mask is None else mask
-    image = np.require(plane, requirements=("C", "W"))
-    room = np.empty(half_size(plane.shape)) if spare is None else spare
-    _image_features(image, np.require(inside, requirements=("C", "W")), constants(), tables(), found, room)
+    image = np.require(plane, requirements=("C", "W"))[np.newaxis]
+    masks = None if mask is None else mask[np.newaxis]
+    return np.asarray(_features_of(Planes(image, masks, np.empty(half_size(plane.shape))))[0])
+
+
+def _features_of(run: Planes) -> NDArray[np.float64]:
+    found = np.empty((len(run.grey), FEATURES))
+    masks = np.empty((len(run.grey), 0, 0), np.bool_) if run.masks is None else np.require(run.masks, None, ("C", "W"))
+    _image_features(run.grey, masks, constants(), tables(), found, run.spare)
     return found
 
 
-def _outcome(plane: Plane, model: BrisqueModel, convention: Convention) -> Outcome:
-    if min(plane.grey.shape) < SMALLEST:
-        return Outcome(reason="too-small")
-    features = image_features(plane.grey, plane.mask, plane.spare)
-    if not np.isfinite(features).all():
-        return Outcome(reason="singular" if plane.mask is None else "mask-too-small")
+def _outcomes(run: Planes, model: BrisqueModel, convention: Convention) -> list[Outcome]:
+    if min(run.grey.shape[1:]) < SMALLEST:
+        return [Outcome(reason="too-small")] * len(run.grey)
+    features = _features_of(run)
     cut_features, cut_scaled = CONVENTIONS[convention]
     if cut_features:
-        features = np.array([float(f"{value:f}") for value in features.tolist()])
+        features = _as_text(features, "f")
     scaled = 2 * (features - model.low) / (model.high - model.low) - 1
     if cut_scaled:
-        scaled = np.array([float(f"{value:g}") for value in scaled.tolist()])
-    return Outcome(_regression(scaled, model), details={"features": features})
+        scaled = _as_text(scaled, "g")
+    values = np.empty(len(features))
+    _regress(scaled, model.columns, model.weights, model.gamma, values)
+    reason: Reason = "singular" if run.masks is None else "mask-too-small"
+    return [
+        Outcome(value + model.intercept, details={"features": row}) if finite else Outcome(reason=reason)
+        for value, row, finite in zip(values.tolist(), features, np.isfinite(features.sum(axis=1)), strict=True)
+    ]
 
 
-def _regression(scaled: NDArray[np.float64], model: BrisqueModel) -> float:
-    distances = np.square(model.vectors - scaled).sum(axis=1)
-    return float(model.weights @ np.exp(-model.gamma * distances)) + model.intercept
+def _as_text(values: NDArray[np.float64], digits: str) -> NDArray[np.float64]:
+    """Return what is left of numbers written with few digits."""
+    return np.array([[float(f"{value:{digits}}") for value in row] for row in values.tolist()])
 
 
-@compiled("(float64[:, ::1], boolean[:, ::1], float64[::1], float64[:, ::1], float64[::1], float64[::1])")
+@compiled(
+    "(float64[:, ::1], Array(float64, 2, 'C', readonly=True), Array(float64, 1, 'C', readonly=True), float64, float64[::1])"
+)
+def _regress(
+    scaled: NDArray[np.float64], columns: NDArray[np.float64], weights: NDArray[np.float64], gamma: float,
+    values: NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Fill in the weighted sum, over the model's vectors (columns), of a Gaussian of the distance of each row of features."""
+    distances = np.empty(weights.size)
+    for index in range(scaled.shape[0]):
+        distances[:] = 0.0
+        for item in range(scaled.shape[1]):
+            feature = scaled[index, item]
+            for vector in range(weights.size):
+                distances[vector] += (columns[item, vector] - feature) ** 2
+        total = 0.0
+        for vector in range(weights.size):
+            total += weights[vector] * exp(-gamma * distances[vector])
+        values[index] = total
+
+
+@compiled("(float64[:, :, ::1], boolean[:, :, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1])")
 def _image_features(
-    image: NDArray[np.float64], mask: NDArray[np.bool_], use: NDArray[np.float64], table: NDArray[np.float64],
+    images: NDArray[np.float64], masks: NDArray[np.bool_], use: NDArray[np.float64], table: NDArray[np.float64],
     found: NDArray[np.float64], spare: NDArray[np.float64],
 ) -> None:  # fmt: skip
-    """Fill `found` with the features of both scales; an empty mask is none."""
-    room, sums = buffers(use, image.shape[1]), np.empty((MAPS, SUMS))
-    for scale in range(2):
-        height, width = image.shape
-        region_sums(image, (height, width), mask, (0, 0, height, width), False, room, sums)
-        _features(sums, _samples(mask, height * width), table, found[scale * found.size // 2 :])
-        if scale == 0:
-            image, mask = halved(image, height, width, spare), _halved_mask(mask)
+    """Fill `found` with the features of both scales; empty masks are none."""
+    room, sums = buffers(use, images.shape[2]), np.empty((MAPS, SUMS))
+    for index in range(images.shape[0]):
+        image, mask = images[index], masks[index]
+        for scale in range(2):
+            height, width = image.shape
+            region_sums(image, (height, width), mask, (0, 0, height, width), False, room, sums)
+            _features(sums, _samples(mask, height * width), table, found[index, scale * FEATURES // 2 :])
+            if scale == 0:
+                image, mask = halved(image, height, width, spare), _halved_mask(mask)
 
 
 @borrowing

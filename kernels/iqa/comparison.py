@@ -120,7 +120,7 @@ def compare(
     models = model if model.shape == stack.shape else np.broadcast_to(model, stack.shape)
 
     def one(index: int) -> tuple[Outcome, float]:
-        return _outcome(stack[index], models[index], masks[index], kernel, data_range)
+        return _outcome(stack[index], models[index], None if masks is None else masks[index], kernel, data_range)
 
     outcomes, ranges = zip(*over(one, range(len(stack)), threads), strict=True)
     values = np.array([outcome.value for outcome in outcomes])

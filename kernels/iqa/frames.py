@@ -1,4 +1,8 @@
-"""From frames to one outcome per frame: what all no-reference metrics do around their kernel."""
+"""From frames to one outcome per frame: what all no-reference metrics do around their kernel.
+
+Frames are worked on in runs, each the work of one thread: what Python does between kernels, which only one thread can do
+at a time, is then done once for several small frames.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,31 +14,34 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..parallel import over
-from .intensity import Intensity, Window, check_frames, grey, window_of
+from .intensity import Intensity, Window, check_frames, greys, window_of
 from .score import Reason, Scores
 
-__all__ = ["Definition", "Outcome", "Plane", "check_masks", "half_size", "measure"]
+__all__ = ["Definition", "Outcome", "Planes", "check_masks", "half_size", "measure", "runs"]
 
 _MOST_KEPT = 64 << 20  # bytes
+# Pixels of the frames of a run: what stays in the second-level cache from kernel to kernel.
+_RUN = 1 << 16
 _kept: list[NDArray[np.uint8]] = []
+_Seen = tuple[str, float, float, float]  # name and ends of a window, and the share of pixels outside
 
 
-class Plane(NamedTuple):
-    """One frame as a metric's kernel takes it.
+class Planes(NamedTuple):
+    """A run of frames as a metric's kernel takes them.
 
     Parameters
     ----------
-    grey : ndarray, shape (rows, columns), float64 or float32
+    grey : ndarray, shape (n, rows, columns), float64 or float32
         Grey values 0 to 255, not rounded.
-    mask : ndarray, shape (rows, columns), bool, or None
+    masks : ndarray, shape (n, rows, columns), bool, or None
         The pixels that count.
-    spare : ndarray, flat, of the same type as `grey`, or None
-        Memory for the image at half the size.
+    spare : ndarray, flat, of the same type as `grey`
+        Memory for one image at half the size.
     """
 
     grey: NDArray[Any]
-    mask: NDArray[np.bool_] | None
-    spare: NDArray[Any] | None = None
+    masks: NDArray[np.bool_] | None
+    spare: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class Definition:
 
 def measure(
     frames: NDArray[Any],
-    kernel: Callable[[Plane], Outcome],
+    kernel: Callable[[Planes], list[Outcome]],
     definition: Definition,
     *,
     window: Window = "auto",
@@ -72,8 +79,8 @@ def measure(
     frames : ndarray, shape (rows, columns) or (n, rows, columns)
         Integers or floats.
     kernel : callable
-        Scores one plane; it never sees values that are not finite, nor a constant frame. The plane's memory is used again
-        afterwards: what it returns must be its own.
+        Scores a run of frames, one outcome for each; it never sees values that are not finite, nor a constant frame. The
+        memory of the planes is used again afterwards: what it returns must be its own.
     definition : Definition
         Names of metric, model and rule.
     window : str or tuple of float
@@ -83,7 +90,7 @@ def measure(
     dtype : type
         Precision of the grey values: float64 or float32.
     threads : int
-        Most frames to work on side by side.
+        Most runs of frames to work on side by side.
 
     Raises
     ------
@@ -95,12 +102,12 @@ def measure(
     stack = check_frames(frames)
     masks = check_masks(mask, stack.shape)
 
-    def one(index: int) -> tuple[Outcome, tuple[str, float, float, float]]:
-        return _outcome(stack[index], masks[index], kernel, window, dtype)
+    def one(run: slice) -> tuple[list[Outcome], list[_Seen]]:
+        return _outcomes(stack[run], None if masks is None else masks[run], kernel, window, dtype)
 
-    found = over(one, range(len(stack)), threads)
-    outcomes = [outcome for outcome, _ in found]
-    names, low, high, clipped = zip(*(seen for _, seen in found), strict=True)
+    found = over(one, runs(stack.shape, threads), threads)
+    outcomes = [outcome for run, _ in found for outcome in run]
+    names, low, high, clipped = zip(*(seen for _, run in found for seen in run), strict=True)
     values = np.array([outcome.value for outcome in outcomes])
     keys = dict.fromkeys(key for outcome in outcomes for key in outcome.details)
     return Scores(
@@ -112,26 +119,56 @@ def measure(
     )
 
 
-def _outcome(
-    frame: NDArray[Any],
-    mask: NDArray[np.bool_] | None,
-    kernel: Callable[[Plane], Outcome],
+def runs(shape: tuple[int, ...], threads: int) -> list[slice]:
+    """Return which frames of a stack go together: few pixels at once, and some runs for each thread."""
+    count, rows, columns = shape
+    length = max(min(_RUN // (rows * columns), -(-count // (2 * max(int(threads), 1)))), 1)
+    return [slice(start, min(start + length, count)) for start in range(0, count, length)]
+
+
+def _outcomes(
+    frames: NDArray[Any],
+    masks: NDArray[np.bool_] | None,
+    kernel: Callable[[Planes], list[Outcome]],
     window: Window,
     dtype: type[Any],
-) -> tuple[Outcome, tuple[str, float, float, float]]:
-    """Return what the kernel finds in a frame, or why it was not asked, and the window used."""
-    if frame.dtype.kind == "f" and not np.isfinite(frame).all():
-        return Outcome(reason="not-finite"), ("none", np.nan, np.nan, np.nan)
-    name, low, high = window_of(frame, window)
-    with _memory(frame.size + half_size(frame.shape), dtype) as memory:
-        out, spare = memory[: frame.size].reshape(frame.shape), memory[frame.size :]
-        plane, clipped, constant = grey(frame, low, high, dtype, out=out)
-        reason: Reason | None = "constant" if constant else None
-        if mask is not None:
-            seen = plane[mask]
-            reason = "mask-too-small" if not seen.size else "constant" if seen.min() == seen.max() else None
-        outcome = Outcome(reason=reason) if reason else kernel(Plane(plane, mask, spare))
-    return outcome, (name, low, high, clipped)
+) -> tuple[list[Outcome], list[_Seen]]:
+    """Return what the kernel finds in frames, or why it was not asked, and the windows used."""
+    finite = np.isfinite(frames).all(axis=(1, 2)).tolist() if frames.dtype.kind == "f" else [True] * len(frames)
+    windows = [
+        window_of(frame, window) if good else ("none", np.nan, np.nan)
+        for frame, good in zip(frames, finite, strict=True)
+    ]
+    size = half_size(frames.shape[1:])
+    with _memory(frames.size + size, dtype) as memory:
+        planes, spare = memory[size:].reshape(frames.shape), memory[:size]
+        low, high = np.array([ends for _, *ends in windows]).T.copy()
+        clipped, constant = greys(frames, low, high, planes)
+        reasons = [
+            _reason(*each)
+            for each in zip(
+                planes, masks if masks is not None else [None] * len(frames), finite, constant.tolist(), strict=True
+            )
+        ]
+        good = [index for index, reason in enumerate(reasons) if reason is None]
+        found: list[Outcome] = []
+        if len(good) == len(frames):
+            found = kernel(Planes(planes, masks, spare))
+        elif good:
+            found = kernel(Planes(planes[good], None if masks is None else masks[good], spare))
+    scored = iter(found)
+    outcomes = [next(scored) if reason is None else Outcome(reason=reason) for reason in reasons]
+    return outcomes, [(*each, share) for each, share in zip(windows, clipped.tolist(), strict=True)]
+
+
+def _reason(plane: NDArray[Any], mask: NDArray[np.bool_] | None, finite: bool, constant: bool) -> Reason | None:
+    """Return why a frame cannot be scored, if so."""
+    if not finite:
+        return "not-finite"
+    if mask is None:
+        return "constant" if constant else None
+    seen = plane[mask]
+    return "mask-too-small" if not seen.size else "constant" if seen.min() == seen.max() else None
 
 
 def half_size(shape: tuple[int, ...]) -> int:
@@ -156,8 +193,8 @@ def _memory(size: int, dtype: type[Any]) -> Iterator[NDArray[Any]]:
         _kept.append(memory)
 
 
-def check_masks(mask: NDArray[Any] | None, shape: tuple[int, ...]) -> list[NDArray[np.bool_] | None]:
-    """Return one mask per frame, or None for each.
+def check_masks(mask: NDArray[Any] | None, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+    """Return one mask per frame, or None if there is none.
 
     Raises
     ------
@@ -165,7 +202,7 @@ def check_masks(mask: NDArray[Any] | None, shape: tuple[int, ...]) -> list[NDArr
         If the mask has neither the shape of the stack nor that of a frame, or says nothing of a pixel.
     """
     if mask is None:
-        return [None] * shape[0]
+        return None
     given = np.asarray(mask)
     if given.dtype.kind not in "buif" or (given.dtype.kind == "f" and np.isnan(given).any()):
         raise InputError(
@@ -176,4 +213,4 @@ def check_masks(mask: NDArray[Any] | None, shape: tuple[int, ...]) -> list[NDArr
         raise InputError(
             f"a mask of shape {wanted.shape} does not fit frames of shape {shape}; give one of their shape."
         )
-    return list(np.ascontiguousarray(np.broadcast_to(wanted, shape)))
+    return np.ascontiguousarray(np.broadcast_to(wanted, shape))

@@ -11,10 +11,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import compiled
+from ..compilation import compiled, inlined
 from ..errors import InputError, UsageError
 
-__all__ = ["TYPES", "Intensity", "Seen", "Window", "check_frames", "grey", "window_of"]
+__all__ = ["TYPES", "Intensity", "Seen", "Window", "check_frames", "grey", "greys", "window_of"]
 
 Window = Literal["auto", "identity", "counts", "full-range"] | tuple[float, float]
 
@@ -22,7 +22,9 @@ _BRIGHTEST = 0.999
 # Pixels that kernels take without conversion.
 TYPES = ("uint8", "uint16", "int16", "float32", "float64")
 _GREY = tuple(
-    f"({kind}[:, ::1], float64, float64, {plane}[:, ::1])" for plane in ("float64", "float32") for kind in TYPES
+    f"({kind}[:, :, ::1], float64[::1], float64[::1], {plane}[:, :, ::1], int64[::1], boolean[::1])"
+    for plane in ("float64", "float32")
+    for kind in TYPES
 )
 
 
@@ -126,17 +128,46 @@ def grey(
     >>> grey(np.array([[0, 50, 200]], np.uint16), 0, 100)
     Seen(plane=array([[  0. , 127.5, 255. ]]), clipped=0.3333333333333333, constant=False)
     """
-    kind = frame.dtype.name if frame.dtype.name in TYPES else "float64"
     plane = np.empty(frame.shape, dtype) if out is None else out
-    outside, constant = _grey(np.require(frame, kind, ("C", "W", "A")), float(low), float(high), plane)
-    return Seen(plane, outside / frame.size, constant)
+    clipped, constant = greys(
+        frame[np.newaxis], np.array([low], np.float64), np.array([high], np.float64), plane[np.newaxis]
+    )
+    return Seen(plane, float(clipped[0]), bool(constant[0]))
+
+
+def greys(
+    frames: NDArray[Any], low: NDArray[np.float64], high: NDArray[np.float64], out: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Fill planes with the grey values of frames, each through its own window.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, rows, columns)
+        Pixels.
+    low, high : ndarray, shape (n,), float64
+        The windows, in the units of the pixels.
+    out : ndarray, shape (n, rows, columns), float64 or float32
+        The planes.
+
+    Returns
+    -------
+    clipped : ndarray, shape (n,), float64
+        Fraction of the pixels outside of the window.
+    constant : ndarray, shape (n,), bool
+        Whether all grey values are the same.
+    """
+    kind = frames.dtype.name if frames.dtype.name in TYPES else "float64"
+    outside, constant = np.empty(len(frames), np.int64), np.empty(len(frames), np.bool_)
+    _greys(np.require(frames, kind, ("C", "W", "A")), low, high, out, outside, constant)
+    return outside / out[0].size, constant
 
 
 def _brightest(frame: NDArray[Any]) -> float:
     """Return the value that all but a thousandth of the pixels do not exceed; 1 where nothing is above 0."""
     rank = math.ceil(_BRIGHTEST * frame.size)
     if frame.dtype.kind in "iu" and frame.dtype.itemsize <= 2:
-        value = float(np.searchsorted(np.cumsum(np.bincount(np.maximum(frame, 0).ravel())), rank))
+        kind = frame.dtype.name if frame.dtype.name in TYPES else "int16"
+        value = float(_ranked(np.require(frame, kind, ("C", "W", "A")), rank))
     else:
         value = float(np.partition(frame, rank - 1, axis=None)[rank - 1])
     if not value > 0:
@@ -144,7 +175,31 @@ def _brightest(frame: NDArray[Any]) -> float:
     return value if value > 0 else 1.0
 
 
+@compiled(*(f"({kind}[:, ::1], int64)" for kind in TYPES[:3]))
+def _ranked(frame: NDArray[Any], rank: int) -> int:
+    """Return the least value, from 0 on, that at least `rank` pixels do not exceed."""
+    counts = np.zeros(max(int(frame.max()), 0) + 1, np.int64)
+    for row in range(frame.shape[0]):
+        for column in range(frame.shape[1]):
+            counts[max(int(frame[row, column]), 0)] += 1
+    value, below = 0, counts[0]
+    while below < rank:
+        value += 1
+        below += counts[value]
+    return value
+
+
 @compiled(*_GREY)
+def _greys(
+    frames: NDArray[Any], low: NDArray[np.float64], high: NDArray[np.float64], planes: NDArray[Any],
+    outside: NDArray[np.int64], constant: NDArray[np.bool_],
+) -> None:  # fmt: skip
+    """Fill `planes`, how many pixels lie outside of each window, and whether all grey values of a frame are the same."""
+    for index in range(frames.shape[0]):
+        outside[index], constant[index] = _grey(frames[index], low[index], high[index], planes[index])
+
+
+@inlined
 def _grey(frame: NDArray[Any], low: float, high: float, plane: NDArray[Any]) -> tuple[int, bool]:
     """Fill `plane`; return how many pixels lie outside of the window, and whether all grey values are the same."""
     gain = 255.0 / (high - low)

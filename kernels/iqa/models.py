@@ -218,6 +218,13 @@ class BrisqueModel(_Model):
             return f"gamma is {self.gamma} and the intercept {self.intercept}"
         return ""
 
+    @cached_property
+    def columns(self) -> NDArray[np.float64]:
+        """The vectors side by side, shape (36, n), as the kernel takes them."""
+        columns = np.ascontiguousarray(self.vectors.T)
+        columns.flags.writeable = False
+        return columns
+
 
 Model = TypeVar("Model", NiqeModel, BrisqueModel)
 

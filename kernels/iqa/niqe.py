@@ -12,20 +12,21 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import borrowing, compiled
+from ..compilation import borrowing, compiled, inlined
 from ..errors import UsageError
 from .aggd import CENTRE, SHAPE, SPREAD, aggd, tables
-from .frames import Definition, Outcome, Plane, half_size, measure
+from .frames import Definition, Outcome, Planes, half_size, measure
 from .intensity import Window
 from .models import FEATURES, NiqeModel, resolve
-from .mscn import MAPS, PRECISIONS, SUMS, buffers, constants, region_sums
+from .mscn import MAPS, PRECISIONS, SUMS, Buffers, buffers, constants, region_sums
 from .resize import halved
 from .score import Scores
 
 __all__ = ["block_features", "niqe"]
 
+_HALF = FEATURES // 2  # of the features belong to each scale
 _FEATURES = tuple(
-    f"({kind}[:, ::1], boolean[:, ::1], int64, {kind}[::1], float64[:, ::1], float64[:, :, ::1], {kind}[::1])"
+    f"({kind}[:, :, ::1], boolean[:, :, ::1], int64, {kind}[::1], float64[:, ::1], float64[:, :, :, ::1], {kind}[::1])"
     for kind in ("float64", "float32")
 )
 
@@ -93,8 +94,8 @@ def niqe(
     if precision not in PRECISIONS:
         raise UsageError(f"there is no precision {precision!r}; use double or single.")
 
-    def kernel(plane: Plane) -> Outcome:
-        return _outcome(plane, parameters, precision)
+    def kernel(run: Planes) -> list[Outcome]:
+        return _outcomes(run, parameters, precision)
 
     rule = "canonical" if precision == "double" else "canonical, single precision"
     return measure(
@@ -109,11 +110,7 @@ def niqe(
 
 
 def block_features(
-    plane: NDArray[Any],
-    inside: NDArray[np.bool_],
-    block: int,
-    precision: str = "double",
-    spare: NDArray[Any] | None = None,
+    plane: NDArray[Any], inside: NDArray[np.bool_], block: int, precision: str = "double"
 ) -> NDArray[np.float64]:
     """Return the features of blocks.
 
@@ -127,78 +124,112 @@ def block_features(
         Edge of a block, even.
     precision : str
         ``double`` or ``single`` arithmetic.
-    spare : ndarray, flat, of that precision, optional
-        Memory for the image at half the size.
 
     Returns
     -------
     ndarray, shape (n, 36), float64
         Row by row of blocks; NaN where a block has no samples on one side.
     """
-    found = np.empty((*inside.shape, FEATURES))
-    use, wanted = constants(precision), np.require(inside, requirements=("C", "W"))
-    room = np.empty(half_size(plane.shape), use.dtype) if spare is None else spare
-    _block_features(np.require(plane, use.dtype, ("C", "W")), wanted, block, use, tables(), found, room)
-    return found[inside]
+    kind = PRECISIONS[precision][0]
+    planes, wanted = np.require(plane, kind, ("C", "W"))[np.newaxis], np.require(inside, requirements=("C", "W"))
+    spare = np.empty(half_size(plane.shape), kind)
+    return np.asarray(_features_of(planes, wanted[np.newaxis], block, precision, spare)[0, inside.ravel()])
 
 
-def _outcome(plane: Plane, model: NiqeModel, precision: str) -> Outcome:
+def _features_of(
+    planes: NDArray[Any], inside: NDArray[np.bool_], block: int, precision: str, spare: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return the features of all blocks of several planes, shape (n, blocks, 36); NaN for those not inside."""
+    found = np.full((*inside.shape, FEATURES), np.nan)
+    _block_features(planes, inside, block, constants(precision), tables(), found, spare)
+    return found.reshape(len(planes), -1, FEATURES)
+
+
+def _outcomes(run: Planes, model: NiqeModel, precision: str) -> list[Outcome]:
     block = model.block
-    rows, columns = (length // block for length in plane.grey.shape)
+    count, *shape = run.grey.shape
+    rows, columns = (length // block for length in shape)
     if not (rows and columns):
-        return Outcome(reason="too-small")
-    inside = np.ones((rows, columns), np.bool_)
-    if plane.mask is not None:
-        whole = plane.mask[: rows * block, : columns * block].reshape(rows, block, columns, block)
-        inside = np.logical_and.reduce(whole, axis=(1, 3))
-        if not inside.any():
-            return Outcome(reason="mask-too-small")
-    features = block_features(plane.grey, inside, block, precision, plane.spare)
-    value = _distance(features, model)
-    details = {"blocks": len(features)}
-    return Outcome(reason="no-active-block", details=details) if np.isnan(value) else Outcome(value, details=details)
+        return [Outcome(reason="too-small")] * count
+    inside = np.ones((count, rows, columns), np.bool_)
+    if run.masks is not None:
+        whole = run.masks[:, : rows * block, : columns * block].reshape(count, rows, block, columns, block)
+        inside = np.logical_and.reduce(whole, axis=(2, 4))
+    features = _features_of(run.grey, inside, block, precision, run.spare)
+    found = []
+    for value, blocks in zip(_distances(features, model), inside.sum(axis=(1, 2)).tolist(), strict=True):
+        if not blocks:
+            found.append(Outcome(reason="mask-too-small"))
+        elif np.isnan(value):
+            found.append(Outcome(reason="no-active-block", details={"blocks": blocks}))
+        else:
+            found.append(Outcome(value, details={"blocks": blocks}))
+    return found
 
 
-def _distance(features: NDArray[np.float64], model: NiqeModel) -> float:
-    """Return the distance between the distributions of features; NaN if one of them has no value anywhere."""
-    mean, covariance = np.empty(FEATURES), np.empty((FEATURES, FEATURES))
-    if not _moments(features, mean, covariance):
-        return np.nan
-    covariance = (covariance + model.covariance) / 2
-    apart = model.mean - mean
+def _distances(features: NDArray[np.float64], model: NiqeModel) -> list[float]:
+    """Return the distances between the distributions of features; NaN where a feature has no value in any block."""
+    count = len(features)
+    means, covariances = np.empty((count, FEATURES)), np.empty((count, FEATURES, FEATURES))
+    complete = np.empty(count, np.bool_)
+    _moments(features, means, covariances, complete)
+    apart = model.mean - means[complete]
+    covariances = (covariances[complete] + model.covariance) / 2
     # The published pseudo-inverse drops directions below this; where there are none, it is the inverse.
     relative = FEATURES * np.finfo(np.float64).eps
-    if model.least / 2 > relative * np.trace(covariance):
-        solved = np.linalg.solve(covariance, apart)
-    else:
-        solved = np.linalg.pinv(covariance, rcond=relative, hermitian=True) @ apart
-    return float(np.sqrt(apart @ solved))
+    regular = np.array([model.least / 2 > relative * np.trace(covariance) for covariance in covariances], np.bool_)
+    solved = np.empty((*apart.shape, 1))
+    solved[regular] = np.linalg.solve(covariances[regular], apart[regular, :, np.newaxis])
+    if not regular.all():
+        inverse = np.linalg.pinv(covariances[~regular], rcond=relative, hermitian=True)
+        solved[~regular] = inverse @ apart[~regular, :, np.newaxis]
+    distances = np.full(count, np.nan)
+    distances[complete] = [np.sqrt(one @ other[:, 0]) for one, other in zip(apart, solved, strict=True)]
+    return distances.tolist()
 
 
 @compiled(*_FEATURES)
 def _block_features(
-    image: NDArray[Any], inside: NDArray[np.bool_], block: int, use: NDArray[Any], table: NDArray[np.float64],
+    images: NDArray[Any], inside: NDArray[np.bool_], block: int, use: NDArray[Any], table: NDArray[np.float64],
     found: NDArray[np.float64], spare: NDArray[Any],
 ) -> None:  # fmt: skip
     """Fill `found` with both scales' features of the blocks that count."""
     room, sums = buffers(use, block), np.empty((MAPS, SUMS))
+    for index in range(images.shape[0]):
+        image, height, width, edge = images[index], inside.shape[1] * block, inside.shape[2] * block, block
+        for scale in range(2):
+            _scale(image, (height, width), inside[index], edge, room, table, sums, found[index, :, :, scale * _HALF :])
+            if scale == 0:
+                image = halved(image, height, width, spare)
+                height, width, edge = height // 2, width // 2, edge // 2
+
+
+@inlined
+def _scale(
+    image: NDArray[Any], size: tuple[int, int], inside: NDArray[np.bool_], edge: int, room: Buffers,
+    table: NDArray[np.float64], sums: NDArray[np.float64], found: NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Fill the first `found` of each block with the features of one scale."""
     no_mask = np.empty((0, 0), np.bool_)
-    height, width, edge = inside.shape[0] * block, inside.shape[1] * block, block
-    for scale in range(2):
-        for row in range(inside.shape[0]):
-            for column in range(inside.shape[1]):
-                if inside[row, column]:
-                    region = row * edge, column * edge, edge, edge
-                    region_sums(image, (height, width), no_mask, region, True, room, sums)
-                    half = found.shape[2] // 2
-                    _features(sums, edge * edge, table, found[row, column, scale * half :])
-        if scale == 0:
-            image = halved(image, height, width, spare)
-            height, width, edge = height // 2, width // 2, edge // 2
+    for row in range(inside.shape[0]):
+        for column in range(inside.shape[1]):
+            if inside[row, column]:
+                region_sums(image, size, no_mask, (row * edge, column * edge, edge, edge), True, room, sums)
+                _features(sums, edge * edge, table, found[row, column])
 
 
-@compiled("(float64[:, ::1], float64[::1], float64[:, ::1])")
-def _moments(features: NDArray[np.float64], mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> bool:
+@compiled("(float64[:, :, ::1], float64[:, ::1], float64[:, :, ::1], boolean[::1])")
+def _moments(
+    features: NDArray[np.float64], means: NDArray[np.float64], covariances: NDArray[np.float64],
+    complete: NDArray[np.bool_],
+) -> None:  # fmt: skip
+    """Write means of what is there, covariances of complete rows, and whether each feature has a value."""
+    for index in range(features.shape[0]):
+        complete[index] = _moments_of(features[index], means[index], covariances[index])
+
+
+@inlined
+def _moments_of(features: NDArray[np.float64], mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> bool:
     """Write the mean of what is there and the covariance of complete rows; return whether each feature has a value."""
     blocks, count = features.shape
     for item in range(count):

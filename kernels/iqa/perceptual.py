@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .frames import Definition, Outcome, Plane, measure
+from .frames import Definition, Outcome, Planes, measure
 from .intensity import Intensity, Window, check_frames
 from .ma.features import SMALLEST, Features, count, features
 from .ma.model import MaModel, needed
@@ -87,10 +87,10 @@ def ma_features(frames: NDArray[Any], *, window: Window = "auto", threads: int =
     ((18,), (45,), (66,))
     """
 
-    def kernel(plane: Plane) -> Outcome:
-        if min(plane.grey.shape) < SMALLEST:
-            return Outcome(reason="too-small")
-        return Outcome(details=features(plane.grey)._asdict())
+    def kernel(run: Planes) -> list[Outcome]:
+        if min(run.grey.shape[1:]) < SMALLEST:
+            return [Outcome(reason="too-small")] * len(run.grey)
+        return [Outcome(details=features(plane)._asdict()) for plane in run.grey]
 
     scores = measure(frames, kernel, Definition("ma-features", "", _RULE), window=window, threads=threads)
     shape = check_frames(frames).shape
@@ -238,10 +238,10 @@ def luma(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _ma(frames: NDArray[Any], model: MaModel, smallest: int, window: Window, threads: int) -> Scores:
-    def kernel(plane: Plane) -> Outcome:
-        if min(plane.grey.shape) < smallest:
-            return Outcome(reason="too-small")
-        predictions = model.predict(features(plane.grey))
-        return Outcome(model.score(predictions), details={"predictions": np.array(predictions)})
+    def kernel(run: Planes) -> list[Outcome]:
+        if min(run.grey.shape[1:]) < smallest:
+            return [Outcome(reason="too-small")] * len(run.grey)
+        predictions = [model.predict(features(plane)) for plane in run.grey]
+        return [Outcome(model.score(each), details={"predictions": np.array(each)}) for each in predictions]
 
     return measure(frames, kernel, Definition("ma", model.name, _RULE), window=window, threads=threads)

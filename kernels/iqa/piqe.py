@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..compilation import borrowing, compiled
 from ..errors import UsageError
-from .frames import Definition, Outcome, Plane, measure
+from .frames import Definition, Outcome, Planes, measure
 from .intensity import Window
 from .score import Scores
 
@@ -98,55 +98,74 @@ def piqe(
     if convention not in ("canonical", "published"):
         raise UsageError(f"there is no convention {convention!r}; use canonical or published.")
 
-    def kernel(plane: Plane) -> Outcome:
-        return _outcome(plane, convention == "canonical", maps)
+    def kernel(run: Planes) -> list[Outcome]:
+        return _outcomes(run, convention == "canonical", maps)
 
     definition = Definition("piqe", "", convention)
     return measure(frames, kernel, definition, window=window, mask=mask, threads=threads)
 
 
-def _outcome(plane: Plane, canonical: bool, maps: bool) -> Outcome:
-    """Return the score of one plane."""
-    rows, columns = plane.grey.shape
+def _outcomes(run: Planes, canonical: bool, maps: bool) -> list[Outcome]:
+    """Return the scores of some planes."""
+    count, rows, columns = run.grey.shape
     if min(rows, columns) < _BLOCK:
-        return Outcome(reason="too-small")
-    counted = _counted(plane.mask, plane.grey.shape)
-    if not counted.any():
-        return Outcome(reason="mask-too-small")
-    seen = plane.grey if plane.mask is None else plane.grey[plane.mask]
-    found = np.zeros((3, *counted.shape), np.bool_)
-    distortion = _judge(plane.grey, float(seen.max()) if canonical else 255.0, canonical, counted, found)
-    active = int(found[0].sum())
-    details: dict[str, Any] = {"activity_fraction": active / int(counted.sum())}
-    if maps:
-        names = ("activity_map", "distortion_map", "noise_map")
-        pixels = found.repeat(_BLOCK, axis=1).repeat(_BLOCK, axis=2)[:, :rows, :columns]
-        details |= {name: np.ascontiguousarray(pixel) for name, pixel in zip(names, pixels, strict=True)}
-    return Outcome(100 * (distortion + 1) / (active + 1), details=details)
+        return [Outcome(reason="too-small")] * count
+    counted = _counted(run.masks, run.grey.shape)
+    peaks = _peaks(run) if canonical else np.full(count, 255.0)
+    found, distortions = np.zeros((count, 3, *counted.shape[1:]), np.bool_), np.empty(count)
+    _judge(run.grey, peaks, canonical, counted, found, distortions)
+    active, blocks = found[:, 0].sum(axis=(1, 2)).tolist(), counted.sum(axis=(1, 2)).tolist()
+    return [
+        Outcome(
+            100 * (distortion + 1) / (active[index] + 1),
+            details={"activity_fraction": active[index] / blocks[index]}
+            | (_maps(found[index], rows, columns) if maps else {}),
+        )
+        if blocks[index]
+        else Outcome(reason="mask-too-small")
+        for index, distortion in enumerate(distortions.tolist())
+    ]
 
 
-def _counted(mask: NDArray[np.bool_] | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return which blocks lie wholly inside of the mask."""
-    blocks = tuple(-(-size // _BLOCK) for size in shape)
-    if mask is None:
-        return np.ones(blocks, np.bool_)
-    whole = np.ones([_BLOCK * size for size in blocks], np.bool_)
-    whole[: shape[0], : shape[1]] = mask
-    return np.ascontiguousarray(whole.reshape(blocks[0], _BLOCK, blocks[1], _BLOCK).all(axis=(1, 3)))
+def _maps(found: NDArray[np.bool_], rows: int, columns: int) -> dict[str, Any]:
+    """Return for each pixel what its block is."""
+    names = ("activity_map", "distortion_map", "noise_map")
+    pixels = found.repeat(_BLOCK, axis=1).repeat(_BLOCK, axis=2)[:, :rows, :columns]
+    return {name: np.ascontiguousarray(pixel) for name, pixel in zip(names, pixels, strict=True)}
 
 
-@compiled("(float64[:, ::1], float64, bool, bool[:, ::1], bool[:, :, ::1])")
+def _peaks(run: Planes) -> NDArray[np.float64]:
+    """Return the greatest grey value that counts in each plane."""
+    if run.masks is None:
+        return np.asarray(run.grey.max(axis=(1, 2)))
+    return np.asarray(run.grey.max(axis=(1, 2), where=run.masks, initial=0.0))
+
+
+def _counted(masks: NDArray[np.bool_] | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which blocks lie wholly inside of the masks."""
+    count, *sides = shape
+    rows, columns = (-(-side // _BLOCK) for side in sides)
+    if masks is None:
+        return np.ones((count, rows, columns), np.bool_)
+    whole = np.ones((count, rows * _BLOCK, columns * _BLOCK), np.bool_)
+    whole[:, : sides[0], : sides[1]] = masks
+    return np.ascontiguousarray(whole.reshape(count, rows, _BLOCK, columns, _BLOCK).all(axis=(2, 4)))
+
+
+@compiled("(float64[:, :, ::1], float64[::1], bool, bool[:, :, ::1], bool[:, :, :, ::1], float64[::1])")
 def _judge(
-    grey: NDArray[np.float64], peak: float, mirrored: bool, counted: NDArray[np.bool_], found: NDArray[np.bool_]
-) -> float:
-    """Return the summed distortion, and fill `found` with which blocks are active, distorted and noisy."""
+    planes: NDArray[np.float64], peaks: NDArray[np.float64], mirrored: bool, counted: NDArray[np.bool_],
+    found: NDArray[np.bool_], distortions: NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Fill the summed distortions, and `found` with which blocks are active, distorted and noisy."""
     room = _Room(
         np.empty((_BLOCK + 2 * _RADIUS) * _STRIDE),
         np.empty(2 * _STRIDE),
         np.empty(_BLOCK * _STRIDE),
         np.empty(2 * _STRIDE),
     )
-    return _sum_up(grey, peak, mirrored, counted, found, room)
+    for index in range(planes.shape[0]):
+        distortions[index] = _sum_up(planes[index], peaks[index], mirrored, counted[index], found[index], room)
 
 
 class _Room(NamedTuple):

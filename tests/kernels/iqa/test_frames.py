@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photopeak.kernels.errors import InputError
-from photopeak.kernels.iqa.frames import Definition, Outcome, measure
+from photopeak.kernels.iqa.frames import Definition, Outcome, measure, runs
 
 DEFINITION = Definition("brightness", "none", "plain")
 
 
-def brightness(plane):
-    seen = plane.grey if plane.mask is None else plane.grey[plane.mask]
-    return Outcome(float(seen.mean()), details={"pixels": seen.size})
+def brightness(run):
+    masks = np.ones(run.grey.shape, bool) if run.masks is None else run.masks
+    seen = [plane[mask] for plane, mask in zip(run.grey, masks, strict=True)]
+    return [Outcome(float(pixels.mean()), details={"pixels": pixels.size}) for pixels in seen]
 
 
 @pytest.fixture
@@ -43,6 +44,14 @@ def test_window_is_recorded_for_each_frame(stack):
     assert seen.low == (0,) * 4
     assert len(set(seen.high)) > 1
     assert seen.clipped == tuple(np.mean(frame > high) for frame, high in zip(stack, seen.high, strict=True))
+
+
+@given(st.tuples(st.integers(1, 40), st.integers(1, 300), st.integers(1, 300)), st.integers(1, 5))
+def test_runs_hold_every_frame_once_and_leave_work_for_each_thread(shape, threads):
+    found = runs(shape, threads)
+    assert [index for run in found for index in range(shape[0])[run]] == list(range(shape[0]))
+    assert len(found) >= min(shape[0], threads)
+    assert all((run.stop - run.start) * shape[1] * shape[2] <= 1 << 16 or run.stop - run.start == 1 for run in found)
 
 
 @given(st.integers(1, 6))
@@ -84,11 +93,11 @@ def test_mask_of_another_shape_is_refused(stack):
 
 
 def test_kernel_may_measure_something_itself(stack):
-    def outer(plane):
-        before = plane.grey.copy()
-        measure(255 - plane.grey, brightness, DEFINITION, window="identity")
-        np.testing.assert_array_equal(plane.grey, before)
-        return brightness(plane)
+    def outer(run):
+        before = run.grey.copy()
+        measure(255 - run.grey, brightness, DEFINITION, window="identity")
+        np.testing.assert_array_equal(run.grey, before)
+        return brightness(run)
 
     np.testing.assert_array_equal(measure(stack, outer, DEFINITION), measure(stack, brightness, DEFINITION))
 
