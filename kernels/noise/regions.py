@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 Detrend = Literal["constant", "plane", "quadratic"]
 Taper = Literal["none", "hann"]
 
+_BATCH = 8  # regions
 _DEGREES = {"constant": 0, "plane": 1, "quadratic": 2}
 
 
@@ -108,11 +109,9 @@ def _size(roi_size: int | Sequence[int]) -> tuple[int, int]:
 
 
 def batches(starts: list[tuple[int, int]]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return the regions in batches, by the row where they start: the portion of work of one thread."""
-    rows: dict[int, list[int]] = {}
-    for row, column in starts:
-        rows.setdefault(row, []).append(column)
-    return [(np.full(len(columns), row), np.array(columns)) for row, columns in rows.items()]
+    """Return the regions in batches: the portions of work of threads, small enough to stay in the second-level cache."""
+    rows, columns = np.array(sorted(starts)).T
+    return [(rows[at : at + _BATCH], columns[at : at + _BATCH]) for at in range(0, len(starts), _BATCH)]
 
 
 def independent(starts: list[tuple[int, int]], recipe: Recipe, shape: tuple[int, ...]) -> float:

@@ -101,32 +101,38 @@ def noise_power_spectrum(
     parts = over(one, product(range(len(noise)), batches(starts)), threads)
     sums = _Sums(*(sum(values[1:], values[0]) for values in zip(*parts, strict=True)))
     count = len(noise) * len(starts)
-    mean = float(_cut(stack.mean(axis=0, dtype=np.float64), tuple(np.array(starts).T), size).mean())
+    # Without subtraction the noise still has the level of the frames.
+    mean = sums.level / count
+    if subtract != "nothing":
+        mean = float(_cut(stack.mean(axis=0, dtype=np.float64), tuple(np.array(starts).T), size).mean())
     return _spectrum(sums, count, repeats * independent(starts, recipe, stack.shape[1:]), recipe, mean, spacing)
 
 
 class _Sums(NamedTuple):
-    """Totals over regions: half of the plane, the square of what is left, and of the next order of polynomials."""
+    """Totals over regions: half of the plane, the square of what is left, and of the next order of polynomials; the means."""
 
     half: Floats
     square: float
     next_order: float
+    level: float
 
 
 def _sums(frame: Floats, starts: tuple[NDArray[np.int64], NDArray[np.int64]], recipe: Recipe) -> _Sums:
     """Return the totals over some regions of a frame."""
     regions = _cut(frame, starts, recipe.size)
     # The mean first: a small noise on large values would lose digits.
-    regions -= regions.mean(axis=(1, 2), keepdims=True)
+    levels = regions.mean(axis=(1, 2), keepdims=True)
+    regions -= levels
     down, along = recipe.basis
     amplitudes = down.T @ regions @ along
-    regions -= down @ np.where(recipe.order <= recipe.degree, amplitudes, 0.0) @ along.T
+    if recipe.degree:
+        regions -= down @ np.where(recipe.order <= recipe.degree, amplitudes, 0.0) @ along.T
     following = float((amplitudes[:, recipe.order == recipe.degree + 1] ** 2).sum())
     if recipe.tapered:
         regions *= np.multiply.outer(*recipe.taper)
     half = np.fft.rfft2(regions)
     power = np.einsum("nij,nij->ij", half.real, half.real) + np.einsum("nij,nij->ij", half.imag, half.imag)
-    return _Sums(power, float(np.einsum("nij,nij->", regions, regions)), following)
+    return _Sums(power, float(np.einsum("nij,nij->", regions, regions)), following, float(levels.sum()))
 
 
 def _cut(frame: Floats, starts: tuple[NDArray[np.int64], ...], size: tuple[int, int]) -> Floats:
