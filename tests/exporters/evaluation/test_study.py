@@ -53,6 +53,20 @@ def test_classical_figures_are_kept_and_the_models_are_not(tmp_path):
     assert all((score.psnr == 99) == (score.method != study.OURS) for score in scores)
 
 
+@pytest.mark.usefixtures("few_cases")
+def test_a_case_that_is_drawn_otherwise_is_measured_anew(tmp_path, monkeypatch):
+    recipe, model = find("scint-denoise"), zoo.load_bundle("scint-denoise").model
+    first = study.measure(recipe, model, None, tmp_path)
+    drawn, spots = study.held_out_studies(None), study.lesions()
+    brighter = [Study(case.name, case.image + np.float32(9), case.pixel_mm) for case in drawn]
+    raised = [Lesion(spot.name, spot.image + np.float32(9), spot.without + np.float32(9), spot.region) for spot in spots]
+    monkeypatch.setattr(study, "held_out_studies", lambda data: brighter)
+    monkeypatch.setattr(study, "lesions", lambda: raised)
+    again = study.measure(recipe, model, None, tmp_path)
+    assert all(a.psnr != b.psnr for a, b in zip(first.scores, again.scores, strict=True))
+    assert all(a.recovery != b.recovery for a, b in zip(first.recoveries, again.recoveries, strict=True))
+
+
 @pytest.mark.parametrize("name", [recipe.name for recipe in RECIPES if recipe.family == "scintigraphy"])
 @pytest.mark.usefixtures("few_cases")
 def test_the_card_says_what_was_measured(name, tmp_path):
