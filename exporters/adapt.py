@@ -8,19 +8,18 @@ import torch
 from numpy.typing import NDArray
 
 from ..engine import domain
-from ..engine.bundle import Bundle, Domain, Input, Manifest, Training, open_bundle
+from ..engine.bundle import Bundle, Domain, Golden, Input, Manifest, Training, open_bundle, write_bundle
 from ..engine.errors import UsageError
 from ..engine.zoo import load_bundle
 from . import parity
 from .adaptation_card import render_adapted
 from .architectures import build
-from .bundling import save
-from .onnx import to_onnx
+from .inference import Runner
 from .produce import Job, _bar
 from .recipes.adaptation import Adapted, Settings, Views, adapt
 from .recipes.catalogue import RECIPES, Recipe
 from .recipes.site_images import Site, read_site, views
-from .weights import load_weights
+from .weights import load_weights, with_weights
 
 SUFFIX = "-adapted"
 FLAG = " --self-supervised"
@@ -59,7 +58,7 @@ def adapt_bundle(job: Job, settings: Settings) -> Outcome:
     Returns
     -------
     Outcome
-        With the bundle. Its golden images are simulated, as those of the bundle before: no image of the site is in it.
+        With the bundle. Its golden images are those of the bundle before, which are simulated: no image of the site is in it.
 
     Raises
     ------
@@ -68,7 +67,7 @@ def adapt_bundle(job: Job, settings: Settings) -> Outcome:
     InputError
         If too few of the images suit.
     ModelError
-        If the images do not make the model better, or its graph does not compute what the network computes.
+        If the images do not make the model better, or the graph does not compute what the network computes.
     """
     recipe = job.recipe
     if recipe.task != "denoise":
@@ -91,11 +90,12 @@ def adapt_bundle(job: Job, settings: Settings) -> Outcome:
             )
 
         adapted = adapt(net, recipe, learned, judged, settings, tell)
-    model = to_onnx(adapted.net.eval(), recipe.multiple)
+    model = with_weights(before.model, adapted.net.eval())
     parity.check(adapted.net, model, recipe.multiple)
     manifest = _manifest(before, recipe, site, adapted, fit_site_domain(before.manifest.input, learned, judged))
     card = render_adapted(manifest, before, site, adapted, job.note)
-    return Outcome(save(job.output, manifest, recipe, model=model, card=card), site, adapted)
+    golden = Golden(before.golden.input, Runner(model)(before.golden.input), before.golden.truth)
+    return Outcome(write_bundle(job.output, manifest, model=model, golden=golden, card=card), site, adapted)
 
 
 def fit_site_domain(taken: Input, learned: Views, judged: Views) -> Domain:

@@ -59,7 +59,7 @@ def train(
     if self_supervised:
         if evaluate_only or domain_only:
             raise UsageError("--self-supervised trains, leave --evaluate-only and --domain-only out.")
-        require((*_TO_TRAIN, "scipy"))
+        require(("torch", "scipy"))
         from .adapt import adapt_bundle
         from .produce import Job
         from .recipes.adaptation import Settings

@@ -1,4 +1,4 @@
-"""Trained weights out of a bundle: its graph holds them under the names that they have in PyTorch."""
+"""Trained weights out of a bundle and into one: its graph holds them under the names that they have in PyTorch."""
 
 import numpy as np
 import onnx
@@ -43,3 +43,26 @@ def load_weights(net: nn.Module, bundle: Bundle) -> None:
             )
         state[name] = torch.from_numpy(np.array(numpy_helper.to_array(tensor), np.float32))
     net.load_state_dict(state)
+
+
+def with_weights(model: bytes, net: nn.Module) -> bytes:
+    """Return a graph with the weights of a network in place of its own.
+
+    Parameters
+    ----------
+    model : bytes
+        Serialised ONNX graph that holds every weight of the network by its name.
+    net : nn.Module
+        The same network, trained further.
+
+    Returns
+    -------
+    bytes
+        The same graph but for these weights.
+    """
+    graph = onnx.load_from_string(model)
+    state = {name: value.detach().numpy() for name, value in net.state_dict().items()}
+    for tensor in graph.graph.initializer:
+        if tensor.name in state:
+            tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(state[tensor.name]), tensor.name))
+    return bytes(graph.SerializeToString())
