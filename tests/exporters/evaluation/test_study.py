@@ -59,7 +59,9 @@ def test_a_case_that_is_drawn_otherwise_is_measured_anew(tmp_path, monkeypatch):
     first = study.measure(recipe, model, None, tmp_path)
     drawn, spots = study.held_out_studies(None), study.lesions()
     brighter = [Study(case.name, case.image + np.float32(9), case.pixel_mm) for case in drawn]
-    raised = [Lesion(spot.name, spot.image + np.float32(9), spot.without + np.float32(9), spot.region) for spot in spots]
+    raised = [
+        Lesion(spot.name, spot.image + np.float32(9), spot.without + np.float32(9), spot.region) for spot in spots
+    ]
     monkeypatch.setattr(study, "held_out_studies", lambda data: brighter)
     monkeypatch.setattr(study, "lesions", lambda: raised)
     again = study.measure(recipe, model, None, tmp_path)
