@@ -31,14 +31,15 @@ Floats = NDArray[np.float32]
 Method = Callable[[Floats], Floats]
 Tell = Callable[[str], None]
 SIDE = 256
-SCANS = 24
+SCANS = 12
+NOISE_FINER = 2  # noise is drawn on a grid so much finer: what lies beyond is less than a thousandth through any kernel
 NOISE_HU = 12.0
 NOISIER_HU = (40.0,)  # edges and wires through the standard kernel, once more
 NOISES_HU = (5.0, 20.0, 60.0)
-CASES_PER_OBJECT = 4
+CASES_PER_OBJECT = 3
 # Background and step: lung and air, bone, contrast medium, soft tissues.
 STEPS_HU = ((40.0, -900.0), (40.0, 1000.0), (40.0, 200.0), (40.0, 50.0))
-FAINT_HU, MORE_FOR_FAINT = 50.0, 4  # times as many scans, so that noise does not hide the answer
+FAINT_HU, MORE_FOR_FAINT = 50.0, 6  # times as many scans, so that noise does not hide the answer
 WIRE_WEIGHT = 1500.0
 BARS_PER_MM = (0.3, 0.5, 0.7, 0.8)  # up to the Nyquist frequency of the input
 DIAMETERS_MM, DISC_STEPS_HU = (2.0, 3.0, 5.0, 8.0), (10.0, 20.0, 40.0)
@@ -205,7 +206,7 @@ def _averaged(plane: Plane, how: _How, methods: dict[str, Method]) -> dict[str, 
     seen, sums = spectrum(plane), {name: np.zeros(1) for name in (INPUT, *methods)}
     still, rng = seen.image(how.kernel, SIDE), np.random.default_rng([57, how.seed])
     for _ in range(how.scans):
-        noise = white(len(plane.hu), plane.field_mm, rng).noise(how.kernel, SIDE, how.noise_hu)
+        noise = white(NOISE_FINER * SIDE, plane.field_mm, rng).noise(how.kernel, SIDE, how.noise_hu)
         image = np.rint(still + noise)
         for name, total in sums.items():
             sums[name] = total + (image if name == INPUT else methods[name](image))
@@ -284,7 +285,8 @@ def _noise(methods: dict[str, Method], tell: Tell) -> Iterator[Noise]:
         tell(f"noise, {kernel.name} kernel")
         rng, still = np.random.default_rng([58, number]), seen.image(kernel, SIDE)
         scans = [
-            np.rint(still + white(len(plane.hu), FIELD_MM, rng).noise(kernel, SIDE, NOISE_HU)) for _ in range(SCANS)
+            np.rint(still + white(NOISE_FINER * SIDE, FIELD_MM, rng).noise(kernel, SIDE, NOISE_HU))
+            for _ in range(SCANS)
         ]
         found = {INPUT: _power(scans)} | {
             name: _power([methods[name](scan) for scan in scans]) for name in (OURS, "bicubic")
