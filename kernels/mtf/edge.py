@@ -55,7 +55,9 @@ def edge_mtf(
         Frequencies run to 1 cycle/pixel: beyond 0.5, what the pixel grid aliases, the slant still resolves. `details`
         holds ``angle_deg`` (to the nearest axis of the pixels), ``orientation`` (``vertical`` or ``horizontal``),
         ``edge`` (position at the middle, slope and curvature of the edge, in pixels of the region), ``width_px``,
-        ``sag_px``, ``contrast``, ``noise`` (standard deviations on the low and high side), ``snr``, and the profile:
+        ``sag_px``, ``contrast``, ``noise`` (standard deviations on the low and high side), ``snr``, ``beyond`` (share of
+        the step outside of the region: where tails that leave it are clearly exponential, they are completed), and the
+        profile:
         ``distances_px``, ``edge_spread`` (0 to 1) and ``line_spread`` [1/pixel].
 
     Raises
@@ -132,6 +134,7 @@ def _measure(piece: NDArray[Any], spacing: Spacing | None) -> Mtf:
         margin=float(margin[:65].max()),
         empty=profile.empty,
         unfinished=profile.unfinished,
+        beyond=profile.beyond,
         pixels=plane.size,
     )
     return Mtf(
@@ -151,6 +154,7 @@ def _measure(piece: NDArray[Any], spacing: Spacing | None) -> Mtf:
             "contrast": unit * profile.step,
             "noise": noise,
             "snr": snr,
+            "beyond": profile.beyond,
             "distances_px": distances,
             "edge_spread": edge_spread,
             "line_spread": line_spread,

@@ -12,6 +12,7 @@ from .edge_fit import find_steps, line_through, refine
 from .mixture import families, ladder
 from .oversample import STEP
 from .spread import collect, estimate
+from .tails import add_tail, tail_at
 from .uncertainty import modulation_of, standard_errors
 
 __all__ = ["Edge", "Profile", "find_edge", "profile_of"]
@@ -87,6 +88,8 @@ class Profile(NamedTuple):
         Share of the intervals next to the edge without a pixel.
     unfinished : float
         Share of the step in the outer seventh of the region.
+    beyond : float
+        Share of the step that was extrapolated to lie outside of the region.
     """
 
     curves: Floats
@@ -96,6 +99,7 @@ class Profile(NamedTuple):
     bright: float
     empty: float
     unfinished: float
+    beyond: float
 
 
 def find_edge(plane: Floats) -> Edge:
@@ -144,10 +148,10 @@ def profile_of(edge: Edge, frequencies: Floats) -> Profile:
         table.leans,
         frequencies,
     )
-    step, dark, bright, empty, unfinished = facts.tolist()
+    step, *others = facts.tolist()
     if not step > _LEAST_STEP:
         raise InputError(_NO_EDGE)
-    return Profile(curves, across, step, dark, bright, empty, unfinished)
+    return Profile(curves, across, step, *others)
 
 
 @inlined
@@ -244,7 +248,7 @@ def _measure(
     """Return the arrays of a :class:`Profile`, and its numbers; a step of 0 if there is no profile."""
     moments = collect(plane, line, low, gain, before, after)
     start = steps.shape[0] // 2 - 1 - before
-    facts, numbers = np.zeros(8), np.zeros(5)
+    facts, numbers = np.zeros(8), np.zeros(6)
     suited = families(width, min(before, after) * STEP)
     atoms, amounts, deviation, spline, envelope, band = estimate(moments, width, start, steps, envelopes, suited, facts)
     curves, across = np.empty((2, frequencies.size)), np.empty((3, spline.size - 2))
@@ -259,6 +263,9 @@ def _measure(
     spectrum = modulation_of(
         frequencies, wide, beside, lean, amounts[1:], shift, deviation[kept : end + 1], before - kept
     )
+    base = amounts[0] + deviation[0]
+    missing = _complete(spline, moments, facts, base, before, reach, frequencies, spectrum)
+    base -= missing[0]
     rows = np.ones((atoms.size, spline.size))
     for i in range(chosen.size):
         rows[i + 1] = steps[start : start + spline.size, chosen[i]]
@@ -284,7 +291,6 @@ def _measure(
         curves[1, i] = errors[k]
         if rest:
             curves[1, i] += (errors[k + 1] - errors[k]) * (rest / _THINNED)
-    base = amounts[0] + deviation[0]
     for k in range(spline.size - 2):
         across[0, k] = (k - before) * STEP
         across[1, k] = ((spline[k] + 4.0 * spline[k + 1] + spline[k + 2]) / 6.0 - base) / step
@@ -296,7 +302,31 @@ def _measure(
     numbers[0], numbers[1], numbers[2], numbers[3] = step, facts[0], facts[1], empty / (before + 8 - nearest)
     numbers[4] = abs(_at(across[1], before - _OUTER * reach[0] / STEP) - _at(across[1], before - reach[0] / STEP))
     numbers[4] += abs(_at(across[1], before + reach[1] / STEP) - _at(across[1], before + _OUTER * reach[1] / STEP))
+    numbers[5] = missing[2] / step
     return curves, across, numbers
+
+
+@inlined
+def _complete(
+    spline: Floats, moments: Floats, facts: Floats, base: float, before: int, reach: Floats, frequencies: Floats,
+    spectrum: Floats,
+) -> Floats:  # fmt: skip
+    """Add the spectra of tails beyond the region; return what was added on the left and right, and all that lies there."""
+    n = moments.shape[0]
+    missing, top = np.zeros(3), base + spectrum[0, 0]
+    for side in range(2):
+        knots = reach[side] / STEP
+        end = before + int(knots) - 1 if side else before - int(knots)
+        rest, length = tail_at(spline, moments, facts[side], end, 1 - 2 * side, knots)
+        if length > 0.0:
+            # The mixture, too, goes on beyond the region.
+            at = n if side else 0
+            value = (spline[at] + 4.0 * spline[at + 1] + spline[at + 2]) / 6.0
+            missing[side] = rest - (top - value) if side else -rest - (value - base)
+            missing[2] += abs(rest)
+            place = float(at - before)
+            add_tail(frequencies, spectrum, missing[side], place, length if side else -length)
+    return missing
 
 
 @inlined

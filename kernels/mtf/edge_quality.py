@@ -41,6 +41,8 @@ class Facts(NamedTuple):
         Share of the quarter pixels next to the edge that no pixel falls into.
     unfinished : float
         Share of the step in the outer seventh of the region.
+    beyond : float
+        Share of the step that was extrapolated to lie outside of the region.
     pixels : int
         Of the region.
     """
@@ -54,6 +56,7 @@ class Facts(NamedTuple):
     margin: float
     empty: float
     unfinished: float
+    beyond: float
     pixels: int
 
 
@@ -87,8 +90,9 @@ def warnings_of(facts: Facts) -> tuple[QualityWarning, ...]:
         found.append(
             QualityWarning(
                 "truncated-tails",
-                f"{facts.unfinished:.1%} of the step lies in the outermost pixels, and more may lie outside of the region; "
-                "take a wider one.",
+                f"{facts.unfinished:.1%} of the step lies in the outermost pixels, and "
+                + (f"{facts.beyond:.1%} was extrapolated to lie" if facts.beyond > 0 else "more may lie")
+                + " outside of the region; take a wider one.",
             )
         )
     if abs(facts.sag_px) > _SAG:

@@ -38,6 +38,7 @@ def _blurs(edges, kind):
     [
         ("gaussian", 1e-4),
         ("scattered", 5e-4),
+        ("far-scattered", 5e-4),
         ("flat", 1e-4),
         ("lopsided", 1e-4),
         ("sharpened", 1e-3),
@@ -95,3 +96,15 @@ def test_band_holds_the_truth(edges, kind, snr):
         below = (curve.frequencies > 0) & (curve.frequencies <= 0.5)
         inside.append(((curve.lower <= truth) & (truth <= curve.upper))[below].mean())
     assert 0.9 <= np.mean(inside) <= 0.99
+
+
+def test_tails_that_leave_the_region_are_completed_only_where_they_are_clear(edges):
+    blur = edges.scattered(1.5, 8.0)
+    image = edges.image(blur, shape=(64, 64))
+    share = 0.1 * np.exp(-(63 / 2) * (np.cos(np.radians(5)) + np.sin(np.radians(5))) / 8.0)
+    found = edge_mtf(image)
+    assert found.details["beyond"] == pytest.approx(share, rel=0.1)
+    assert any("was extrapolated" in warning.sentence for warning in found.warnings)
+    noisy = image + np.random.default_rng(5).normal(0, 0.02, image.shape)
+    assert edge_mtf(noisy).details["beyond"] == 0
+    assert edge_mtf(edges.image(edges.gaussian(2.0), shape=(64, 64))).details["beyond"] < 1e-7
