@@ -29,6 +29,19 @@ _TRUTH = {
     "denoise": "the same reconstruction of the noise-free projections",
     "super-resolution": "the reconstruction of the noise-free projections on the larger matrix, without filter",
 }
+_ROOT = (
+    "It works on the square root of the slice, where noise that grows with the signal is more even; what its strength is, the "
+    "network reads off the slice itself. The output is a square, hence never negative."
+)
+_NETWORK = {
+    "count-net": f"A U-shaped network of 3x3 convolutions on three levels. {_ROOT}",
+    "fast": "3x3 convolutions at half and at a quarter of the input's sides, which change an interpolation of the slice by one linear "
+    f"filter; trained as sums of branches, exported as plain convolutions. {_ROOT}",
+    "srcnn": "SRCNN (Dong et al. 2016) on the bicubic image, convolutions of 9x9, 1x1 and 5x5, here **for comparison** with the others.",
+    "srresnet": "The generator of SRGAN (Ledig et al. 2017) without batch normalisation, narrower and shallower than in the paper, here "
+    "**for comparison** with the others: it was trained for small errors first, then to please a discriminator and a feature "
+    "network, so that detail in its output may be invented.",
+}
 _LOSS = {
     "logarithm": (
         "mean logarithm over the patches of the squared error, which is weighted by the inverse of the local and of the patch's mean, "
@@ -48,9 +61,7 @@ keeps the mean of the slice exactly.
 
 ## Network
 
-A U-shaped network of 3x3 convolutions on three levels, {size:.1f} MB in float32. It works on the square root of the slice, where noise
-that grows with the signal is more even; what its strength is, the network reads off the slice itself. The output is a
-square, hence never negative.
+{network} {size:.2f} MB in float32.
 
 ## Training
 
@@ -178,6 +189,7 @@ def render_slices(bundle: Bundle, report: SliceReport, note: str = "") -> str:
         low=low,
         high=high,
         matrices=", ".join(training.matrices),
+        network=_NETWORK[recipe.architecture],
         loss=_LOSS[recipe.loss],
         steps=training.steps,
         batch=recipe.batch,

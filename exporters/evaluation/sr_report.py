@@ -36,7 +36,10 @@ def as_markdown(found: Comparison) -> str:
             parts += [f"### {name}", _table(group, field, digits)]
         parts += ["### Gain in PSNR over bicubic, paired by slice [dB]", _gains(group)]
     rows = [(name, f"{ms:.1f}") for name, ms in found.milliseconds.items()]
-    parts += [f"## Time for a slice of {TIMED_SIDE}x{TIMED_SIDE}, one thread", markdown(("method", "ms"), rows)]
+    parts += [
+        f"## Processor time for a slice of {TIMED_SIDE}x{TIMED_SIDE}, one thread",
+        markdown(("method", "ms"), rows),
+    ]
     parts += ["## Do the indices order images as they should?", _orders(found.scores)]
     if np.isfinite(found.maximum_db):
         parts.append(
