@@ -75,10 +75,11 @@ def test_the_pet_denoiser_beats_the_best_gaussian_filter(level):
     assert np.mean(gains) > 1
 
 
+@pytest.mark.parametrize("name", ["pet-sr-x2", "pet-sr-x2-fast"])
 @pytest.mark.parametrize("level", [1 / 4, 1.0])
-def test_the_larger_pet_matrix_is_better_than_interpolation(level):
-    run, gains = Runner(zoo.load_bundle("pet-sr-x2").model), []
-    for truth, noisy in slices_of_pet("pet-sr-x2", level):
+def test_the_larger_pet_matrix_is_better_than_interpolation(level, name):
+    run, gains = Runner(zoo.load_bundle(name).model), []
+    for truth, noisy in slices_of_pet(name, level):
         image = run(noisy[None, None])[0, 0]
         assert image.mean() == pytest.approx(noisy.mean(), rel=0.02)
         gains.append(10 * np.log10(error(4 * _bilinear(noisy), truth) / error(image, truth)))
