@@ -76,7 +76,7 @@ def test_the_pet_denoiser_beats_the_best_gaussian_filter(level):
 
 
 @pytest.mark.parametrize("name", ["pet-sr-x2", "pet-sr-x2-fast"])
-@pytest.mark.parametrize("level", [1 / 4, 1.0])
+@pytest.mark.parametrize("level", [1 / 4, 1.0, 4.0])
 def test_the_larger_pet_matrix_is_better_than_interpolation(level, name):
     run, gains = Runner(zoo.load_bundle(name).model), []
     for truth, noisy in slices_of_pet(name, level):
@@ -84,4 +84,4 @@ def test_the_larger_pet_matrix_is_better_than_interpolation(level, name):
         assert image.mean() == pytest.approx(noisy.mean(), rel=0.02)
         gains.append(10 * np.log10(error(4 * _bilinear(noisy), truth) / error(image, truth)))
     assert min(gains) > 0
-    assert np.mean(gains) > 1
+    assert np.mean(gains) > 1.5
