@@ -119,14 +119,8 @@ def _described(noises: list[Noise]) -> str:
     """Say what noise was measured, as medians over the series."""
     if not noises:
         return ""
-    beside, axial, exponent = (
-        float(np.median([value(noise) for noise in noises]))
-        for value in (
-            lambda noise: (noise.correlation[0, 1] + noise.correlation[1, 0]) / 2,
-            lambda noise: noise.axial,
-            lambda noise: noise.exponent,
-        )
-    )
+    beside = np.median([(noise.correlation[0, 1] + noise.correlation[1, 0]) / 2 for noise in noises])
+    axial, exponent = (np.median(values) for values in zip(*((n.axial, n.exponent) for n in noises), strict=True))
     return (
         f"correlation of {beside:.2f} between neighbouring pixels and {axial:.2f} between neighbouring slices, variance growing with the "
         f"power {exponent:.2f} of the concentration"

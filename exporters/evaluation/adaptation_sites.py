@@ -11,8 +11,7 @@ from ..phantoms.camera import count
 from ..phantoms.plane import Slice
 from ..phantoms.slices import OBJECTS
 from ..phantoms.tomography import Reconstruction, Scanner, acquire, measure, reconstruct
-from ..recipes.noise import measure as measure_noise
-from ..recipes.site_images import Site, SiteSeries
+from ..recipes.site_images import Site, SiteSeries, with_noise
 from .domain_inputs import hand
 
 Floats = NDArray[np.float32]
@@ -60,7 +59,7 @@ class PetSite:
     share : float
         True coincidences over those of a clinical slice.
     patients, slices : int
-        Series to adapt to and slices of each; as many patients again, at least one and at most two, are for the test.
+        Series to adapt to, and slices of each; one more patient is for the test.
     """
 
     name: str
@@ -69,7 +68,7 @@ class PetSite:
     how: Reconstruction
     share: float
     patients: int = 3
-    slices: int = 9
+    slices: int = 12
 
 
 PET_SITES = (
@@ -109,10 +108,10 @@ def pet_case(site: PetSite, tell: Callable[[str], None] = lambda name: None) -> 
         The same for the same site.
     """
     made = []
-    for patient in range(site.patients + min(site.patients, 2)):
+    for patient in range(site.patients + 1):
         tell(f"{site.name} {patient}")
         made.append(_volume(site, patient))
-    series = tuple(SiteSeries(noisy, measure_noise(noisy, site.name)) for noisy, _ in made[: site.patients])
+    series = tuple(with_noise(noisy, site.name) for noisy, _ in made[: site.patients])
     files = site.patients * site.slices
     noisy, truth = (np.concatenate([pair[k] for pair in made[site.patients :]]) for k in (0, 1))
     return Case(site.name, site.title, "pet-denoise", Site(series, "PT", files, {}), noisy, truth)

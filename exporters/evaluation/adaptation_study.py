@@ -212,7 +212,7 @@ def _net(recipe: Recipe, bundle: Bundle) -> nn.Module:
 @torch.no_grad()
 def deliver(net: nn.Module, recipe: Recipe, images: Floats) -> tuple[Floats, float]:
     """Return images as the engine delivers them, with the mean restored, and by how much that was off."""
-    scaled = postprocess.scale_in(images, "robust" if recipe.family == "pet" else "none", 1)
+    scaled = postprocess.scale_in(np.ascontiguousarray(images), "robust" if recipe.family == "pet" else "none", 1)
     rows, columns = images.shape[1:]
     pads = [(0, 0), (0, -rows % recipe.multiple), (0, -columns % recipe.multiple)]
     padded = np.pad(scaled.pixels, pads, mode="reflect")

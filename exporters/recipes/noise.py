@@ -19,6 +19,8 @@ LEAST_SLICES = 6
 WINDOW = 32
 _STRIDE = 8
 _MOST_PATCHES = 1000
+_CORRELATED = 0.06
+_FARTHEST = 6
 _SMOOTH_PX = 3.0
 _HIGH_PASS_PX = 2.0
 _INSIDE = 0.1  # of the brightest pixels; what is darker lies outside of the patient
@@ -50,6 +52,11 @@ class Noise:
     exponent: float
     correlation: Rows
     axial: float
+
+    @property
+    def apart(self) -> int:
+        """How many slices further the noise is another one."""
+        return next(k for k in range(1, _FARTHEST + 1) if self.axial ** (k * k) < _CORRELATED or k == _FARTHEST)
 
     def deviation(self, image: Floats) -> Floats:
         """Return the standard deviation in each pixel of an image, of any shape (..., rows, columns)."""
@@ -104,12 +111,12 @@ def measure(slices: Floats, name: str = "series") -> Noise:
             f"{name}: {len(slices)} slices of {slices.shape[1]}x{slices.shape[2]} are too few or too small to measure noise in; "
             f"give a series of at least {LEAST_SLICES} slices of {WINDOW}x{WINDOW}."
         )
-    means = _smooth((slices[:-2] + slices[1:-1] + slices[2:]) / 3)
+    means = _smooth((slices[:-2] + slices[1:-1] + slices[2:]) / np.float32(3))
     places = _places(means, _INSIDE * float(np.quantile(means, _BRIGHTEST)))
     if len(places) < LEAST_SLICES:
         raise InputError(f"{name}: shows too little activity to measure noise in; leave the series out.")
     axial = _axial(slices)
-    second = slices[1:-1] - (slices[:-2] + slices[2:]) / 2
+    second = slices[1:-1] - (slices[:-2] + slices[2:]) / np.float32(2)
     second /= np.float32(np.sqrt(_gain(np.asarray(axial), 0)))
     differences, concentrations = (np.asarray([part[at] for at in places], np.float64) for part in (second, means))
     exponent, scale = _power_law(differences, concentrations)
@@ -132,7 +139,7 @@ def _correlation(patches: Rows) -> Rows:
 def _axial(slices: Floats) -> float:
     """Return the correlation of neighbouring slices of a Gaussian filter that explains that of second differences."""
     fine = slices - np.asarray(gaussian_filter(slices, (0, _HIGH_PASS_PX, _HIGH_PASS_PX)), np.float32)
-    second = fine[1:-1] - (fine[:-2] + fine[2:]) / 2
+    second = fine[1:-1] - (fine[:-2] + fine[2:]) / np.float32(2)
     ratio = float(np.median(_sums(second[1:] * second[:-1])) / np.median(_sums(second * second)))
     expected = _gain(_CANDIDATES, 1) / _gain(_CANDIDATES, 0)
     return float(_CANDIDATES[np.argmin(np.abs(expected - ratio))])

@@ -38,10 +38,13 @@ class SiteSeries:
         Counts, or concentrations.
     noise : Noise or None
         That of PET; counts need none.
+    beside : tuple of ndarray or None
+        For PET, see :class:`~.adaptation.Recorrupted`.
     """
 
     images: Floats
     noise: Noise | None = None
+    beside: tuple[Floats | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Site:
             middle = slice(
                 n // 2 - max(n // _HELD_OUT, 1) // 2, n // 2 - max(n // _HELD_OUT, 1) // 2 + max(n // _HELD_OUT, 1)
             )
-            judged.append(SiteSeries(one.images[middle], one.noise))
+            judged.append(SiteSeries(one.images[middle], one.noise, one.beside[middle]))
             if n > 1:
                 learned.append(SiteSeries(np.delete(one.images, middle, axis=0), one.noise))
         return tuple(learned), tuple(judged)
@@ -146,7 +149,8 @@ def views(series: Sequence[SiteSeries]) -> Views:
     """Return series as what an adaptation draws from."""
     images = [image for one in series for image in one.images]
     noises = [one.noise for one in series if one.noise is not None for _ in one.images]
-    return Recorrupted(images, noises) if noises else Thinned(images)
+    beside = [other for one in series for other in one.beside]
+    return Recorrupted(images, noises, beside) if noises else Thinned(images)
 
 
 def _suiting(series: Series, recipe: Recipe, share: float, left_out: Counter[str]) -> SiteSeries | None:
@@ -194,7 +198,15 @@ def _slices(frames: Frames, share: float, left_out: Counter[str]) -> SiteSeries 
     first = (n - kept) // 2
     images = np.ascontiguousarray(frames.pixels[first : first + kept])
     try:
-        return SiteSeries(images, measure(images, frames.source))
+        return with_noise(images, frames.source)
     except InputError:
         left_out["with too few slices or too little activity to measure noise in"] += 1
         return None
+
+
+def with_noise(slices: Floats, name: str) -> SiteSeries:
+    """Return neighbouring slices with their noise, measured in them, and for each the mean of two without its noise."""
+    noise = measure(slices, name)
+    m, n = noise.apart, len(slices)
+    beside = (None if k < m or k + m >= n else (slices[k - m] + slices[k + m]) / np.float32(2) for k in range(n))
+    return SiteSeries(slices, noise, tuple(beside))

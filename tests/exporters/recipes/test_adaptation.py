@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install '
 from dataclasses import replace
 from itertools import count
 
-from photopeak.engine.errors import ModelError
+from photopeak.engine.errors import InputError, ModelError
 from photopeak.exporters.architectures import build
 from photopeak.exporters.recipes import adaptation
 from photopeak.exporters.recipes.adaptation import Recorrupted, Settings, Thinned, adapt
@@ -62,6 +62,17 @@ def test_recorrupted_noises_are_uncorrelated_at_every_distance(sigma):
     np.testing.assert_allclose(
         (batch.counts[::2] + batch.counts[1::2]) / 2, (batch.target[::2] + batch.target[1::2]) / 2, atol=1e-5
     )
+
+
+def test_slices_are_judged_by_others_of_another_noise():
+    rng = np.random.default_rng(5)
+    images = list(noisy((30, 64, 64), 1.0, rng))
+    beside = [None, *noisy((29, 64, 64), 1.0, rng)]
+    batch = Recorrupted(images, [gaussian_noise(1.0)] * 30, beside).judged(200, 32, rng)
+    a, b = (part[:, 0] - part[:, 0].mean((1, 2), keepdims=True) for part in (batch.counts, batch.target))
+    assert abs((a * b).mean() / np.sqrt((a * a).mean() * (b * b).mean())) < 0.02
+    with pytest.raises(InputError, match="no held-out slice has others far enough on both sides"):
+        Recorrupted(images[:1], [gaussian_noise(1.0)], [None]).judged(2, 32, rng)
 
 
 def test_patches_fit_small_images_and_the_network():
@@ -125,7 +136,8 @@ def test_noisy_slices_alone_lower_the_error(small, monkeypatch):
     monkeypatch.setattr(adaptation, "LARGEST_BIAS", 0.05)
     net = small_net(recipe)
     before, _ = error(net, images[4:], 1.0)
-    learned, judged = Recorrupted(images[:4], noises[:4]), Recorrupted(images[4:], noises[4:])
+    beside = [image[::-1].copy() for image in images[4:]]  # another noise of the same object
+    learned, judged = Recorrupted(images[:4], noises[:4]), Recorrupted(images[4:], noises[4:], beside)
     found = adapt(net, recipe, learned, judged, SHORT, lambda *now: None)
     assert error(found.net, images[4:], 1.0)[0] < 0.9 * before
 

@@ -75,3 +75,8 @@ def test_dark_surroundings_have_no_noise():
     flat[0, 0] = 1
     noise = Noise(0.04, 1.0, flat, 0.0)
     assert noise.deviation(np.full((16, 16), -3.0, np.float32)).max() == 0
+
+
+@pytest.mark.parametrize(("axial", "apart"), [(0.0, 1), (0.05, 1), (0.3, 2), (0.72, 3), (0.9, 6)])
+def test_slices_are_apart_where_their_noise_is_another_one(axial, apart):
+    assert Noise(1.0, 1.0, np.eye(WINDOW), axial).apart == apart

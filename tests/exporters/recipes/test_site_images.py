@@ -42,6 +42,13 @@ def test_slices_come_with_their_noise(dicom_factory, tmp_path):
     assert (site.images, site.files, len(site.series)) == (14, 14, 1)
     assert abs(site.series[0].noise.correlation[0, 1]) < 0.2  # the pixels of these objects are independent
     assert isinstance(views(site.series), Recorrupted)
+    (one,) = site.series
+    m = one.noise.apart
+    assert [other is None for other in one.beside] == [k < m or k >= 14 - m for k in range(14)]
+    np.testing.assert_allclose(one.beside[7], (one.images[7 - m] + one.images[7 + m]) / 2, rtol=1e-6)
+    (held,) = site.split()[1]
+    assert len(held.beside) == len(held.images)
+    np.testing.assert_array_equal(held.beside[0], one.beside[6])
 
 
 @pytest.mark.parametrize(
