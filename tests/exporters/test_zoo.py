@@ -8,10 +8,13 @@ from scipy.ndimage import gaussian_filter
 
 from photopeak.engine import zoo
 from photopeak.exporters.inference import Runner
+from photopeak.exporters.phantoms import ct_quality
 from photopeak.exporters.phantoms.camera import bin2, count
+from photopeak.exporters.phantoms.ct import SHARP, SOFT, spectrum, white
 from photopeak.exporters.phantoms.library import simulate
 from photopeak.exporters.recipes.catalogue import find
 from photopeak.exporters.recipes.slices import draw, pair
+from photopeak.kernels import edge_mtf
 
 CASES = (("whole-body-bone", 50), ("thyroid", 50), ("kidneys", 50), ("shapes", 50))
 
@@ -85,3 +88,20 @@ def test_the_larger_pet_matrix_is_better_than_interpolation(level, name):
         gains.append(10 * np.log10(error(4 * _bilinear(noisy), truth) / error(image, truth)))
     assert min(gains) > 0
     assert np.mean(gains) > 1.5
+
+
+@pytest.mark.parametrize("kernel", [SOFT, SHARP], ids=lambda kernel: kernel.name)
+def test_ct_becomes_sharper_at_every_frequency_and_keeps_its_values(kernel):
+    run, rng, field = Runner(zoo.load_bundle("ct-sr-x2").model), np.random.default_rng(50), ct_quality.FIELD_MM
+    seen = spectrum(ct_quality.edge(40.0, 400.0, 512))
+    scans = [seen.image(kernel, 256) + white(512, field, rng).noise(kernel, 256, 10.0) for _ in range(3)]
+    before, after = np.mean(scans, axis=0), np.mean([run(scan[None, None])[0, 0] for scan in scans], axis=0)
+    curves = [
+        edge_mtf(image, rois=ct_quality.EDGE.pixels(len(image), field), pixel_spacing_mm=field / len(image))
+        for image in (before, after)
+    ]
+    per_pixel = np.arange(1, 11) * 0.03
+    modulation = [curves[0].at(per_pixel), curves[1].at(per_pixel / 2)]
+    assert np.subtract(*modulation[::-1]).min() > -0.005
+    assert modulation[1][-1] > modulation[0][-1] + 0.1
+    assert after.mean() == pytest.approx(before.mean(), abs=0.5)
