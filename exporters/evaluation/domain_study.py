@@ -12,10 +12,11 @@ from scipy.stats import rankdata, spearmanr
 
 from ...engine import domain
 from ...engine.bundle import Bundle
+from ...engine.errors import UsageError
 from ...engine.result import Verdict
 from ...engine.session import Session, load
 from ..recipes.catalogue import Recipe, find
-from .domain_inputs import HELD_OUT, Pixels, Shifted, inputs, kinds_of_objects
+from .domain_inputs import FIRST, HELD_OUT, Pixels, Shifted, inputs, kinds_of_objects
 from .metrics import Interval
 
 LARGEST = 1 << 17  # pixels of an input that the model is run on
@@ -168,7 +169,16 @@ def study(bundle: Bundle, data: Path | None, tell: Tell = lambda name: None) -> 
     -------
     DomainReport
         The same for the same arguments, on any machine to rounding.
+
+    Raises
+    ------
+    UsageError
+        If no shifted inputs are made for images of the bundle's kind.
     """
+    if not has_inputs(bundle):
+        raise UsageError(
+            f"shifted inputs are made for scintigraphy and PET only, not for {bundle.name}, name another model."
+        )
     session = load(bundle, device="cpu", precision="fp32")
     entries: list[Judged] = []
     for shifted in inputs(bundle, data):
@@ -179,6 +189,11 @@ def study(bundle: Bundle, data: Path | None, tell: Tell = lambda name: None) -> 
     tell(f"{bundle.name}: domains of single kinds of objects")
     objects = object_table(find(bundle.manifest.training.recipe))
     return DomainReport(bundle.name, judged, separate(judged), correlate(judged), worth(judged), objects)
+
+
+def has_inputs(bundle: Bundle) -> bool:
+    """Return whether shifted inputs are made for images of a bundle's kind."""
+    return find(bundle.manifest.training.recipe).family in FIRST
 
 
 def _judged(session: Session, shifted: Shifted) -> Judged:

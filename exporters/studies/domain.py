@@ -15,7 +15,8 @@ from ..cli import DataOption, require
 def domain(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for domain.md, domain.json and domain.html.")],
     models: Annotated[
-        list[str] | None, typer.Argument(help="Names or folders of bundles; by default all that ship.")
+        list[str] | None,
+        typer.Argument(help="Names or folders of bundles; by default all of scintigraphy and PET that ship."),
     ] = None,
     data: DataOption = None,
 ) -> None:
@@ -26,11 +27,11 @@ def domain(
     require(("scipy", "skimage"))
     from ...engine import zoo
     from ..evaluation.domain_report import as_figure, as_markdown
-    from ..evaluation.domain_study import study
+    from ..evaluation.domain_study import has_inputs, study
 
     say = partial(typer.echo, err=True)
-    names = models or zoo.names()
-    reports = [study(zoo.load_bundle(name), data, say) for name in names]
+    bundles = [zoo.load_bundle(name) for name in models or zoo.names()]
+    reports = [study(bundle, data, say) for bundle in bundles if models or has_inputs(bundle)]
     table = as_markdown(reports)
     contents = {
         "domain.md": table + "\n",

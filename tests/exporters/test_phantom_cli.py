@@ -185,6 +185,20 @@ def test_errors_are_json_where_it_is_asked_for(words, code, capsys):
     assert found["error"]
 
 
+def test_a_ct_slice_becomes_one_of_twice_the_matrix(written, tmp_path, capsys):
+    source = written / "ct-head-sharp.dcm"
+    assert photopeak_exits("run", "ct-sr-x2", source, "-o", tmp_path, "--precision", "fp32", "--json") == 0
+    (item,) = json.loads(capsys.readouterr().out)["outcomes"]
+    assert (item["matrix"], item["output_matrix"]) == ("128x128", "256x256")
+    before, after = pydicom.dcmread(source), pydicom.dcmread(*item["outputs"])
+    assert after.Modality == "CT"
+    assert after.DerivationDescription
+    assert [2 * float(value) for value in after.PixelSpacing] == pytest.approx([float(v) for v in before.PixelSpacing])
+    hu = [ds.pixel_array * float(ds.RescaleSlope) + float(ds.RescaleIntercept) for ds in (before, after)]
+    assert hu[1].mean() == pytest.approx(hu[0].mean(), abs=3)
+    assert hu[1].std() > hu[0].std()
+
+
 def test_the_command_is_light_to_import():
     code = "import sys, photopeak.exporters.phantom_cli; print([m for m in ('torch', 'scipy', 'pydicom') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from photopeak.engine import zoo
+from photopeak.engine.errors import UsageError
 from photopeak.exporters.evaluation import domain_inputs
 from photopeak.exporters.evaluation.domain_inputs import HELD_OUT, inputs
 from photopeak.exporters.evaluation.domain_report import as_figure, as_markdown
-from photopeak.exporters.evaluation.domain_study import Judged, auc, correlate, separate, study, worth
+from photopeak.exporters.evaluation.domain_study import Judged, auc, correlate, has_inputs, separate, study, worth
 from photopeak.exporters.phantoms.library import ANATOMIES
 
 
@@ -108,3 +109,9 @@ def test_the_study_tells_shifts_apart_and_says_so(tmp_path):
     assert "Rank correlation of the distance with the shortfall" in table
     assert json.loads(json.dumps(asdict(report)))["model"] == "scint-denoise"
     assert len(as_figure([report]).data) > 5
+
+
+def test_a_model_of_which_no_inputs_are_simulated_is_refused():
+    assert [name for name in zoo.names() if not has_inputs(zoo.load_bundle(name))] == ["ct-sr-x2"]
+    with pytest.raises(UsageError, match="scintigraphy and PET only, not for ct-sr-x2"):
+        study(zoo.load_bundle("ct-sr-x2"), None)
