@@ -188,7 +188,7 @@ def _digest(*images: Pixels) -> str:
     """Return a short name of images: a simulator that draws others must not be given the figures of the old ones."""
     found = 0
     for image in images:
-        found = crc32(np.ascontiguousarray(image), found)
+        found = crc32(image.tobytes(), found)
     return f"{found:08x}"
 
 
