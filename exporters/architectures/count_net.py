@@ -38,6 +38,8 @@ class CountNet(nn.Module):
     torch.Size([1, 1, 16, 16])
     """
 
+    interpolation: Tensor
+
     def __init__(
         self,
         channels: tuple[int, int, int],
