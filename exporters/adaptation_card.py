@@ -23,10 +23,10 @@ not said here.
 
 | on held-out images | before | after |
 |---|---|---|
-| error against the noisy target, in Poisson variances | {before:.5f} | {after:.5f} |
+| squared error against the noisy target, over the mean | {before:.5f} | {after:.5f} |
 
-The error fell by {fell:.5f} with a standard error of {deviation:.5f}. Most of what remains is the noise of the targets, which nothing can
-predict: the share of the model's own error that is gone is larger, and unknown. Before the engine restores it, the mean of the output
+The error fell by {fell:.5f} with a standard error of {deviation:.5f}. Most of what remains is the noise of the targets (and what differs
+between slices), which nothing can predict: the share of the model's own error that is gone is larger, and unknown. Before the engine restores it, the mean of the output
 deviates from that of the input by {bias:+.2f} %.
 
 ## Training domain
@@ -36,6 +36,7 @@ Fitted anew, to the site's images and their noisier versions: other images may b
 ## Limits
 
 * {limit}
+* What the site's images do not hold, such as lesions, may come out fainter than before.
 * Nothing was measured against a truth: there is none. `photopeak study adaptation` measures this recipe where there is one.
 * Look at the original too. Not a medical device; made for research and for engineering.
 
@@ -50,7 +51,8 @@ _METHODS = {
     ),
     "PT": (
         "recorruption. Noise as the slices have it was measured in second differences along the axis ({noise}); drawn anew, half of it is "
-        "added to the input and twice of it taken from the target, which makes the noises of the two uncorrelated."
+        "added to the input and twice of it taken from the target, which makes the noises of the two uncorrelated. Held-out slices were "
+        "judged as they are, by the mean of two slices so far away on both sides that these have another noise."
     ),
 }
 _LIMITS = {

@@ -38,6 +38,7 @@ LARGEST_BIAS = 0.01  # of the mean, which the engine restores; what is further o
 _KEPT = (0.5, 0.9)  # of the counts, for the input
 _STRENGTH = 0.5  # of the noise that is added, over the image's own
 _ACTIVE = 0.05  # of the brightest pixels
+_LEAST_MEAN = 0.1  # counts per pixel, so that empty patches do not decide
 _LOSS = "variance"  # quadratic, as targets with noise need it
 _DECAY = 0.97
 
@@ -283,7 +284,7 @@ def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class _Judge:
-    """The error of a network on patches of held-out images, always the same ones."""
+    """The error of a network on patches of held-out images, always the same ones; what is bright counts as in PSNR."""
 
     def __init__(self, recipe: Recipe, held_out: Views, settings: Settings) -> None:
         rng = np.random.default_rng([settings.seed, 2])
@@ -297,7 +298,10 @@ class _Judge:
         for batch in self._batches:
             counts, target = torch.from_numpy(batch.counts), torch.from_numpy(batch.target)
             output = torch.func.functional_call(net, weights, (counts,)) if weights else net(counts)
-            errors.append(float(_loss(self._recipe, output, target, counts)))
+            squares = (output - target).square().mean((1, 2, 3)) / (
+                counts.mean((1, 2, 3)) + _LEAST_MEAN / self._recipe.gain
+            )
+            errors.append(self._recipe.gain * float(squares.mean()))
             sums += float(output.sum()), float(counts.sum())
         return np.array(errors), float(sums[0] / sums[1] - 1)
 
