@@ -92,7 +92,7 @@ def adapt_bundle(job: Job, settings: Settings) -> Outcome:
         adapted = adapt(net, recipe, learned, judged, settings, tell)
     model = with_weights(before.model, adapted.net.eval())
     parity.check(adapted.net, model, recipe.multiple)
-    manifest = _manifest(before, recipe, site, adapted, fit_site_domain(before.manifest.input, learned, judged))
+    manifest = _manifest(before, recipe, site, adapted, _joined(before, learned, judged))
     card = render_adapted(manifest, before, site, adapted, job.note)
     golden = Golden(before.golden.input, Runner(model)(before.golden.input), before.golden.truth)
     return Outcome(write_bundle(job.output, manifest, model=model, golden=golden, card=card), site, adapted)
@@ -108,6 +108,13 @@ def fit_site_domain(taken: Input, learned: Views, judged: Views) -> Domain:
         return np.concatenate(rows)
 
     return domain.fit_domain(features(learned, 0), features(judged, 1))
+
+
+def _joined(before: Bundle, learned: Views, judged: Views) -> Domain:
+    """Return the domain of the bundle before with the kinds of images that the site has: the weights know both."""
+    known = before.manifest.domain
+    own = fit_site_domain(before.manifest.input, learned, judged)
+    return known.model_copy(update={"modes": (*(known.modes or (known.mean,)), *(own.modes or (own.mean,)))})
 
 
 def _start(job: Job) -> Bundle:

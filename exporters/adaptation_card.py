@@ -31,7 +31,7 @@ deviates from that of the input by {bias:+.2f} %.
 
 ## Training domain
 
-Fitted anew, to the site's images and their noisier versions: other images may be judged outside where {parent} judged them inside.
+That of {parent}, with the kinds of images added that the site's own images and their noisier versions form.
 
 ## Limits
 

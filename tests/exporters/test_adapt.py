@@ -72,6 +72,11 @@ def test_the_adapted_bundle_says_what_it_is_and_nothing_about_patients(dicom_fac
     everything = b"".join(bundle.contents.values()).decode("latin-1") + (tmp_path / "out/manifest.toml").read_text()
     for private in ("Curie", "ID-1867", "secret", "hospital", ".dcm"):
         assert private not in everything
+    known = before.manifest.domain
+    assert manifest.domain.modes[: len(known.modes)] == known.modes
+    assert len(manifest.domain.modes) > len(known.modes)
+    golden = domain.judge_pixels(bundle.golden.input[:, 0], manifest.input, manifest.domain)
+    assert golden.verdict != "outside"  # as `photopeak validate` asks
     assert "Images: 12 of modality NM in 2 files and" in bundle.card
     assert "fell by 0.01000 with a standard error of 0.00100" in bundle.card
     assert "On a laptop." in bundle.card
