@@ -124,7 +124,7 @@ def image_features(plane: NDArray[np.float64], mask: NDArray[np.bool_] | None = 
 def _features_of(run: Planes) -> NDArray[np.float64]:
     found = np.empty((len(run.grey), FEATURES))
     masks = np.empty((len(run.grey), 0, 0), np.bool_) if run.masks is None else np.require(run.masks, None, ("C", "W"))
-    _image_features(run.grey, masks, constants(), tables(), found, run.spare)
+    _run_features(run.grey, masks, constants(), tables(), found, run.spare)
     return found
 
 
@@ -174,20 +174,28 @@ def _regress(
 
 
 @compiled("(float64[:, :, ::1], boolean[:, :, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1])")
-def _image_features(
+def _run_features(
     images: NDArray[np.float64], masks: NDArray[np.bool_], use: NDArray[np.float64], table: NDArray[np.float64],
     found: NDArray[np.float64], spare: NDArray[np.float64],
 ) -> None:  # fmt: skip
-    """Fill `found` with the features of both scales; empty masks are none."""
-    room, sums = buffers(use, images.shape[2]), np.empty((MAPS, SUMS))
+    """Fill `found` with the features of each image; empty masks are none."""
     for index in range(images.shape[0]):
-        image, mask = images[index], masks[index]
-        for scale in range(2):
-            height, width = image.shape
-            region_sums(image, (height, width), mask, (0, 0, height, width), False, room, sums)
-            _features(sums, _samples(mask, height * width), table, found[index, scale * FEATURES // 2 :])
-            if scale == 0:
-                image, mask = halved(image, height, width, spare), _halved_mask(mask)
+        _image_features(images[index], masks[index], use, table, found[index], spare)
+
+
+@inlined
+def _image_features(
+    image: NDArray[np.float64], mask: NDArray[np.bool_], use: NDArray[np.float64], table: NDArray[np.float64],
+    found: NDArray[np.float64], spare: NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Fill `found` with both scales' features of one image."""
+    room, sums = buffers(use, image.shape[1]), np.empty((MAPS, SUMS))
+    for scale in range(2):
+        height, width = image.shape
+        region_sums(image, (height, width), mask, (0, 0, height, width), False, room, sums)
+        _features(sums, _samples(mask, height * width), table, found[scale * FEATURES // 2 :])
+        if scale == 0:
+            image, mask = halved(image, height, width, spare), _halved_mask(mask)
 
 
 @borrowing

@@ -18,7 +18,7 @@ from .aggd import CENTRE, SHAPE, SPREAD, aggd, tables
 from .frames import Definition, Outcome, Planes, half_size, measure
 from .intensity import Window
 from .models import FEATURES, NiqeModel, resolve
-from .mscn import MAPS, PRECISIONS, SUMS, Buffers, buffers, constants, region_sums
+from .mscn import MAPS, PRECISIONS, SUMS, buffers, constants, region_sums
 from .resize import halved
 from .score import Scores
 
@@ -26,7 +26,7 @@ __all__ = ["block_features", "niqe"]
 
 _HALF = FEATURES // 2  # of the features belong to each scale
 _FEATURES = tuple(
-    f"({kind}[:, :, ::1], boolean[:, :, ::1], int64, {kind}[::1], float64[:, ::1], float64[:, :, :, ::1], {kind}[::1])"
+    f"({kind}[:, ::1], boolean[:, ::1], int64, {kind}[::1], float64[:, ::1], float64[:, :, ::1], {kind}[::1])"
     for kind in ("float64", "float32")
 )
 
@@ -141,7 +141,8 @@ def _features_of(
 ) -> NDArray[np.float64]:
     """Return the features of all blocks of several planes, shape (n, blocks, 36); NaN for those not inside."""
     found = np.full((*inside.shape, FEATURES), np.nan)
-    _block_features(planes, inside, block, constants(precision), tables(), found, spare)
+    for plane, wanted, features in zip(planes, inside, found, strict=True):
+        _block_features(plane, wanted, block, constants(precision), tables(), features, spare)
     return found.reshape(len(planes), -1, FEATURES)
 
 
@@ -190,32 +191,26 @@ def _distances(features: NDArray[np.float64], model: NiqeModel) -> list[float]:
 
 @compiled(*_FEATURES)
 def _block_features(
-    images: NDArray[Any], inside: NDArray[np.bool_], block: int, use: NDArray[Any], table: NDArray[np.float64],
+    image: NDArray[Any], inside: NDArray[np.bool_], block: int, use: NDArray[Any], table: NDArray[np.float64],
     found: NDArray[np.float64], spare: NDArray[Any],
 ) -> None:  # fmt: skip
-    """Fill `found` with both scales' features of the blocks that count."""
+    """Fill `found` with both scales' features of the blocks that count.
+
+    One image to a call: compiled with a loop over images around this, single precision takes as long as double.
+    """
     room, sums = buffers(use, block), np.empty((MAPS, SUMS))
-    for index in range(images.shape[0]):
-        image, height, width, edge = images[index], inside.shape[1] * block, inside.shape[2] * block, block
-        for scale in range(2):
-            _scale(image, (height, width), inside[index], edge, room, table, sums, found[index, :, :, scale * _HALF :])
-            if scale == 0:
-                image = halved(image, height, width, spare)
-                height, width, edge = height // 2, width // 2, edge // 2
-
-
-@inlined
-def _scale(
-    image: NDArray[Any], size: tuple[int, int], inside: NDArray[np.bool_], edge: int, room: Buffers,
-    table: NDArray[np.float64], sums: NDArray[np.float64], found: NDArray[np.float64],
-) -> None:  # fmt: skip
-    """Fill the first `found` of each block with the features of one scale."""
     no_mask = np.empty((0, 0), np.bool_)
-    for row in range(inside.shape[0]):
-        for column in range(inside.shape[1]):
-            if inside[row, column]:
-                region_sums(image, size, no_mask, (row * edge, column * edge, edge, edge), True, room, sums)
-                _features(sums, edge * edge, table, found[row, column])
+    height, width, edge = inside.shape[0] * block, inside.shape[1] * block, block
+    for scale in range(2):
+        for row in range(inside.shape[0]):
+            for column in range(inside.shape[1]):
+                if inside[row, column]:
+                    region = row * edge, column * edge, edge, edge
+                    region_sums(image, (height, width), no_mask, region, True, room, sums)
+                    _features(sums, edge * edge, table, found[row, column, scale * _HALF :])
+        if scale == 0:
+            image = halved(image, height, width, spare)
+            height, width, edge = height // 2, width // 2, edge // 2
 
 
 @compiled("(float64[:, :, ::1], float64[:, ::1], float64[:, :, ::1], boolean[::1])")
