@@ -196,9 +196,8 @@ def test_real_files_are_read_or_refused(shared_data, folder, fewest):
 
 def test_malformed_files_are_read_or_refused(shared_data, tmp_path):
     with tarfile.open(shared_data / "fuzz" / "pwnlabmx_fuzz_corpus_v3.tar.xz") as archive:
-        for number, member in enumerate(
-            archive
-        ):  # extractall has its filter against odd names since Python 3.11.4 only
+        # extractall has its filter against odd names since Python 3.11.4 only.
+        for number, member in enumerate(archive):
             if member.isfile():
                 (tmp_path / f"{number:03}-{Path(member.name).name}").write_bytes(archive.extractfile(member).read())
     found = outcomes(tmp_path)
