@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .residual import Residual
+
 _INPUT_SCALE = 0.125
 _NOTHING = 0.375**0.5  # the root of no counts
 _KEYS = -0.5  # bicubic interpolation as Keys (1981) has it
@@ -126,19 +128,12 @@ class CountNet(nn.Module):
         return features
 
 
-class _Block(nn.Module):
-    """Two 3x3 convolutions around a shortcut."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, 1, 1)
-        self.second = nn.Conv2d(channels, channels, 3, 1, 1)
-        with torch.no_grad():  # starts close to the identity
-            self.second.weight *= 0.3
+class _Block(Residual):
+    """A block that gives nothing negative."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the refined features."""
-        return functional.relu(x + self.second(functional.relu(self.first(x))))
+        return functional.relu(super().forward(x))
 
 
 def _chain(channels: int, number: int) -> nn.Sequential:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..interpolation import beyond_bilinear
+from .residual import Residual
 
 LOWEST_HU = 1024.0  # below zero; what scanners write outside of their field is lower still
 _UNIT_HU = 1000.0
@@ -38,7 +39,7 @@ class HounsfieldNet(nn.Module):
     def __init__(self, channels: int, blocks: int) -> None:
         super().__init__()
         self.stem = nn.Conv2d(2, channels, 3, 1, 1)
-        self.body = nn.Sequential(*(_Block(channels) for _ in range(blocks)))
+        self.body = nn.Sequential(*(Residual(channels) for _ in range(blocks)))
         self.head = nn.Conv2d(channels, 4, 3, 1, 1)
         nn.init.normal_(self.head.weight, std=1e-3)
         self.register_buffer("skip", torch.from_numpy(beyond_bilinear(_NEIGHBOURS, _SKIP)))
@@ -53,18 +54,3 @@ class HounsfieldNet(nn.Module):
         added = functional.pixel_shuffle(self.head(features) + finer, 2)
         smooth = functional.interpolate(value, scale_factor=2.0, mode="bilinear", align_corners=False)
         return (smooth + added) * _UNIT_HU - LOWEST_HU
-
-
-class _Block(nn.Module):
-    """Two 3x3 convolutions around a shortcut."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, 1, 1)
-        self.second = nn.Conv2d(channels, channels, 3, 1, 1)
-        with torch.no_grad():  # starts close to the identity
-            self.second.weight *= 0.3
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the refined features."""
-        return x + self.second(functional.relu(self.first(x)))

@@ -7,9 +7,10 @@ References
   normalisation, which blurs the scale of intensities.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from .residual import Residual
 
 
 class SrResNet(nn.Module):
@@ -24,6 +25,7 @@ class SrResNet(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> SrResNet(16, 2)(torch.zeros(1, 1, 8, 8)).shape
     torch.Size([1, 1, 16, 16])
     """
@@ -31,7 +33,7 @@ class SrResNet(nn.Module):
     def __init__(self, channels: int, blocks: int) -> None:
         super().__init__()
         self.stem = nn.Conv2d(1, channels, 9, 1, 4)
-        self.body = nn.ModuleList(_Residual(channels) for _ in range(blocks))
+        self.body = nn.ModuleList(Residual(channels) for _ in range(blocks))
         self.merge = nn.Conv2d(channels, channels, 3, 1, 1)
         self.enlarge = nn.Conv2d(channels, 4 * channels, 3, 1, 1)
         self.head = nn.Conv2d(channels, 1, 9, 1, 4)
@@ -56,6 +58,7 @@ class Discriminator(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> Discriminator(16)(torch.zeros(2, 1, 64, 64)).shape
     torch.Size([2, 1, 8, 8])
     """
@@ -72,18 +75,3 @@ class Discriminator(nn.Module):
         """Return logits, shape (n, 1, h / 8, w / 8); positive where the image looks real."""
         logits: Tensor = self.layers(image)
         return logits
-
-
-class _Residual(nn.Module):
-    """Two 3x3 convolutions beside a shortcut."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, 1, 1)
-        self.second = nn.Conv2d(channels, channels, 3, 1, 1)
-        with torch.no_grad():  # starts close to the identity
-            self.second.weight *= 0.3
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the refined features."""
-        return x + self.second(functional.relu(self.first(x)))

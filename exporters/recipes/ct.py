@@ -18,7 +18,7 @@ from ..interpolation import doubled
 from ..phantoms.ct import AIR_HU, Kernel, Plane, Spectrum, spectrum, white
 from ..phantoms.ct_objects import OBJECTS
 from .catalogue import Recipe
-from .dataset import Batch
+from .dataset import Batch, Patches, endless
 
 Floats = NDArray[np.float32]
 Split = Literal["train", "held-out"]
@@ -98,13 +98,12 @@ class CtPool:
     def batches(self, recipe: Recipe, seed: int, first: int = 0) -> Iterator[Batch]:
         """Yield batches without end; batch k depends on the seed and k alone."""
         details = [_details(pair.image) for pair in self.pairs]
-        step = first
-        while True:
-            rng = np.random.default_rng([seed, step])
+
+        def drawn(rng: np.random.Generator) -> list[Patches]:
             chosen = rng.integers(len(self.pairs), size=recipe.batch)
-            drawn = [_patch(self.pairs[k], details[k], recipe, rng) for k in chosen]
-            yield Batch(np.stack([d[0] for d in drawn])[:, None], np.stack([d[1] for d in drawn])[:, None])
-            step += 1
+            return [_patch(self.pairs[k], details[k], recipe, rng) for k in chosen]
+
+        return endless(drawn, seed, first)
 
 
 def draw(index: int, split: Split, name: str | None = None) -> tuple[Plane, int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from ..phantoms.library import ANATOMIES, is_held_out, simulate, simulate_voxels
 from ..phantoms.voxels import load_voxel_phantoms
 from .catalogue import Recipe
 
+Patches = tuple[NDArray[np.float32], NDArray[np.float32]]  # input and target
 NUMBERS = {"whole-body-bone": 240, "shapes": 80, "pattern": 90}
 OTHER_ANATOMIES = 50
 VOXEL_VIEWS = 8
@@ -155,25 +157,26 @@ def batches(pool: Pool, recipe: Recipe, seed: int, first: int = 0) -> Iterator[B
     first : int
         Number of the first batch, for resuming.
 
-    Yields
-    ------
-    Batch
-        Noisy input and target.
+    Returns
+    -------
+    iterator of Batch
+        Noisy inputs and targets.
     """
     maps = [_interest(image) for image in pool.expected]
     weights = np.sqrt([image.size for image in pool.expected])
     chance = np.cumsum(weights / weights.sum())
-    step = first
-    while True:
-        rng = np.random.default_rng([seed, step])
-        pairs = [_pair(pool, maps, chance, recipe, rng) for _ in range(recipe.batch)]
+    draw = lambda rng: [_pair(pool, maps, chance, recipe, rng) for _ in range(recipe.batch)]
+    return endless(draw, seed, first)
+
+
+def endless(draw: Callable[[np.random.Generator], list[Patches]], seed: int, first: int) -> Iterator[Batch]:
+    """Yield what `draw` returns as batches; batch k depends on the seed and k alone, so that a training can resume at any."""
+    for step in count(first):
+        pairs = draw(np.random.default_rng([seed, step]))
         yield Batch(np.stack([p[0] for p in pairs])[:, None], np.stack([p[1] for p in pairs])[:, None])
-        step += 1
 
 
-def _pair(
-    pool: Pool, maps: Images, chance: NDArray[np.float64], recipe: Recipe, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _pair(pool: Pool, maps: Images, chance: NDArray[np.float64], recipe: Recipe, rng: np.random.Generator) -> Patches:
     """Draw one noisy patch and its target."""
     if pool.acquired and rng.random() < REAL_SHARE:
         patch = _crop(pool.acquired[int(rng.integers(len(pool.acquired)))], None, recipe.patch, rng)

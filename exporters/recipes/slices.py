@@ -15,7 +15,7 @@ from ..phantoms.plane import Slice
 from ..phantoms.slices import OBJECTS
 from ..phantoms.tomography import Reconstruction, Scanner, Sinogram, acquire, measure, reconstruct
 from .catalogue import Recipe
-from .dataset import Batch
+from .dataset import Batch, Patches, endless
 
 Floats = NDArray[np.float32]
 Split = Literal["train", "held-out"]
@@ -68,12 +68,11 @@ class SlicePool:
 
     def batches(self, recipe: Recipe, seed: int, first: int = 0) -> Iterator[Batch]:
         """Yield batches without end; batch k depends on the seed and k alone."""
-        step = first
-        while True:
-            rng = np.random.default_rng([seed, step])
-            drawn = [_patch(self.pairs[int(rng.integers(len(self.pairs)))], recipe, rng) for _ in range(recipe.batch)]
-            yield Batch(np.stack([d[0] for d in drawn])[:, None], np.stack([d[1] for d in drawn])[:, None])
-            step += 1
+
+        def drawn(rng: np.random.Generator) -> list[Patches]:
+            return [_patch(self.pairs[int(rng.integers(len(self.pairs)))], recipe, rng) for _ in range(recipe.batch)]
+
+        return endless(drawn, seed, first)
 
 
 @dataclass(frozen=True)
