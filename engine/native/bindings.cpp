@@ -7,32 +7,13 @@
 #include "arrays.hpp"
 #include "frame_layout.hpp"
 #include "frame_loops.hpp"
+#include "python_errors.hpp"
 #include "texture.hpp"
 
 namespace photopeak {
 namespace {
 
 using Out = std::optional<py::array>;
-
-void register_errors(py::module_& m) {
-  static const py::object* classes[3];
-  auto errors = py::module_::import("photopeak.engine.errors");
-  const char* names[3] = {"InputError", "UsageError", "DeviceError"};
-  // Exceptions outlive the module, so their classes are never released.
-  for (int i = 0; i < 3; ++i) classes[i] = new py::object(errors.attr(names[i]));
-  py::register_local_exception_translator([](std::exception_ptr raised) {
-    const auto set = [](int i, const std::exception& e) { py::set_error(*classes[i], e.what()); };
-    try {
-      if (raised) std::rethrow_exception(raised);
-    } catch (const InputError& e) {
-      set(0, e);
-    } catch (const UsageError& e) {
-      set(1, e);
-    } catch (const DeviceError& e) {
-      set(2, e);
-    }
-  });
-}
 
 void register_build(py::module_& m) {
 #ifdef _OPENMP
@@ -243,7 +224,7 @@ void register_operations(py::module_& m) {
 
 PYBIND11_MODULE(_native, m, pybind11::mod_gil_not_used()) {
   m.doc() = "Frame operations on the CPU and on CUDA devices.";
-  photopeak::register_errors(m);
+  photopeak::register_errors();
   photopeak::register_build(m);
   photopeak::register_operations(m);
 }

@@ -3,8 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <stdexcept>
 #include <vector>
+
+#include "errors.hpp"
 
 // Marks what device code may call too; nothing for other compilers.
 #ifdef __CUDACC__
@@ -14,16 +15,6 @@
 #endif
 
 namespace photopeak {
-
-struct InputError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-struct UsageError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-struct DeviceError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 enum class Stored { u8, i8, u16, i16, u32, i32, f32 };  // f32: values that are physical already, or nearly
 

@@ -1,0 +1,1 @@
+"""Shapes from few directions: geometry, projectors, solvers."""
