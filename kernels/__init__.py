@@ -30,6 +30,9 @@ if TYPE_CHECKING:  # the same list again, for type checkers and editors
     from .noise.discs import Disc as Disc
     from .noise.quanta import noise_equivalent_quanta as noise_equivalent_quanta
     from .noise.spectrum import noise_power_spectrum as noise_power_spectrum
+    from .reconstruction.geometry import Geometry as Geometry
+    from .reconstruction.geometry import Grid as Grid
+    from .reconstruction.geometry import View as View
     from .sparse.scsr import scsr as scsr
 
 # Public name -> module; the one list of what this package offers.
@@ -57,6 +60,9 @@ _HOMES = {
     "Disc": "noise.discs",
     "noise_equivalent_quanta": "noise.quanta",
     "noise_power_spectrum": "noise.spectrum",
+    "Geometry": "reconstruction.geometry",
+    "Grid": "reconstruction.geometry",
+    "View": "reconstruction.geometry",
     "scsr": "sparse.scsr",
 }
 
