@@ -1,0 +1,1 @@
+"""From measured views to a reconstruction and back to files: views, solvers, outputs."""
