@@ -105,7 +105,7 @@ class View:
     Raises
     ------
     UsageError
-        If there is no pixel, directions are not at right angles, or the focal spot lies in the detector's plane.
+        If there is no pixel, directions are not at right angles, or the focal spot is not in front of the detector.
 
     Examples
     --------
@@ -133,9 +133,10 @@ class View:
             raise UsageError(
                 f"{self.right} and {self.down} are not unit vectors at right angles; correct the directions."
             )
-        if self.source_mm and abs(self.distance_to(self.source_mm)) < _TOLERANCE:
+        if self.source_mm and self.distance_to(self.source_mm) < _TOLERANCE:
             raise UsageError(
-                "the focal spot lies in the plane of the detector; correct the distance from source to detector."
+                f"the focal spot {self.source_mm} mm lies in or behind the plane of the detector; correct the distance from "
+                "source to detector, or turn `right` or `down` round: right x down must point from detector to patient."
             )
 
     @classmethod
@@ -219,10 +220,15 @@ class View:
     @property
     def magnification(self) -> float:
         """How much larger a thing at the origin of coordinates is on the detector; 1 for parallel rays."""
+        return self.magnification_at((0.0, 0.0, 0.0))
+
+    def magnification_at(self, point: Vector) -> float:
+        """Return how much larger a thing at a point [mm] is on the detector; infinite beside or behind the focal spot."""
         if self.source_mm is None:
             return 1.0
         whole = self.distance_to(self.source_mm)
-        return whole / (whole - self.distance_to((0.0, 0.0, 0.0)))
+        left = whole - self.distance_to(point)
+        return whole / left if left > 0 else float("inf")
 
     def distance_to(self, point: Vector) -> float:
         """Return how far in front of the detector a point lies [mm]."""
@@ -254,7 +260,7 @@ class View:
         Returns
         -------
         ndarray, shape (..., 2), float64
-            Row and column [pixels], whole numbers at the centres of pixels.
+            Row and column [pixels], whole numbers at the centres of pixels; NaN for points beside or behind the focal spot.
 
         Examples
         --------
@@ -266,7 +272,8 @@ class View:
         if self.source_mm is not None:
             source = np.subtract(self.source_mm, self.center_mm)
             depth, whole = offset @ np.array(self.looking), source @ np.array(self.looking)
-            share = (whole / (whole - depth))[..., None]
+            left = whole - depth
+            share = (whole / np.where(left > 0, left, np.nan))[..., None]
             offset = source + (offset - source) * share
         rows = offset @ np.array(self.down) / self.spacing_mm[0] + (self.shape[0] - 1) / 2
         columns = offset @ np.array(self.right) / self.spacing_mm[1] + (self.shape[1] - 1) / 2
