@@ -13,6 +13,7 @@ CODES = {
     "lossy": ("113040", "DCM", "Lossy Compression"),
     "resampling": ("113085", "DCM", "Spatial resampling"),
     "smoothing": ("113087", "DCM", "Smoothing"),
+    "reconstruction": ("113963", "DCM", "Iterative Reconstruction"),
     "source": ("121322", "DCM", "Source image for image processing operation"),
     "processing": ("109102", "DCM", "Processing Equipment"),
     "recumbent": ("102538003", "SCT", "recumbent"),
