@@ -33,6 +33,9 @@ if TYPE_CHECKING:  # the same list again, for type checkers and editors
     from .reconstruction.geometry import Geometry as Geometry
     from .reconstruction.geometry import Grid as Grid
     from .reconstruction.geometry import View as View
+    from .reconstruction.projection import Projector as Projector
+    from .reconstruction.projection import backproject as backproject
+    from .reconstruction.projection import project as project
     from .sparse.scsr import scsr as scsr
 
 # Public name -> module; the one list of what this package offers.
@@ -63,6 +66,9 @@ _HOMES = {
     "Geometry": "reconstruction.geometry",
     "Grid": "reconstruction.geometry",
     "View": "reconstruction.geometry",
+    "Projector": "reconstruction.projection",
+    "backproject": "reconstruction.projection",
+    "project": "reconstruction.projection",
     "scsr": "sparse.scsr",
 }
 

@@ -1,8 +1,91 @@
 // Projectors, as Python calls them.
+#include <pybind11/stl.h>
+
+#include <string>
+
 #include "module.hpp"
+#include "projection.hpp"
 
 namespace photopeak {
+namespace {
 
-void register_projection(py::module_&) {}
+using Array = py::array_t<float, py::array::c_style>;
+using Three = std::array<double, 3>;
+
+void copy(const Three& from, double* to) { std::copy(from.begin(), from.end(), to); }
+
+VolumeGrid grid_of(const std::array<std::int64_t, 3>& size, const Three& spacing, const Three& first) {
+  VolumeGrid grid;
+  std::copy(size.begin(), size.end(), grid.size);
+  copy(spacing, grid.spacing);
+  copy(first, grid.first);
+  return grid;
+}
+
+Detector detector_of(std::int64_t rows, std::int64_t columns, const std::array<Three, 3>& pixels, bool cone,
+                     const Three& origin) {
+  Detector detector;
+  detector.rows = rows;
+  detector.columns = columns;
+  copy(pixels[0], detector.first);
+  copy(pixels[1], detector.right);
+  copy(pixels[2], detector.down);
+  detector.cone = cone;
+  copy(origin, detector.origin);
+  return detector;
+}
+
+// What projects, and the shapes of what it takes and gives.
+class Projector {
+ public:
+  Projector(const VolumeGrid& grid, std::vector<Detector> detectors, const std::string& device)
+      : grid_(grid), detectors_(std::move(detectors)) {
+    const py::gil_scoped_release release;
+    projection_ = device == "cpu" ? cpu_projection(grid_, detectors_) : cuda_projection(grid_, detectors_);
+  }
+
+  py::tuple forward(const Array& volume, int threads) const {
+    py::tuple images(detectors_.size());
+    std::vector<float*> to;
+    for (std::size_t i = 0; i < detectors_.size(); ++i) {
+      Array image({detectors_[i].rows, detectors_[i].columns});
+      to.push_back(image.mutable_data());
+      images[i] = image;
+    }
+    const py::gil_scoped_release release;
+    projection_->forward(volume.data(), to.data(), threads);
+    return images;
+  }
+
+  Array adjoint(const std::vector<Array>& images, int threads) const {
+    Array volume({grid_.size[2], grid_.size[1], grid_.size[0]});
+    std::vector<const float*> from;
+    for (const Array& image : images) from.push_back(image.data());
+    float* const to = volume.mutable_data();
+    const py::gil_scoped_release release;
+    projection_->adjoint(from.data(), to, threads);
+    return volume;
+  }
+
+ private:
+  VolumeGrid grid_;
+  std::vector<Detector> detectors_;
+  std::unique_ptr<Projection> projection_;
+};
+
+}  // namespace
+
+void register_projection(py::module_& m) {
+  py::class_<VolumeGrid>(m, "VolumeGrid")
+      .def(py::init(&grid_of), py::arg("size"), py::arg("spacing"), py::arg("first"));
+  py::class_<Detector>(m, "Detector")
+      .def(py::init(&detector_of), py::arg("rows"), py::arg("columns"), py::arg("pixels"), py::arg("cone"),
+           py::arg("origin"));
+  py::class_<Projector>(m, "Projector")
+      .def(py::init<const VolumeGrid&, std::vector<Detector>, const std::string&>(), py::arg("grid"),
+           py::arg("detectors"), py::arg("device"))
+      .def("forward", &Projector::forward, py::arg("volume").noconvert(), py::arg("threads"))
+      .def("adjoint", &Projector::adjoint, py::arg("images"), py::arg("threads"));
+}
 
 }  // namespace photopeak
