@@ -6,4 +6,5 @@
 PYBIND11_MODULE(_native, m, pybind11::mod_gil_not_used()) {
   photopeak::register_errors();
   photopeak::register_projection(m);
+  photopeak::register_variation(m);
 }

@@ -9,5 +9,6 @@ namespace photopeak {
 namespace py = pybind11;
 
 void register_projection(py::module_& m);
+void register_variation(py::module_& m);
 
 }  // namespace photopeak
