@@ -125,7 +125,7 @@ def profiles(
     first_view, second_view : View
         Where they were seen from; of one kind.
     pixels : float, default 1
-        Distance between planes, in pixels of the coarser view.
+        Distance between planes, in pixels of the coarser view; 1 or more.
 
     Returns
     -------
@@ -146,11 +146,15 @@ def profiles(
     (62, True)
     """
     pencil = Pencil.of(first_view, second_view)
-    planes = pencil and (pencil.planes(first_view), pencil.planes(second_view))
+    planes = (
+        pencil
+        and min(*first_view.shape, *second_view.shape) > 1
+        and (pencil.planes(first_view), pencil.planes(second_view))
+    )
     if not planes or planes[0] is None or planes[1] is None:
         return None
     (one, one_weight), (two, two_weight) = planes[0], planes[1]
-    step = pixels * max(_step(one), _step(two))
+    step = max(pixels, 1.0) * float(max(_widths(one).max(), _widths(two).max()))
     low, high = max(one.min(), two.min()), min(one.max(), two.max())
     count = int(np.floor((high - low) / step + 1 + 1e-6))
     if count < _LEAST_BINS:
@@ -261,21 +265,26 @@ def _noise(image: NDArray[Any]) -> float:
     return float(np.median(np.abs(second)) / 0.6745) ** 2 / 6
 
 
-def _step(planes: Array) -> float:
-    """Return by how much planes differ from one pixel to the next, across them."""
-    return float(np.hypot(*np.gradient(planes)).max())
+def _widths(planes: Array) -> Array:
+    """Return by how much planes differ over each pixel, across them."""
+    return np.asarray(np.hypot(*np.gradient(planes)))
 
 
 def _binned(planes: Array, values: Array, weights: Array, start: float, step: float, count: int) -> tuple[Array, Array]:
-    """Return sums of `values` times `weights`, and of squared weights, shared between the two planes next to each pixel."""
-    place = (planes.ravel() - start) / step
-    inside = (place > -1) & (place < count)
-    place, value, weight = place[inside], values.ravel()[inside], weights.ravel()[inside]
-    lower = np.floor(place).astype(np.intp)
-    share = place - lower
-    sums = np.zeros(count + 2)
-    squares = np.zeros(count + 2)
-    for index, part in ((lower + 1, weight * (1 - share)), (lower + 2, weight * share)):
-        sums += np.bincount(index, part * value, count + 2)
-        squares += np.bincount(index, part**2, count + 2)
+    """Return sums of `values` times `weights`, and of squared weights, for bins around planes.
+
+    A pixel is a box as wide as the planes differ over it, at most a bin: it is shared between two bins, and rows that run
+    along the planes are cut as the bins are, without a pattern.
+    """
+    widths = _widths(planes).ravel() / step
+    lower_edge = (planes.ravel() - start) / step + 0.5 - widths / 2
+    inside = (lower_edge > -1) & (lower_edge < count)
+    lower_edge, width = lower_edge[inside], widths[inside]
+    value, weight = values.ravel()[inside], weights.ravel()[inside]
+    index = np.floor(lower_edge).astype(np.intp)
+    share = np.clip((lower_edge + width - index - 1) / width, 0, 1)  # of the pixel that lies in the next bin
+    sums, squares = np.zeros(count + 2), np.zeros(count + 2)
+    for place, part in ((index + 1, weight * (1 - share)), (index + 2, weight * share)):
+        sums += np.bincount(place, part * value, count + 2)
+        squares += np.bincount(place, part**2, count + 2)
     return sums[1:-1], squares[1:-1]
