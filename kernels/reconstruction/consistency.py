@@ -266,15 +266,16 @@ def _noise(image: NDArray[Any]) -> float:
 
 
 def _widths(planes: Array) -> Array:
-    """Return by how much planes differ over each pixel, across them."""
-    return np.asarray(np.hypot(*np.gradient(planes)))
+    """Return by how much planes differ from pixel to pixel along rows or columns, whichever is more: such boxes tile."""
+    down, right = np.gradient(planes)
+    return np.asarray(np.maximum(np.abs(down), np.abs(right)))
 
 
 def _binned(planes: Array, values: Array, weights: Array, start: float, step: float, count: int) -> tuple[Array, Array]:
     """Return sums of `values` times `weights`, and of squared weights, for bins around planes.
 
-    A pixel is a box as wide as the planes differ over it, at most a bin: it is shared between two bins, and rows that run
-    along the planes are cut as the bins are, without a pattern.
+    A pixel is a box as wide as the planes differ over it, at most a bin: it is shared between two bins, and an image without
+    structure fills all bins alike.
     """
     widths = _widths(planes).ravel() / step
     lower_edge = (planes.ravel() - start) / step + 0.5 - widths / 2
