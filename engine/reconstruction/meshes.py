@@ -14,7 +14,17 @@ from ...kernels.reconstruction.geometry import Grid
 from ...kernels.reconstruction.solution import Curve
 from ..errors import InputError, UsageError
 
-__all__ = ["MESH_SUFFIXES", "Mesh", "isosurface", "joined", "mesh_file", "smoothed", "stl_file", "tube"]
+__all__ = [
+    "MESH_SUFFIXES",
+    "Mesh",
+    "isosurface",
+    "joined",
+    "marching_cubes",
+    "mesh_file",
+    "smoothed",
+    "stl_file",
+    "tube",
+]
 
 MESH_SUFFIXES = (".stl", ".ply")
 _STEPS = 10
@@ -94,7 +104,7 @@ def isosurface(
     >>> ball.watertight, round(ball.volume_ml / (4e-3 / 3 * np.pi * 12**3), 2)
     (True, 1.0)
     """
-    marching_cubes = _marching_cubes()
+    march = marching_cubes()
     signed = np.subtract(values, level, dtype=np.float32)
     if inside == "below":
         signed = -signed
@@ -103,7 +113,7 @@ def isosurface(
     # A border outside closes a surface that the grid cuts off. Values that lie on the level would make flat triangles.
     outside = -max(float(np.abs(signed).max()), 1e-6)
     padded = np.pad(np.where(signed == 0, np.float32(1e-6 * -outside), signed), 1, constant_values=outside)
-    found, faces, _, _ = marching_cubes(padded, 0.0, gradient_direction="ascent", allow_degenerate=False)
+    found, faces, _, _ = march(padded, 0.0, gradient_direction="ascent", allow_degenerate=False)
     step, first = np.array(grid.spacing_mm[::-1]), np.array(grid.first_mm)
     vertices = first + (found[:, ::-1].astype(np.float64) - 1) * step
     mesh = Mesh(vertices, np.ascontiguousarray(faces, np.int32))
@@ -229,7 +239,14 @@ def _ply(mesh: Mesh) -> bytes:
     return file.getvalue()
 
 
-def _marching_cubes() -> Callable[..., Any]:
+def marching_cubes() -> Callable[..., Any]:
+    """Return scikit-image's marching cubes.
+
+    Raises
+    ------
+    UsageError
+        If it is not installed.
+    """
     try:
         from skimage.measure import marching_cubes
     except ImportError:

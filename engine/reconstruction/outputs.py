@@ -1,0 +1,152 @@
+"""Which files a reconstruction becomes, and writing them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from ...kernels.reconstruction.solution import CurveSolution, ShapeSolution, VolumeSolution
+from ..dicom.write import encode
+from ..errors import InputError, UsageError
+from ..files import atomic_write
+from .curve_files import CURVE_SUFFIXES, curve_file
+from .dicom_header import instances, origin_of
+from .dicom_mesh import encapsulated_stl
+from .dicom_segmentation import segmentation
+from .dicom_volume import nuclear_volume
+from .measured import Measured
+from .meshes import MESH_SUFFIXES, marching_cubes, mesh_file
+from .result import Method, Reconstruction
+from .volume_files import VOLUME_SUFFIXES, nifti_file
+
+__all__ = ["Targets", "write_outputs"]
+
+_COUNTS_PER_MM = ("{counts}/mm", "UCUM", "counts/millimeter")
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Where results go; None for what is not wanted.
+
+    Parameters
+    ----------
+    volume : Path
+        NIfTI file.
+    mesh : Path or None
+        STL or PLY file.
+    curve : Path or None
+        JSON or VTK file; of a curve only.
+    dicom : Path or None
+        Folder.
+    report : Path or None
+        HTML file.
+    """
+
+    volume: Path
+    mesh: Path | None = None
+    curve: Path | None = None
+    dicom: Path | None = None
+    report: Path | None = None
+
+    def check(self, measured: Measured, method: Method) -> None:
+        """Refuse, before anything is computed, what could not be written afterwards.
+
+        Raises
+        ------
+        UsageError
+            If a suffix is wrong, a file would be written twice or replace a view, or a target does not fit the method.
+        InputError
+            If DICOM is wanted of views that are not.
+        """
+        for path, suffixes, what in (
+            (self.volume, VOLUME_SUFFIXES, "-o"),
+            (self.mesh, MESH_SUFFIXES, "--mesh"),
+            (self.curve, CURVE_SUFFIXES, "--curve"),
+        ):
+            if path and not path.name.lower().endswith(suffixes):
+                raise UsageError(f"{path}: {what} writes {' or '.join(suffixes)}; change the suffix.")
+        if self.curve and method != "curve":
+            raise UsageError(f"--curve writes the wires of --method curve, not of a {method}; leave it out.")
+        files = [path.resolve() for path in (self.volume, self.mesh, self.curve, self.report) if path]
+        if len(set(files)) < len(files):
+            raise UsageError("two results would be written to one file; give each a name of its own.")
+        for source in measured.sources:
+            if source.resolve() in files:
+                raise UsageError(f"{source}: this is one of the views and is never replaced; choose another name.")
+        if (self.mesh or self.report) and method != "curve":
+            marching_cubes()
+        if self.dicom:
+            if method == "curve" and not self.mesh:
+                raise UsageError("--dicom writes wires as a surface; give --mesh too, or leave it out.")
+            instances(measured.sources, measured.datasets, measured.frames)
+            if self.dicom.exists() and not self.dicom.is_dir():
+                raise UsageError(f"{self.dicom}: --dicom takes a folder; choose another name.")
+            if method == "volume" and measured.kind != "nm":
+                raise InputError(
+                    "--dicom writes volumes of gamma-camera views only; leave it out, or take --method shape."
+                )
+
+
+def write_outputs(found: Reconstruction, targets: Targets) -> list[Path]:
+    """Write what was asked for, each file whole or not at all, and return the files.
+
+    Everything is made before the first file is written, so that an error leaves nothing behind.
+
+    Parameters
+    ----------
+    found : Reconstruction
+        What to write.
+    targets : Targets
+        Where; the report is written elsewhere.
+    """
+    contents = [(targets.volume, nifti_file(found.values, found.grid, targets.volume, describe(found)))]
+    if targets.mesh:
+        contents.append((targets.mesh, mesh_file(found.mesh, targets.mesh)))
+    if targets.curve and isinstance(found.solution, CurveSolution):
+        interrupted = found.solution.interrupted
+        contents.append((targets.curve, curve_file(found.solution.curves, targets.curve, interrupted=interrupted)))
+    if targets.dicom:
+        objects = dicom_objects(found, surface=targets.mesh is not None)
+        contents += [(targets.dicom / f"{name}.dcm", encode(ds)) for name, ds in objects]
+    for path, content in contents:
+        with atomic_write(path) as file:
+            file.write(content)
+    return [path for path, _ in contents]
+
+
+def describe(found: Reconstruction) -> str:
+    """Return a few words for a header that holds few."""
+    what = {"shape": "inside shape", "volume": "reconstructed", "curve": "inside wire"}[found.method]
+    cut = ", INTERRUPTED" * found.solution.interrupted
+    return f"photopeak {version('photopeak')}: {what}, {len(found.measured.images)} views{cut}"
+
+
+def dicom_objects(found: Reconstruction, *, surface: bool) -> Iterator[tuple[str, Dataset]]:
+    """Yield the names of DICOM objects and the objects: volume of counts, segmentation of a shape, surface if wanted."""
+    measured, solution = found.measured, found.solution
+    views = len(measured.images)
+    origin = origin_of(
+        measured.sources,
+        measured.datasets,
+        measured.frames,
+        method=found.method,
+        summary=f"{_SUMMARIES[found.method].format(views=views)}, by photopeak {version('photopeak')}.",
+        findings=[*(["INTERRUPTED before the fit was done."] if solution.interrupted else []), *found.warnings],
+    )
+    if isinstance(solution, VolumeSolution):
+        yield "volume", nuclear_volume(solution.values, found.grid, origin, _COUNTS_PER_MM)
+    elif isinstance(solution, ShapeSolution):
+        if measured.kind == "nm":
+            yield "volume", nuclear_volume(solution.activity * solution.occupancy, found.grid, origin, _COUNTS_PER_MM)
+        yield "segmentation", segmentation(solution.occupancy, found.grid, origin, "Shape")
+    if surface:
+        yield "surface", encapsulated_stl(found.mesh, origin, f"{found.method.capitalize()} from {views} views")
+
+
+_SUMMARIES = {
+    "shape": "Body of uniform activity whose projections fit {views} views",
+    "volume": "Volume whose projections fit {views} views",
+    "curve": "Wires whose projections fit {views} views",
+}

@@ -1,0 +1,160 @@
+"""A reconstruction: how it was asked for, what was found, and what follows from it."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...kernels.reconstruction.geometry import Grid
+from ...kernels.reconstruction.solution import CurveSolution, ShapeSolution, VolumeSolution
+from ..errors import InputError
+from .curve_files import filled
+from .measured import Measured
+from .meshes import Mesh, isosurface, joined, tube
+
+__all__ = ["Method", "Reconstruction", "Settings", "Solution"]
+
+Method = Literal["shape", "volume", "curve"]
+Solution = ShapeSolution | VolumeSolution | CurveSolution
+# Where a volume ends, for its surface and its volume in ml: half of its peak, as is usual for uptake.
+_OF_PEAK = 0.5
+_HALF = 0.5
+_SEEN = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to reconstruct.
+
+    Parameters
+    ----------
+    method : str or None
+        ``shape``, ``volume`` or ``curve``; None for a shape from a gamma camera and a curve from X-rays.
+    attenuation_per_cm : float
+        Of the tissue round the organ [1/cm]; gamma camera only.
+    iterations : int or None
+        At most so many; None for the solver's own number.
+    threads : int
+        For the solver.
+    bootstrap : int
+        Repetitions with new Poisson noise, for the uncertainty of the volume; 0 for none.
+    start : Path or None
+        An earlier result to start from: what -o, or for a curve --curve, wrote.
+    """
+
+    method: Method | None = None
+    attenuation_per_cm: float = 0.0
+    iterations: int | None = None
+    threads: int = 1
+    bootstrap: int = 0
+    start: Path | None = None
+
+    def method_for(self, measured: Measured) -> Method:
+        """Return the method: the one asked for, or the one that fits the views."""
+        return self.method or ("curve" if measured.kind == "xa" else "shape")
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A reconstruction and what it came from.
+
+    Parameters
+    ----------
+    measured : Measured
+        The views.
+    settings : Settings
+        How it was made.
+    method : str
+        Which solver.
+    solution : ShapeSolution, VolumeSolution or CurveSolution
+        What it found.
+    seconds : float
+        How long it took [s].
+    warnings : tuple of str
+        Sentences of views and solver.
+    volumes_ml : ndarray, shape (n,), float64
+        Volumes of the repetitions with new noise [ml]; none without.
+    """
+
+    measured: Measured
+    settings: Settings
+    method: Method
+    solution: Solution
+    seconds: float
+    warnings: tuple[str, ...] = ()
+    volumes_ml: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def grid(self) -> Grid:
+        """The voxels."""
+        return self.measured.geometry.grid if isinstance(self.solution, CurveSolution) else self.solution.grid
+
+    @cached_property
+    def values(self) -> NDArray[np.float32]:
+        """What -o writes: values of a volume, shares of voxels inside a shape or a wire; (slices, rows, columns)."""
+        if isinstance(self.solution, VolumeSolution):
+            return self.solution.values
+        if isinstance(self.solution, ShapeSolution):
+            return self.solution.occupancy
+        return filled(self.solution.curves, self.grid)
+
+    @property
+    def level(self) -> float:
+        """Where the surface is, in `values`."""
+        if isinstance(self.solution, VolumeSolution):
+            return _OF_PEAK * float(self.solution.values.max())
+        return _HALF
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of the shape, of the wires, or of the voxels at or above half of the peak [ml]."""
+        if isinstance(self.solution, ShapeSolution):
+            return self.solution.volume_ml
+        if isinstance(self.solution, CurveSolution):
+            return sum(np.pi * curve.radius_mm**2 * curve.length_mm for curve in self.solution.curves) / 1000
+        inside = self.values >= self.level if self.level > 0 else np.zeros(1, bool)
+        return float(inside.sum()) * self.grid.voxel_ml
+
+    @property
+    def interval_ml(self) -> tuple[float, float] | None:
+        """Where 95 % of the volumes of the repetitions lie [ml]; None without repetitions."""
+        if not self.volumes_ml.size:
+            return None
+        low, high = np.percentile(self.volumes_ml, (2.5, 97.5))
+        return float(low), float(high)
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        """The surface.
+
+        Raises
+        ------
+        UsageError
+            If it needs scikit-image, which is not installed.
+        InputError
+            If there is none.
+        """
+        found = self.solution
+        if isinstance(found, ShapeSolution):
+            return isosurface(found.distance_mm, self.grid, 0.0, inside="below", volume_ml=found.volume_ml or None)
+        if isinstance(found, VolumeSolution):
+            if self.level <= 0:
+                raise InputError("the volume is empty, so that there is no surface; check the views.")
+            return isosurface(found.values, self.grid, self.level, inside="above")
+        if not found.curves:
+            raise InputError("no wire was found, so that there is no surface; check the views.")
+        return joined(tuple(tube(curve) for curve in found.curves))
+
+    def seen(self, index: int) -> NDArray[np.bool_]:
+        """Return where a view shows something: pixels with at least a twentieth of the projection's peak."""
+        projection = self.solution.projections[index]
+        return np.asarray(projection > _SEEN * max(float(projection.max()), 0.0))
+
+    @cached_property
+    def chi2_per_pixel(self) -> tuple[float, ...]:
+        """Mean square of the residuals of each view where it shows something; 1 where only noise is left, NaN if nothing."""
+        found = [view[self.seen(i)] for i, view in enumerate(self.solution.residuals)]
+        return tuple(float(np.mean(np.square(part, dtype=np.float64))) if part.size else np.nan for part in found)
