@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # the same list again, for type checkers and editors
     from .reconstruction.projection import Projector as Projector
     from .reconstruction.projection import backproject as backproject
     from .reconstruction.projection import project as project
+    from .reconstruction.volume import reconstruct_volume as reconstruct_volume
     from .sparse.scsr import scsr as scsr
 
 # Public name -> module; the one list of what this package offers.
@@ -69,6 +70,7 @@ _HOMES = {
     "Projector": "reconstruction.projection",
     "backproject": "reconstruction.projection",
     "project": "reconstruction.projection",
+    "reconstruct_volume": "reconstruction.volume",
     "scsr": "sparse.scsr",
 }
 

@@ -27,8 +27,7 @@ struct Moves {
 
 struct Measures {
   double variation;  // of the primal iterate
-  double above;      // what a box may gain for one unit of its height
-  double steepest;   // the most that a voxel may gain, over its sensitivity
+  double above;      // what the dual iterates leave to gain inside a box of height 1
 };
 
 // One step of the dual iterate, then of the primal one, in one visit to memory: reads six volumes and writes five.
@@ -37,7 +36,7 @@ Moves variation_step(const Box& box, const Iterates& iterates, const float* slop
                      bool moves, std::int64_t threads);
 
 Measures measure_variation(const Box& box, const float* value, const float* flow, const float* slope,
-                           const float* sensitivity, const float* weight, std::int64_t threads);
+                           const float* weight, std::int64_t threads);
 
 // Ascent of the data term's dual iterate q, where the model expects `mean`; steps are step * inverse[i].
 void poisson_step(float* q, const float* mean, const float* counts, const float* inverse, float step, float relaxation,
@@ -45,7 +44,8 @@ void poisson_step(float* q, const float* mean, const float* counts, const float*
 void gaussian_step(float* q, const float* mean, const float* measured, const float* variance, const float* inverse,
                    float step, float relaxation, std::int64_t n, std::int64_t threads);
 
-// value = min(value * ratio * inverse, upper): a step of expectation maximisation.
+// value = min(value * ratio * inverse, upper), and the same as before where inverse is 0: a step of expectation
+// maximisation.
 void multiply(float* value, const float* ratio, const float* inverse, float upper, std::int64_t n,
               std::int64_t threads);
 

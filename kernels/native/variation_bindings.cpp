@@ -54,17 +54,17 @@ py::tuple step(py::array value, py::array leading, py::array flow, const py::arr
   return py::make_tuple(found.primal, found.dual);
 }
 
-py::tuple measure(const py::array& value, const py::array& flow, const py::array& slope, const py::array& sensitivity,
-                  std::array<float, 3> weight, int threads) {
+py::tuple measure(const py::array& value, const py::array& flow, const py::array& slope, std::array<float, 3> weight,
+                  int threads) {
   const Box box = box_of(value);
   const float *const at = read(value, box.size(), "value"), *const p = read(flow, 3 * box.size(), "flow");
-  const float *const data = read(slope, box.size(), "slope"), *const c = read(sensitivity, box.size(), "sensitivity");
+  const float* const data = read(slope, box.size(), "slope");
   Measures found;
   {
     py::gil_scoped_release released;
-    found = measure_variation(box, at, p, data, c, weight.data(), threads);
+    found = measure_variation(box, at, p, data, weight.data(), threads);
   }
-  return py::make_tuple(found.variation, found.above, found.steepest);
+  return py::make_tuple(found.variation, found.above);
 }
 
 void poisson(py::array q, const py::array& mean, const py::array& counts, const py::array& inverse, float step,
@@ -105,8 +105,8 @@ void register_variation(py::module_& m) {
            py::arg("relaxation"));
   m.def("variation_step", step, py::arg("value"), py::arg("leading"), py::arg("flow"), py::arg("slope"),
         py::arg("settings"), py::kw_only(), py::arg("moves"), py::arg("threads"));
-  m.def("measure_variation", measure, py::arg("value"), py::arg("flow"), py::arg("slope"), py::arg("sensitivity"),
-        py::kw_only(), py::arg("weight"), py::arg("threads"));
+  m.def("measure_variation", measure, py::arg("value"), py::arg("flow"), py::arg("slope"), py::kw_only(),
+        py::arg("weight"), py::arg("threads"));
   m.def("poisson_step", poisson, py::arg("q"), py::arg("mean"), py::arg("counts"), py::arg("inverse"), py::kw_only(),
         py::arg("step"), py::arg("relaxation"), py::arg("threads"));
   m.def("gaussian_step", gaussian, py::arg("q"), py::arg("mean"), py::arg("measured"), py::arg("variance"),

@@ -109,9 +109,9 @@ Moves variation_step(const Box& box, const Iterates& iterates, const float* slop
 }
 
 Measures measure_variation(const Box& box, const float* value, const float* flow, const float* slope,
-                           const float* sensitivity, const float* weight, std::int64_t threads) {
+                           const float* weight, std::int64_t threads) {
   const std::vector<float> zeros(static_cast<std::size_t>(box.columns), 0.0f);
-  std::vector<Measures> found(static_cast<std::size_t>(box.slices), Measures{0.0, 0.0, 0.0});
+  std::vector<Measures> found(static_cast<std::size_t>(box.slices), Measures{0.0, 0.0});
   const std::int64_t size = box.size();
   parallel_for(box.slices, threads, [&](std::int64_t slice) {
     Measures& sum = found[static_cast<std::size_t>(slice)];
@@ -129,19 +129,16 @@ Measures measure_variation(const Box& box, const float* value, const float* flow
                             slice > 0 ? z - box.plane() : zeros.data(),
                             line > 0 ? y - box.columns : zeros.data(),
                             slope + here,
-                            sensitivity + here,
                             box.columns};
       const RowMeasures part = loops().measure(row, weight);
       sum.variation += part.variation;
       sum.above += part.above;
-      sum.steepest = std::max(sum.steepest, static_cast<double>(part.steepest));
     }
   });
-  Measures total{0.0, 0.0, 0.0};
+  Measures total{0.0, 0.0};
   for (const Measures& part : found) {
     total.variation += part.variation;
     total.above += part.above;
-    total.steepest = std::max(total.steepest, part.steepest);
   }
   return total;
 }

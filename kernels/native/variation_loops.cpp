@@ -132,7 +132,7 @@ double primal_moves(const VariationRow& row, const VariationStep& step) {
 
 RowMeasures measure(const MeasuredRow& row, const float* weight) {
   const VariationStep step{{}, {weight[0], weight[1], weight[2]}, 0.0f, 0.0f, 0.0f, 1.0f};
-  float variation[kChunk], above[kChunk], steepest = 0.0f;
+  float variation[kChunk], above[kChunk];
   LaneSum variations, aboves;
   for (std::int64_t first = 0; first < row.length; first += kChunk) {
     const std::int64_t n = row.length - first < kChunk ? row.length - first : kChunk;
@@ -142,13 +142,11 @@ RowMeasures measure(const MeasuredRow& row, const float* weight) {
       variation[k] = variation_of(row.next[i] - here, row.down[i] - here, row.value[right] - here, weight);
       const float inflow = divergence(row.z[i], row.from_z[i], row.y[i], row.from_y[i], row.x[i], from_x, step);
       above[k] = larger(inflow - row.slope[i], 0.0f);
-      const float steep = row.sensitivity[i] > 0.0f ? above[k] / row.sensitivity[i] : 0.0f;
-      steepest = larger(steep, steepest);
     }
     variations.add(variation, n);
     aboves.add(above, n);
   }
-  return {variations.total(), aboves.total(), steepest};
+  return {variations.total(), aboves.total()};
 }
 
 void poisson(float* q, const float* mean, const float* counts, const float* inverse, float step, float relaxation,
@@ -171,7 +169,10 @@ void gaussian(float* q, const float* mean, const float* measured, const float* v
 
 void multiply(float* value, const float* ratio, const float* inverse, float upper, std::int64_t n) {
   float* __restrict out = value;
-  for (std::int64_t i = 0; i < n; ++i) out[i] = smaller(out[i] * ratio[i] * inverse[i], upper);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float found = smaller(out[i] * ratio[i] * inverse[i], upper);
+    out[i] = inverse[i] > 0.0f ? found : out[i];
+  }
 }
 
 }  // namespace

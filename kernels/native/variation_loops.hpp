@@ -26,12 +26,11 @@ struct RowMoves {
 
 struct RowMeasures {
   double variation;  // of the primal iterate
-  double above;      // sum of what the dual iterate leaves below zero: the support of a box, for one unit of its height
-  float steepest;    // the most of that, over the sensitivity of the voxel
+  double above;      // what the dual iterates leave to gain inside a box of height 1
 };
 
 struct MeasuredRow {
-  const float *value, *down, *next, *z, *y, *x, *from_z, *from_y, *slope, *sensitivity;
+  const float *value, *down, *next, *z, *y, *x, *from_z, *from_y, *slope;
   std::int64_t length;
 };
 
