@@ -26,6 +26,7 @@ from numba.core.runtime.nrt import rtsys
 from platformdirs import user_cache_path
 
 from .entries import Entries
+from .parts import Part, WholeCompiler
 
 __all__ = ["Warmed", "borrowing", "cache_folder", "compiled", "inlined", "planned", "warm_up"]
 
@@ -57,10 +58,9 @@ _MODULES: tuple[str, ...] = (
     "mtf.splines",
     "sparse.coding",
 )
-_njit: Any = numba.njit
-_jit: Any = _njit(nogil=True, error_model="numpy")
-_unmanaged: Any = _njit(nogil=True, error_model="numpy", _nrt=False)
-_LAYOUT = 2  # of what is kept; what has another is compiled again
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_jit: Any = numba.njit(pipeline_class=WholeCompiler, **_OPTIONS)
+_LAYOUT = 3  # of what is kept; what has another is compiled again
 _KERNELS: dict[str, tuple[Any, tuple[str, ...]]] = {}
 
 
@@ -107,7 +107,7 @@ def compiled(*signatures: str) -> Callable[[Function], Function]:
 
 def inlined(function: Function) -> Function:
     """Compile `function` into the kernels that call it; it has no entry of its own in the cache."""
-    return cast(Function, _jit(function))
+    return cast(Function, Part(function, **_OPTIONS))
 
 
 def borrowing(function: Function) -> Function:
@@ -116,7 +116,7 @@ def borrowing(function: Function) -> Function:
     Each view would otherwise cost two atomic additions, more than a short row of pixels takes. The function may neither
     make nor return arrays: what it is given must outlive its call, and the compiler refuses to allocate.
     """
-    return cast(Function, _unmanaged(function))
+    return cast(Function, Part(function, _nrt=False, **_OPTIONS))
 
 
 def warm_up() -> Iterator[Warmed]:
