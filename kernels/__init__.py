@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # the same list again, for type checkers and editors
     from .noise.discs import Disc as Disc
     from .noise.quanta import noise_equivalent_quanta as noise_equivalent_quanta
     from .noise.spectrum import noise_power_spectrum as noise_power_spectrum
+    from .reconstruction.camera import GammaCamera as GammaCamera
     from .reconstruction.geometry import Geometry as Geometry
     from .reconstruction.geometry import Grid as Grid
     from .reconstruction.geometry import View as View
@@ -64,6 +65,7 @@ _HOMES = {
     "Disc": "noise.discs",
     "noise_equivalent_quanta": "noise.quanta",
     "noise_power_spectrum": "noise.spectrum",
+    "GammaCamera": "reconstruction.camera",
     "Geometry": "reconstruction.geometry",
     "Grid": "reconstruction.geometry",
     "View": "reconstruction.geometry",

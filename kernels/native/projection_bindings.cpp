@@ -1,8 +1,10 @@
 // Projectors, as Python calls them.
 #include <pybind11/stl.h>
 
+#include <optional>
 #include <string>
 
+#include "camera.hpp"
 #include "module.hpp"
 #include "projection.hpp"
 
@@ -44,6 +46,14 @@ class Projector {
     projection_ = device == "cpu" ? cpu_projection(grid_, detectors_) : cuda_projection(grid_, detectors_);
   }
 
+  Projector(const VolumeGrid& grid, std::vector<Detector> detectors, const std::string& device, const Camera& camera,
+            const std::optional<Array>& attenuation)
+      : grid_(grid), detectors_(std::move(detectors)) {
+    const float* const map = attenuation ? attenuation->data() : nullptr;
+    const py::gil_scoped_release release;
+    projection_ = (device == "cpu" ? cpu_camera : cuda_camera)(grid_, detectors_, camera, map);
+  }
+
   py::tuple forward(const Array& volume, int threads) const {
     py::tuple images(detectors_.size());
     std::vector<float*> to;
@@ -81,9 +91,17 @@ void register_projection(py::module_& m) {
   py::class_<Detector>(m, "Detector")
       .def(py::init(&detector_of), py::arg("rows"), py::arg("columns"), py::arg("pixels"), py::arg("cone"),
            py::arg("origin"));
+  py::class_<Camera>(m, "Camera")
+      .def(py::init([](double intrinsic, double at_face, double slope, double efficiency) {
+             return Camera{intrinsic, at_face, slope, efficiency};
+           }),
+           py::arg("intrinsic"), py::arg("at_face"), py::arg("slope"), py::arg("efficiency"));
   py::class_<Projector>(m, "Projector")
       .def(py::init<const VolumeGrid&, std::vector<Detector>, const std::string&>(), py::arg("grid"),
            py::arg("detectors"), py::arg("device"))
+      .def(py::init<const VolumeGrid&, std::vector<Detector>, const std::string&, const Camera&,
+                    const std::optional<Array>&>(),
+           py::arg("grid"), py::arg("detectors"), py::arg("device"), py::arg("camera"), py::arg("attenuation"))
       .def("forward", &Projector::forward, py::arg("volume").noconvert(), py::arg("threads"))
       .def("adjoint", &Projector::adjoint, py::arg("images"), py::arg("threads"));
 }

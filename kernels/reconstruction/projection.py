@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _native
 from ..errors import InputError, UsageError
+from .camera import GammaCamera
 from .geometry import Geometry, Grid, View
 
 __all__ = ["Projector", "backproject", "project"]
@@ -28,6 +29,8 @@ class Projector:
     ----------
     geometry : Geometry
         The voxels and the views.
+    camera : GammaCamera, optional
+        Attenuation and blur; the image is then counts. Without it, every ray is a sum of its own.
     threads : int, default 1
         Processor threads; results do not depend on how many.
     device : str, default "cpu"
@@ -36,7 +39,9 @@ class Projector:
     Raises
     ------
     UsageError
-        If `threads` is below 1, or there is no such device.
+        If `threads` is below 1, there is no such device, or the camera cannot see the views.
+    InputError
+        If the camera's body or map does not fit the grid.
     DeviceError
         If there is no GPU that runs.
 
@@ -55,15 +60,25 @@ class Projector:
     32.0
     """
 
-    def __init__(self, geometry: Geometry, *, threads: int = 1, device: str = "cpu") -> None:
+    def __init__(
+        self, geometry: Geometry, *, camera: GammaCamera | None = None, threads: int = 1, device: str = "cpu"
+    ) -> None:
         if not isinstance(threads, Integral) or threads < 1:
             raise UsageError(f"threads is {threads}; use 1 or more.")
         if device not in ("cpu", "cuda"):
             raise UsageError(f"{device!r} is no device for projectors; use cpu or cuda.")
-        self.geometry, self.threads, self.device = geometry, int(threads), device
-        self._native = _native.Projector(
-            _native_grid(geometry.grid), [_native_detector(view) for view in geometry.views], device
-        )
+        self.geometry: Geometry = geometry
+        self.camera: GammaCamera | None = camera
+        self.threads: int = int(threads)
+        self.device: str = device
+        grid, detectors = _native_grid(geometry.grid), [_native_detector(view) for view in geometry.views]
+        self._native: _native.Projector
+        if camera is None:
+            self._native = _native.Projector(grid, detectors, device)
+            return
+        camera.check(geometry)
+        attenuation = camera.attenuation_per_mm(geometry.grid.shape)
+        self._native = _native.Projector(grid, detectors, device, camera.native(), attenuation)
 
     def forward(self, volume: ArrayLike) -> tuple[Image, ...]:
         """Return what the views see.
@@ -118,7 +133,14 @@ class Projector:
         return self._native.adjoint(images, self.threads)
 
 
-def project(volume: ArrayLike, geometry: Geometry, *, threads: int = 1, device: str = "cpu") -> tuple[Image, ...]:
+def project(
+    volume: ArrayLike,
+    geometry: Geometry,
+    *,
+    camera: GammaCamera | None = None,
+    threads: int = 1,
+    device: str = "cpu",
+) -> tuple[Image, ...]:
     """Return what views see of a volume, see :class:`Projector`.
 
     Parameters
@@ -127,7 +149,7 @@ def project(volume: ArrayLike, geometry: Geometry, *, threads: int = 1, device: 
         Activity, or attenuation, per mm.
     geometry : Geometry
         The voxels and the views.
-    threads, device
+    camera, threads, device
         See :class:`Projector`.
 
     Returns
@@ -143,10 +165,17 @@ def project(volume: ArrayLike, geometry: Geometry, *, threads: int = 1, device: 
     >>> [float(view.max()) for view in views]
     [8.0, 8.0]
     """
-    return Projector(geometry, threads=threads, device=device).forward(volume)
+    return Projector(geometry, camera=camera, threads=threads, device=device).forward(volume)
 
 
-def backproject(views: Sequence[ArrayLike], geometry: Geometry, *, threads: int = 1, device: str = "cpu") -> Image:
+def backproject(
+    views: Sequence[ArrayLike],
+    geometry: Geometry,
+    *,
+    camera: GammaCamera | None = None,
+    threads: int = 1,
+    device: str = "cpu",
+) -> Image:
     """Return the transpose of :func:`project` applied to images.
 
     Parameters
@@ -155,7 +184,7 @@ def backproject(views: Sequence[ArrayLike], geometry: Geometry, *, threads: int 
         One image for each view.
     geometry : Geometry
         The voxels and the views.
-    threads, device
+    camera, threads, device
         See :class:`Projector`.
 
     Returns
@@ -170,7 +199,7 @@ def backproject(views: Sequence[ArrayLike], geometry: Geometry, *, threads: int 
     >>> float(backproject([np.ones((4, 4))] * 2, geometry).max())  # 2 mm in each view
     4.0
     """
-    return Projector(geometry, threads=threads, device=device).adjoint(views)
+    return Projector(geometry, camera=camera, threads=threads, device=device).adjoint(views)
 
 
 def _checked(values: ArrayLike, shape: tuple[int, ...], name: str, fits: str) -> Image:
