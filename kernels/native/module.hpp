@@ -9,6 +9,7 @@ namespace photopeak {
 namespace py = pybind11;
 
 void register_curve(py::module_& m);
+void register_level_set(py::module_& m);
 void register_projection(py::module_& m);
 void register_variation(py::module_& m);
 
