@@ -22,6 +22,12 @@ double product(const Line& a, const Line& b) {
   return sum;
 }
 
+double variance_of(const Line& line) {
+  double sum = 0;
+  for (std::size_t i = 1; i < line.size(); ++i) sum += 2 * line[i] * static_cast<double>(i * i);
+  return sum;
+}
+
 Line second_difference(const Line& line) {
   Line result(line.size());
   for (std::int64_t i = 0; i < static_cast<std::int64_t>(line.size()); ++i)
@@ -47,14 +53,16 @@ void GrowingGaussian::grow(double variance, float* weights) {
   made_.resize(std::max(made_.size(), reach));
   Line rest = gaussian(variance, made_.size());
   for (std::size_t i = 0; i < rest.size(); ++i) rest[i] -= made_[i];
-  // Even differences of what was made are its changes that keep the sum; Gram and Schmidt make them orthogonal.
-  Line basis[kReach];
+  // Even differences of what was made are its changes that keep the sum. The second difference alone changes the
+  // variance, so its share is given; Gram and Schmidt make the others orthogonal.
   double triangle[kReach][kReach] = {}, share[kReach] = {};
-  Line difference = made_;
-  for (int k = 0; k < kReach; ++k) {
+  Line basis[kReach], difference = second_difference(made_);
+  share[0] = variance_of(rest) / 2;
+  for (std::size_t i = 0; i < rest.size(); ++i) rest[i] -= share[0] * difference[i];
+  for (int k = 1; k < kReach; ++k) {
     difference = second_difference(difference);
     basis[k] = difference;
-    for (int j = 0; j < k; ++j) {
+    for (int j = 1; j < k; ++j) {
       triangle[j][k] = product(basis[j], basis[k]);
       for (std::size_t i = 0; i < rest.size(); ++i) basis[k][i] -= triangle[j][k] * basis[j][i];
     }
@@ -63,7 +71,7 @@ void GrowingGaussian::grow(double variance, float* weights) {
     share[k] = product(basis[k], rest);
     for (std::size_t i = 0; i < rest.size(); ++i) rest[i] -= share[k] * basis[k][i];
   }
-  for (int k = kReach - 1; k >= 0; --k) {
+  for (int k = kReach - 1; k >= 1; --k) {
     for (int j = k + 1; j < kReach; ++j) share[k] -= triangle[k][j] * share[j];
     share[k] /= triangle[k][k];
   }

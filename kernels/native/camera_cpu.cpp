@@ -27,7 +27,7 @@ class CpuCamera final : public Projection {
       Plane plane(*this, view.frame);
       for (std::int64_t depth = view.frame.planes - 1; depth >= 0; --depth) {
         camera_loops().add(plane.shape, depth_of(view, depth), lines.get());
-        plane.blur(view.frame.blurs[depth]);
+        plane.blur(view.frame.blurs[depth], false);
       }
       read(view, plane.shape, images[i]);
     });
@@ -45,7 +45,7 @@ class CpuCamera final : public Projection {
         Plane plane(*this, view.frame);
         write(view, images[first + i], plane.shape);
         for (std::int64_t depth = 0; depth < view.frame.planes; ++depth) {
-          plane.blur(view.frame.blurs[depth]);
+          plane.blur(view.frame.blurs[depth], true);
           camera_loops().give(plane.shape, depth_of(view, depth), lines[i].get());
         }
       });
@@ -66,9 +66,11 @@ class CpuCamera final : public Projection {
     Plane(const CpuCamera& camera, const CameraFrame& frame)
         : memory((frame.lines + 4 * kReach + 1) * camera.pitch() + kAligned),
           shape{frame.lines, camera.grid_.size[2], camera.pitch(), memory.get() + kAligned + kReach * camera.pitch()} {}
-    void blur(const std::vector<Blur>& blurs) {
+    // At the border kernels do not commute: the transpose takes them in the opposite order.
+    void blur(const std::vector<Blur>& blurs, bool transposed) {
       float* const scratch = shape.values + (shape.lines + kReach) * shape.pitch;
-      for (const Blur& by : blurs) camera_loops().blur(shape, by, scratch);
+      for (std::size_t i = 0; i < blurs.size(); ++i)
+        camera_loops().blur(shape, blurs[transposed ? blurs.size() - 1 - i : i], scratch);
     }
     Scratch memory;
     CameraPlane shape;

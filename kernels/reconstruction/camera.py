@@ -23,7 +23,8 @@ class GammaCamera:
 
     A plane at some depth is weakened by the attenuation between it and the detector, along the ray, and blurred by a
     Gaussian whose width grows with the distance from the collimator. The blur is built up from plane to plane, from the
-    farthest to the nearest, by kernels of seven taps that keep the image of a point within 1 % of its peak of a Gaussian.
+    farthest to the nearest, by kernels of seven taps: where resolution is 2 pixels or more, the image of a point stays
+    within 1 % of its peak of the Gaussian.
     Activity behind the collimator's face counts as touching it. Scatter and penetration of septa are not modelled.
 
     Parameters
