@@ -190,18 +190,13 @@ def _check_directions(geometry: Geometry) -> None:
             "unknown; give views from different directions, at best at right angles."
         )
     if angle < _NEARLY_PARALLEL:
-        pixel = max(_pixel_at_center(geometry.views[index - 1], geometry) for index in (one, two))
+        pixel = max(geometry.views[index - 1].pixel_at(geometry.grid.center_mm) for index in (one, two))
         warnings.warn(
             f"views {one} and {two} are only {angle:.1f} degrees apart: expect an error in depth of about "
             f"{pixel / sin(radians(angle)):.2g} mm for one pixel.",
             NearlyParallelWarning,
             stacklevel=3,
         )
-
-
-def _pixel_at_center(view: View, geometry: Geometry) -> float:
-    """Return the size of a pixel where the middle of the volume is [mm]."""
-    return max(view.spacing_mm) / view.magnification_at(geometry.grid.center_mm)
 
 
 def _warn_of_truncation(images: Sequence[Image], geometry: Geometry) -> bool:

@@ -230,6 +230,10 @@ class View:
         left = whole - self.distance_to(point)
         return whole / left if left > 0 else float("inf")
 
+    def pixel_at(self, point: Vector) -> float:
+        """Return the larger edge of a pixel where a point is [mm]."""
+        return max(self.spacing_mm) / self.magnification_at(point)
+
     def distance_to(self, point: Vector) -> float:
         """Return how far in front of the detector a point lies [mm]."""
         return float(np.dot(np.subtract(point, self.center_mm), self.looking))
