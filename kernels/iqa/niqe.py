@@ -6,6 +6,7 @@ References
   Lett. 20 (2013) 209.
 """
 
+import math
 from os import PathLike
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from .aggd import CENTRE, SHAPE, SPREAD, aggd, tables
 from .frames import Definition, Outcome, Planes, half_size, measure
 from .intensity import Window
 from .models import FEATURES, NiqeModel, resolve
-from .mscn import MAPS, PRECISIONS, SUMS, buffers, constants, region_sums
+from .mscn import MAPS, PRECISIONS, SUMS, Buffers, buffers, constants, region_sums
 from .resize import halved
 from .score import Scores
 
@@ -26,7 +27,7 @@ __all__ = ["block_features", "niqe"]
 
 _HALF = FEATURES // 2  # of the features belong to each scale
 _FEATURES = tuple(
-    f"({kind}[:, ::1], boolean[:, ::1], int64, {kind}[::1], float64[:, ::1], float64[:, :, ::1], {kind}[::1])"
+    f"({kind}[:, :, ::1], boolean[:, :, ::1], int64, {kind}[::1], float64[:, ::1], float64[:, :, :, ::1], {kind}[::1])"
     for kind in ("float64", "float32")
 )
 
@@ -141,8 +142,7 @@ def _features_of(
 ) -> NDArray[np.float64]:
     """Return the features of all blocks of several planes, shape (n, blocks, 36); NaN for those not inside."""
     found = np.full((*inside.shape, FEATURES), np.nan)
-    for plane, wanted, features in zip(planes, inside, found, strict=True):
-        _block_features(plane, wanted, block, constants(precision), tables(), features, spare)
+    _run_features(planes, inside, block, constants(precision), tables(), found, spare)
     return found.reshape(len(planes), -1, FEATURES)
 
 
@@ -170,35 +170,35 @@ def _outcomes(run: Planes, model: NiqeModel, precision: str) -> list[Outcome]:
 
 def _distances(features: NDArray[np.float64], model: NiqeModel) -> list[float]:
     """Return the distances between the distributions of features; NaN where a feature has no value in any block."""
-    count = len(features)
-    means, covariances = np.empty((count, FEATURES)), np.empty((count, FEATURES, FEATURES))
-    complete = np.empty(count, np.bool_)
-    _moments(features, means, covariances, complete)
-    apart = model.mean - means[complete]
-    covariances = (covariances[complete] + model.covariance) / 2
-    # The published pseudo-inverse drops directions below this; where there are none, it is the inverse.
+    distances, covariances = np.empty(len(features)), np.empty((len(features), FEATURES, FEATURES))
+    apart = np.empty((len(features), FEATURES))
+    # The published pseudo-inverse drops directions below this share of the trace; where there are none, it is the inverse.
     relative = FEATURES * np.finfo(np.float64).eps
-    regular = np.array([model.least / 2 > relative * np.trace(covariance) for covariance in covariances], np.bool_)
-    solved = np.empty((*apart.shape, 1))
-    solved[regular] = np.linalg.solve(covariances[regular], apart[regular, :, np.newaxis])
-    if not regular.all():
-        inverse = np.linalg.pinv(covariances[~regular], rcond=relative, hermitian=True)
-        solved[~regular] = inverse @ apart[~regular, :, np.newaxis]
-    distances = np.full(count, np.nan)
-    distances[complete] = [np.sqrt(one @ other[:, 0]) for one, other in zip(apart, solved, strict=True)]
+    mean, covariance = np.array(model.mean), np.array(model.covariance, order="C")
+    _measure(features, mean, covariance, model.least / 2 / relative, apart, covariances, distances)
+    for index in np.flatnonzero(distances < 0).tolist():
+        solved = np.linalg.pinv(covariances[index], rcond=relative, hermitian=True) @ apart[index]
+        distances[index] = np.sqrt(apart[index] @ solved)
     return distances.tolist()
 
 
 @compiled(*_FEATURES)
-def _block_features(
-    image: NDArray[Any], inside: NDArray[np.bool_], block: int, use: NDArray[Any], table: NDArray[np.float64],
+def _run_features(
+    images: NDArray[Any], inside: NDArray[np.bool_], block: int, use: NDArray[Any], table: NDArray[np.float64],
     found: NDArray[np.float64], spare: NDArray[Any],
 ) -> None:  # fmt: skip
-    """Fill `found` with both scales' features of the blocks that count.
-
-    One image to a call: compiled with a loop over images around this, single precision takes as long as double.
-    """
+    """Fill `found` with both scales' features of the blocks of each image that count."""
     room, sums = buffers(use, block), np.empty((MAPS, SUMS))
+    for index in range(images.shape[0]):
+        _block_features(images[index], inside[index], block, table, found[index], spare, room, sums)
+
+
+@inlined
+def _block_features(
+    image: NDArray[Any], inside: NDArray[np.bool_], block: int, table: NDArray[np.float64], found: NDArray[np.float64],
+    spare: NDArray[Any], room: Buffers, sums: NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Fill `found` with both scales' features of the blocks of one image."""
     no_mask = np.empty((0, 0), np.bool_)
     height, width, edge = inside.shape[0] * block, inside.shape[1] * block, block
     for scale in range(2):
@@ -213,14 +213,52 @@ def _block_features(
             height, width, edge = height // 2, width // 2, edge // 2
 
 
-@compiled("(float64[:, :, ::1], float64[:, ::1], float64[:, :, ::1], boolean[::1])")
-def _moments(
-    features: NDArray[np.float64], means: NDArray[np.float64], covariances: NDArray[np.float64],
-    complete: NDArray[np.bool_],
+@compiled(
+    "(float64[:, :, ::1], float64[::1], float64[:, ::1], float64, float64[:, ::1], float64[:, :, ::1], float64[::1])"
+)
+def _measure(
+    features: NDArray[np.float64], mean: NDArray[np.float64], covariance: NDArray[np.float64], regular: float,
+    apart: NDArray[np.float64], covariances: NDArray[np.float64], distances: NDArray[np.float64],
 ) -> None:  # fmt: skip
-    """Write means of what is there, covariances of complete rows, and whether each feature has a value."""
+    """Fill in differences of means, mean covariances and distances: NaN if a feature has no value, -1 if not `regular`.
+
+    Regular are mean covariances with a trace below that.
+    """
     for index in range(features.shape[0]):
-        complete[index] = _moments_of(features[index], means[index], covariances[index])
+        difference, mixed = apart[index], covariances[index]
+        distances[index] = np.nan
+        if _moments_of(features[index], difference, mixed):
+            trace = 0.0
+            for item in range(mean.size):
+                difference[item] = mean[item] - difference[item]
+                for other in range(mean.size):
+                    mixed[item, other] = (mixed[item, other] + covariance[item, other]) / 2
+                trace += mixed[item, item]
+            distances[index] = _distance(mixed.copy(), difference.copy()) if trace < regular else -1.0
+
+
+@borrowing
+def _distance(matrix: NDArray[np.float64], vector: NDArray[np.float64]) -> float:
+    """Return the length of a vector, divided by a square root of a positive matrix; -1 if it is not positive.
+
+    Cholesky's factor, row by row, takes the place of the matrix, and the solution that of the vector.
+    """
+    total = 0.0
+    for row in range(vector.size):
+        line = matrix[row]
+        if not line[row] > 0.0:
+            return -1.0
+        scale = 1.0 / math.sqrt(line[row])
+        for column in range(row, vector.size):
+            line[column] *= scale
+        value = vector[row] * scale
+        total += value * value
+        for below in range(row + 1, vector.size):
+            factor, rest = line[below], matrix[below]
+            vector[below] -= factor * value
+            for column in range(below, vector.size):
+                rest[column] -= factor * line[column]
+    return math.sqrt(total)
 
 
 @inlined
