@@ -15,13 +15,15 @@ from .primal_dual import Certificate, PrimalDual, System
 __all__ = ["Ending", "MisfitWarning", "Progress", "converge", "converge_by_discrepancy", "first_regularisation"]
 
 _CHECK_EVERY = 10  # steps
-_TRIAL_STEPS = 60
-_TRIAL_GAP = 0.02  # relative; the deviance is then known to about as much as it scatters
-_CLOSE = 0.015  # of the logarithm of the discrepancy; its own scatter over 10^4 pixels is 0.014
+_FIRST_TRIAL, _TRIAL = 40, 20  # steps; the deviance settles long before the volume does
+_CLOSE = 0.01  # of the logarithm of the discrepancy; its own scatter over 10^4 pixels is 0.014
 _TRIALS = 12
-_EXPECTED_SLOPE = 0.6  # of the logarithms of discrepancy and regularisation, until two trials tell
+_EXPECTED_SLOPE = 0.5  # of the logarithms of discrepancy and regularisation, until two trials tell
+_SLOPES = 0.05, 1.5
+_LARGEST_STEP = 1.2  # of the logarithm of the regularisation
 _FARTHEST = 30.0  # from the first guess
 _MISFIT = 1.1  # deviance over its expectation
+_SOLVED = 0.5  # relative gap below which a misfit is the model's, not that of too few steps
 
 Told = Callable[[int, Certificate], bool]
 
@@ -92,24 +94,24 @@ def converge_by_discrepancy(
     """
     regularisation, done, trials = first, 0, list[tuple[float, float]]()
     while True:
-        trial = Ending(min(ending.limit, done + _TRIAL_STEPS), _TRIAL_GAP)
+        steps = _TRIAL if trials else _FIRST_TRIAL
+        trial = Ending(min(ending.limit, done + steps), ending.tolerance)
         stage = f"regularisation {regularisation:.3g}"
         progress = converge(solver, regularisation, trial, partial(_staged, told, stage), done=done)
         done = progress.done
-        if progress.interrupted or done >= ending.limit:
-            return regularisation
         trials.append((log(regularisation), log(max(progress.certificate.discrepancy, 1e-9))))
         following = _following(trials, log(first))
-        if following is None:
+        if progress.interrupted or done >= ending.limit or following is None:
             break
+        solver.change(exp(following) / regularisation)
         regularisation = exp(following)
-        solver.free()
-    progress = converge(solver, regularisation, ending, partial(_staged, told, "solving"), done=done)
-    discrepancy = progress.certificate.discrepancy
-    if discrepancy > _MISFIT:
+    if not progress.interrupted and done < ending.limit:
+        progress = converge(solver, regularisation, ending, partial(_staged, told, "solving"), done=done)
+    found = progress.certificate
+    if found.discrepancy > _MISFIT and found.relative_gap < _SOLVED:
         warnings.warn(
-            f"no volume explains the views to within their noise: the deviance is {discrepancy:.2g} times what noise alone "
-            "would cause; check the geometry and the model of the camera, or give regularisation.",
+            f"no volume explains the views to within their noise: the deviance is {found.discrepancy:.2g} times what "
+            "noise alone would cause; check the geometry and the model of the camera, or give regularisation.",
             MisfitWarning,
             stacklevel=4,
         )
@@ -127,8 +129,7 @@ def _following(trials: list[tuple[float, float]], first: float) -> float | None:
         return None
     slope = _EXPECTED_SLOPE
     if len(trials) > 1 and abs(at - trials[-2][0]) > 0.02:
-        slope = min(max((excess - trials[-2][1]) / (at - trials[-2][0]), 0.2), 1.5)
-    following = at - min(max(excess / slope, -1.5), 1.5)
-    reach = log(_FARTHEST)
-    following = min(max(following, first - reach), first + reach)
+        slope = float(np.clip((excess - trials[-2][1]) / (at - trials[-2][0]), *_SLOPES))
+    following = at - float(np.clip(excess / slope, -_LARGEST_STEP, _LARGEST_STEP))
+    following = float(np.clip(following, first - log(_FARTHEST), first + log(_FARTHEST)))
     return following if abs(following - at) > 1e-3 else None

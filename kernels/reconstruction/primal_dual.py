@@ -158,10 +158,11 @@ class PrimalDual:
 
     def feasible(self) -> Flat:
         """Return the volume, inside the box also after a step with over-relaxation."""
-        return np.clip(self.value, 0, self._upper, dtype=np.float32)
+        return np.minimum(np.maximum(self.value, np.float32(0)), np.float32(self._upper))
 
-    def free(self) -> None:
-        """Let step sizes be balanced anew, for another regularisation."""
+    def change(self, ratio: float) -> None:
+        """Make ready for a regularisation that is so many times the one before, and let step sizes be balanced anew."""
+        self._flow *= np.float32(ratio)  # its length is the regularisation wherever the volume is not flat
         self._freedom = max(self._freedom, 0.25)
 
     def _step(self, regularisation: float, relaxation: float, *, moves: bool) -> tuple[Flat, float, float]:

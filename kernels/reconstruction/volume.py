@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, UsageError
+from .camera import GammaCamera
 from .checks import check_views
 from .data_terms import DataTerm, GaussianTerm, PoissonTerm, noise_variance
 from .discrepancy import Ending, converge, converge_by_discrepancy, first_regularisation
@@ -36,11 +37,12 @@ def reconstruct_volume(
     *,
     method: Method = "tv",
     noise: Noise | None = None,
+    camera: GammaCamera | None = None,
     variance: float | Sequence[NDArray[Any]] | None = None,
     regularisation: float | None = None,
     upper: float | None = None,
     iterations: int | None = None,
-    tolerance: float = 1e-3,
+    tolerance: float = 5e-3,
     subsets: int | None = None,
     threads: int = 1,
     device: str = "cpu",
@@ -62,6 +64,8 @@ def reconstruct_volume(
     noise : {"poisson", "gaussian"} or None
         What the deviance is: of Poisson's likelihood, or squares over the variance. None: Poisson's for parallel rays and for
         expectation maximisation, else Gaussian.
+    camera : GammaCamera or None
+        Attenuation and blur of parallel views; without it a pixel is the sum along its ray.
     variance : float, sequence of ndarray, or None
         Gaussian: of the measured values, one or for each pixel. None: counts, at least 1 (parallel rays), or what the finest
         details of each image show (cone beam).
@@ -129,7 +133,7 @@ def reconstruct_volume(
     if upper is not None and not upper > 0:
         raise UsageError(f"upper is {upper}, which leaves no voxel anything; give a number above 0, or None.")
     measured = flatten(check_views(images, geometry))
-    projector = Projector(geometry, threads=threads, device=device)
+    projector = Projector(geometry, camera=camera, threads=threads, device=device)
     problem = _Problem(System.of(projector), measured, inf if upper is None else upper, limit, threads, start)
     solve = _by_total_variation if method == "tv" else _by_expectation
     return solve(request, problem, _Record(limit, watch))
@@ -279,7 +283,7 @@ def _subset(problem: _Problem, numbers: list[int]) -> Subset:
     whole = problem.system.projector
     views = whole.geometry.views
     part = Geometry(problem.geometry.grid, tuple(views[number] for number in numbers))
-    system = System.of(Projector(part, threads=problem.threads, device=whole.device))
+    system = System.of(Projector(part, camera=whole.camera, threads=problem.threads, device=whole.device))
     images = split(problem.measured, whole)
     return Subset(system, problem.counts(system, flatten(tuple(images[number] for number in numbers))))
 
