@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # the same list again, for type checkers and editors
     from .noise.quanta import noise_equivalent_quanta as noise_equivalent_quanta
     from .noise.spectrum import noise_power_spectrum as noise_power_spectrum
     from .reconstruction.camera import GammaCamera as GammaCamera
+    from .reconstruction.curve import reconstruct_curve as reconstruct_curve
     from .reconstruction.geometry import Geometry as Geometry
     from .reconstruction.geometry import Grid as Grid
     from .reconstruction.geometry import View as View
@@ -66,6 +67,7 @@ _HOMES = {
     "noise_equivalent_quanta": "noise.quanta",
     "noise_power_spectrum": "noise.spectrum",
     "GammaCamera": "reconstruction.camera",
+    "reconstruct_curve": "reconstruction.curve",
     "Geometry": "reconstruction.geometry",
     "Grid": "reconstruction.geometry",
     "View": "reconstruction.geometry",

@@ -207,7 +207,7 @@ double Fitter::fit(Points& controls, int low, int high, float* image, const Loss
       if (solve(damping, step)) {
         double largest = 0;
         for (const double s : step) largest = std::max(largest, std::fabs(s));
-        const double limit = largest > 0.3 ? 0.3 / largest : 1;  // beyond the wire's radius nothing is linear
+        const double limit = std::min(1.0, 0.4 * loss.spacing / largest);  // beyond the wire's radius nothing is linear
         for (int c = low; c < high; ++c)
           for (int k = 0; k < 3; ++k) trial[c][k] = controls[c][k] + limit * step[3 * (c - low) + k];
         if (linearise(trial, low, high, base_.data(), loss, false) < best) better = true;

@@ -85,7 +85,8 @@ void extend(const Model& model, Fitter& fitter, const State& state, bool reverse
     const std::pair<Vec, Vec> tip{child.controls[longer - 1], child.controls[longer - 2]};
     bool same = false;
     for (const auto& end : ends)
-      same = same || (distance(end.first, tip.first) < 0.15 && distance(end.second, tip.second) < 0.1);
+      same = same || (distance(end.first, tip.first) < 0.2 * loss.spacing &&
+                      distance(end.second, tip.second) < 0.12 * loss.spacing);
     if (same) continue;
     ends.push_back(tip);
     if (reversed) std::reverse(child.controls.begin(), child.controls.end());
@@ -93,8 +94,8 @@ void extend(const Model& model, Fitter& fitter, const State& state, bool reverse
   }
 }
 
-bool alike(const State& a, const State& b) {
-  const auto near = [](const Vec& p, const Vec& q) { return distance(p, q) < 0.25; };
+bool alike(const State& a, const State& b, double reach) {
+  const auto near = [reach](const Vec& p, const Vec& q) { return distance(p, q) < reach; };
   const auto &p = a.controls, &q = b.controls;
   return (near(p.front(), q.front()) && near(p.back(), q.back())) ||
          (near(p.front(), q.back()) && near(p.back(), q.front()));
@@ -138,7 +139,7 @@ std::vector<State> find_seeds(const Model& model, const std::vector<float>& base
   for (State& seed : seeds) {
     bool same = false;
     for (const State& other : distinct)
-      same = same || distance(spline_at(seed.controls, 1.5), spline_at(other.controls, 1.5)) < 0.5;
+      same = same || distance(spline_at(seed.controls, 1.5), spline_at(other.controls, 1.5)) < 0.6 * loss.spacing;
     if (!same) distinct.push_back(std::move(seed));
   }
   return distinct;
@@ -166,7 +167,7 @@ std::vector<State> grow(const Model& model, const State& start, const Loss& loss
     beam.clear();
     for (State& child : children) {
       bool same = false;
-      for (const State& other : beam) same = same || alike(child, other);
+      for (const State& other : beam) same = same || alike(child, other, 0.3 * loss.spacing);
       if (same) continue;
       beam.push_back(std::move(child));
       if (static_cast<int>(beam.size()) == options.beam) break;
