@@ -17,6 +17,7 @@ from .iqa import iqa
 from .models import models
 from .mtf import mtf
 from .nps import nps
+from .reconstruct import reconstruct
 from .run import run
 from .validate import validate
 from .warmup import warmup
@@ -27,7 +28,7 @@ Exit codes: 0 done, 1 unexpected error, 2 usage, 3 bad input, 4 model, 5 device,
 130 interrupted.
 """
 _UNEXPECTED, _USAGE, _INTERRUPTED = 1, 2, 130
-_COMMANDS = (run, iqa, mtf, nps, models, info, validate, doctor, demo, warmup)
+_COMMANDS = (run, iqa, mtf, nps, reconstruct, models, info, validate, doctor, demo, warmup)
 
 
 def build() -> typer.Typer:

@@ -12,6 +12,7 @@ from ...kernels.reconstruction.geometry import Grid
 from ...kernels.reconstruction.solution import CurveSolution, ShapeSolution, VolumeSolution
 from ..errors import InputError
 from .curve_files import filled
+from .gamma import Physics
 from .measured import Measured
 from .meshes import Mesh, isosurface, joined, tube
 
@@ -33,10 +34,16 @@ class Settings:
     ----------
     method : str or None
         ``shape``, ``volume`` or ``curve``; None for a shape from a gamma camera and a curve from X-rays.
-    attenuation_per_cm : float
-        Of the tissue round the organ [1/cm]; gamma camera only.
+    physics : Physics
+        Attenuation and blur of a gamma camera.
+    background : bool
+        Whether the body round a shape has uniform activity too, which is fitted.
     iterations : int or None
-        At most so many; None for the solver's own number.
+        Steps of a shape or volume, at most; None for the solver's own number.
+    radius_mm : float or None
+        Of wires [mm]; a curve needs it.
+    wires : int or None
+        How many there are; None for as many as the images need.
     threads : int
         For the solver.
     bootstrap : int
@@ -46,8 +53,11 @@ class Settings:
     """
 
     method: Method | None = None
-    attenuation_per_cm: float = 0.0
+    physics: Physics = field(default_factory=Physics)
+    background: bool = False
     iterations: int | None = None
+    radius_mm: float | None = None
+    wires: int | None = 1
     threads: int = 1
     bootstrap: int = 0
     start: Path | None = None
@@ -100,6 +110,11 @@ class Reconstruction:
         if isinstance(self.solution, ShapeSolution):
             return self.solution.occupancy
         return filled(self.solution.curves, self.grid)
+
+    @property
+    def steps(self) -> int:
+        """How many steps the solver made; it may tell of some only."""
+        return max((step.done for step in self.solution.history), default=0)
 
     @property
     def level(self) -> float:

@@ -20,7 +20,7 @@ def described(found: Reconstruction) -> dict[str, Any]:
         "method": found.method,
         "interrupted": solution.interrupted,
         "seconds": found.seconds,
-        "steps": len(solution.history),
+        "steps": found.steps,
         "objective": solution.history[-1].objective if solution.history else None,
         "volume_ml": found.volume_ml,
         "interval_ml": found.interval_ml,
@@ -68,6 +68,6 @@ def spelled(found: Reconstruction) -> list[tuple[str, str]]:
     chi2 = ", ".join(f"{value:.2f}" for value in found.chi2_per_pixel)
     rows.append(("residuals", f"mean square {chi2} (1 is noise alone)"))
     cut = ", interrupted" * solution.interrupted
-    rows.append(("fit", f"{len(solution.history)} steps in {found.seconds:.1f} s{cut}"))
+    rows.append(("fit", f"{found.steps} steps in {found.seconds:.1f} s{cut}"))
     rows += [(name.lower(), fact) for name, fact in found.measured.facts]
     return [*rows, *(("warning", sentence) for sentence in found.warnings)]

@@ -1,6 +1,7 @@
 """Charts of a reconstruction: the body, how the fit went on, what is left, and how sure the volume is."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -56,10 +57,13 @@ def _of_vertices(
 
 def _convergence(history: Sequence[Step]) -> dict[str, Any]:
     figure = go.Figure()
+    done = [step.done for step in history]
+    places_of = done if all(one < two for one, two in pairwise(done)) else range(1, len(done) + 1)
     stages = list(dict.fromkeys(step.stage for step in history))
     for i, stage in enumerate(stages):
         places = [place for place, step in enumerate(history) if step.stage == stage]
-        x, y = np.array(places, float) + 1, np.array([history[place].objective for place in places], float)
+        x = np.array([places_of[place] for place in places], float)
+        y = np.array([history[place].objective for place in places], float)
         finite = np.isfinite(y)
         figure.add_scatter(
             name=stage,

@@ -1,5 +1,6 @@
 """The page of a reconstruction: the shape in three dimensions, what it would look like, and how far that is from the views."""
 
+import re
 from math import asin, atan2, degrees
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def write_reconstruction_report(found: Reconstruction, path: Path, title: str = 
         results=[{"start": 0, "figures": figures}],
         lead=_lead(found),
         chips=_chips(found),
-        warnings=found.warnings,
+        warnings=[_anonymous(sentence, found) for sentence in found.warnings],
         views=[_view(found, index) for index in range(len(found.measured.images))],
         most=f"{MOST_SHOWN:g}",
         greys=", ".join(COLOUR_MAPS["grey"][::-1]),
@@ -100,6 +101,21 @@ def direction(view: View) -> str:
         if abs(value) >= 0.05
     ]
     return ", ".join(words) or "AP 0\N{DEGREE SIGN}"
+
+
+def _anonymous(sentence: str, found: Reconstruction) -> str:
+    """Return a sentence without the names of DICOM files, which may be a patient's."""
+    measured = found.measured
+    if not measured.datasets:
+        return sentence
+    names = {
+        name: f"view {i + 1}" for i, path in reversed([*enumerate(measured.sources)]) for name in (str(path), path.name)
+    }
+    for name in sorted(names, key=len, reverse=True):
+        # A file called "1" must not take the digits out of the numbers of a sentence.
+        pattern = re.escape(name) if len(name) > 4 else rf"(?<!\w){re.escape(name)}(?=[:@])"
+        sentence = re.sub(pattern, names[name], sentence)
+    return facts.capitalised(sentence)
 
 
 def _lead(found: Reconstruction) -> str:
@@ -198,13 +214,12 @@ def _fit(found: Reconstruction) -> list[tuple[str, str]]:
     solution, settings = found.solution, found.settings
     rows = [
         ("Method", found.method),
-        ("Steps", f"{len(solution.history)}{', interrupted' * solution.interrupted}"),
+        ("Steps", f"{found.steps}{', interrupted' * solution.interrupted}"),
         ("Time", f"{found.seconds:.1f} s, {settings.threads} thread{'s' * (settings.threads != 1)}"),
     ]
     if isinstance(solution, VolumeSolution):
         rows.append(("Regularisation", f"{solution.regularisation:.4g}"))
-    if settings.attenuation_per_cm:
-        rows.append(("Attenuation", f"{settings.attenuation_per_cm:g} / cm"))
+    rows += settings.physics.spelled()
     if settings.start:
         rows.append(("Started from", "an earlier result"))
     return rows

@@ -3,11 +3,13 @@
 import base64
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from known_bodies import ball, coil, reconstruction
+from pydicom.dataset import Dataset
 from photopeak.engine.report.reconstruction_figures import figures_of
 from photopeak.engine.report.reconstruction_page import direction, write_reconstruction_report
 from photopeak.kernels.reconstruction.geometry import View
@@ -31,7 +33,7 @@ def test_volume_and_its_interval_are_told(tmp_path):
 def test_residuals_of_noise_are_called_that(tmp_path):
     words = words_of(reconstruction("shape"), tmp_path)
     assert "Residuals as large as noise" in words
-    assert "mean square where something is projected 1.0" in words
+    assert ", mean square 1.0" in words
 
 
 def test_poor_fit_and_interruption_and_warnings_stand_at_the_top(tmp_path):
@@ -42,6 +44,16 @@ def test_poor_fit_and_interruption_and_warnings_stand_at_the_top(tmp_path):
     assert "times the variance of noise" in top
     assert "1 warning" in top
     assert "Depth &lt;is&gt; uncertain." in top
+
+
+def test_names_of_dicom_files_are_not_told(tmp_path):
+    found = reconstruction("shape", warnings=("/data/Doe^Jane.dcm: is dark, Doe^Jane.dcm too.", "2: at 2.5 mm."))
+    sources = (Path("/data/Doe^Jane.dcm"), Path("2"))
+    measured = replace(found.measured, sources=sources, datasets=(Dataset(), Dataset()), frames=(1, 1))
+    words = words_of(replace(found, measured=measured), tmp_path)
+    assert "Doe" not in words
+    assert "View 1: is dark, view 1 too." in words
+    assert "View 2: at 2.5 mm." in words
 
 
 def test_wires_are_counted_and_measured(tmp_path):

@@ -1,0 +1,72 @@
+"""From views to a reconstruction: which solver, with what."""
+
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ...kernels.reconstruction.progress import Watch
+from ..errors import UsageError
+from .measured import Measured
+from .result import Method, Reconstruction, Settings
+from .solvers import solve
+
+__all__ = ["reconstruct"]
+
+
+def reconstruct(measured: Measured, settings: Settings, watch: Watch | None = None) -> Reconstruction:
+    """Return what the views show.
+
+    Parameters
+    ----------
+    measured : Measured
+        Two or more views.
+    settings : Settings
+        How.
+    watch : callable, optional
+        Told of each step; when it returns True, the best so far is the result.
+
+    Raises
+    ------
+    UsageError
+        If settings contradict each other or the views.
+    InputError
+        If the views cannot be reconstructed, or the earlier result is none.
+    """
+    method = settings.method_for(measured)
+    _check(measured, settings, method)
+    heard: list[str] = list(measured.warnings)
+    began = time.perf_counter()
+    with _listening(heard):
+        solution = solve(measured, settings, method, watch)
+    seconds = time.perf_counter() - began
+    return Reconstruction(measured, settings, method, solution, seconds, tuple(dict.fromkeys(heard)))
+
+
+def _check(measured: Measured, settings: Settings, method: Method) -> None:
+    if settings.bootstrap and method != "shape":
+        raise UsageError(f"--bootstrap repeats the fit of a shape, not of a {method}; leave it out.")
+    if settings.physics.spelled() and (measured.geometry.cone_beam or method != "shape"):
+        raise UsageError(
+            "--attenuation and --collimator are those of a gamma camera that sees a shape; leave them out."
+        )
+    if settings.background and not (settings.physics.body_mm and method == "shape"):
+        raise UsageError(
+            "--background is that of the body round a shape: give --attenuation and --body, or leave it out."
+        )
+    if method == "curve" and settings.iterations is not None:
+        raise UsageError("--iterations are those of a shape or volume; a curve is searched; leave them out.")
+    if method == "curve" and settings.radius_mm is None:
+        raise UsageError("wires are searched by their thickness: give --wire-radius, such as 0.25.")
+    if method != "curve" and settings.radius_mm is not None:
+        raise UsageError(f"--wire-radius is that of a curve, not of a {method}; leave it out.")
+
+
+@contextmanager
+def _listening(heard: list[str]) -> Iterator[None]:
+    """Collect the warnings of kernels as sentences, each once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    sentences = [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
+    heard += sentences

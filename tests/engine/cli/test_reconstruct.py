@@ -1,0 +1,143 @@
+"""``photopeak reconstruct`` from files to files."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from photopeak.engine.cli import reconstruct as command
+from photopeak.kernels.reconstruction.geometry import Geometry, Grid
+
+GEOMETRY = Geometry.around(Grid((24, 24, 24), (4.0, 4.0, 4.0)), (0, 90))
+TOML = "\n".join(f'[[view]]\nkind = "gamma-camera"\nspacing_mm = [4.0, 4.0]\nangle = {angle}\n' for angle in (0, 90))
+# Semi-axes along x, y and z.
+AXES, CENTER = (28.0, 20.0, 24.0), (4.0, -3.0, 5.0)
+TRUE_ML = 4e-3 / 3 * np.pi * AXES[0] * AXES[1] * AXES[2]
+
+
+def shadows():
+    """Return the exact projections of an ellipsoid of 5 counts per mm along y and x."""
+    z, y, x = GEOMETRY.grid.axes()
+    found = []
+    for across, k, depth in ((x, 0, 1), (y, 1, 0)):
+        square = 1 - ((z[::-1, None] - CENTER[2]) / AXES[2]) ** 2 - ((across[None] - CENTER[k]) / AXES[k]) ** 2
+        found.append(5 * 2 * AXES[depth] * np.sqrt(np.maximum(square, 0)))
+    return np.array(found)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Return an empty folder, in which the program runs, with two noisy views and their geometry."""
+    monkeypatch.chdir(tmp_path)
+    np.save("views.npy", np.random.default_rng(0).poisson(shadows()).astype(np.float32))
+    Path("stand.toml").write_text(TOML)
+    return tmp_path
+
+
+VIEWS = ("views.npy", "--geometry", "stand.toml")
+
+
+def test_volume_is_written_with_its_surface_and_page(photopeak, here):
+    words = ("--method", "volume", "--mesh", "v.stl", "--report", "v.html", "--threads", 1)
+    code, out, err = photopeak("reconstruct", *VIEWS, "-o", "v.nii.gz", *words)
+    assert (code, err) == (0, "")
+    assert "volume from 2 views" in out
+    assert "Written: v.nii.gz" in out
+    image = nibabel.load("v.nii.gz")
+    values = image.get_fdata()
+    # LPS to RAS, in mm.
+    middle = image.affine @ [*(np.argwhere(values > values.max() / 2).mean(axis=0)), 1]
+    np.testing.assert_allclose(middle[:3], (-CENTER[0], -CENTER[1], CENTER[2]), atol=1.5)
+    # The paths through the voxels of a row add up to the counts of a pixel.
+    assert values.sum() * 4 == pytest.approx(np.load("views.npy").sum() / 2, rel=0.08)
+    assert Path("v.html").stat().st_size > 1e6
+
+
+def test_json_is_the_result(photopeak_json, here):
+    found = photopeak_json("reconstruct", *VIEWS, "-o", "v.nii", "--method", "volume")
+    assert (found["method"], found["interrupted"], found["outputs"]) == ("volume", False, ["v.nii"])
+    assert found["volume_ml"] == pytest.approx(TRUE_ML, rel=0.15)
+    assert found["grid"]["shape"] == [24, 24, 24]
+    assert found["geometry"]["looking"] == [[0, 1, 0], [-1, 0, 0]]
+
+
+def test_earlier_result_is_a_better_start(photopeak_json, here):
+    options = ("reconstruct", *VIEWS, "--method", "volume")
+    first = photopeak_json(*options, "-o", "a.nii")
+    cold = photopeak_json(*options, "-o", "b.nii", "--iterations", 10)
+    warm = photopeak_json(*options, "-o", "c.nii", "--iterations", 10, "--start", "a.nii")
+    done = nibabel.load("a.nii").get_fdata()
+    off = [np.abs(nibabel.load(name).get_fdata() - done).mean() for name in ("b.nii", "c.nii")]
+    assert off[1] < 0.5 * off[0]
+    assert first["volume_ml"] == pytest.approx(warm["volume_ml"], rel=0.05)
+    assert cold["steps"] <= 10
+
+
+def test_interruption_writes_what_there_is(photopeak, here, monkeypatch):
+    real = command._shown
+
+    def with_signal(bar, stopped):
+        watch = real(bar, stopped)
+
+        def look(step):
+            os.kill(os.getpid(), signal.SIGINT)
+            return watch(step)
+
+        return look
+
+    monkeypatch.setattr(command, "_shown", with_signal)
+    before = signal.getsignal(signal.SIGINT)
+    code, out, err = photopeak("reconstruct", *VIEWS, "-o", "v.nii", "--method", "volume", "--json")
+    assert signal.getsignal(signal.SIGINT) is before
+    found = json.loads(out)
+    assert code == found["exit_code"] == 130
+    assert found["interrupted"]
+    assert "interrupted" in err
+    assert b"INTERRUPTED" in nibabel.load("v.nii").header["descrip"].item()
+
+
+def test_second_interruption_ends_at_once():
+    with command._until_interrupted() as stopped:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stopped()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("-o", "v.mha"), 2, "v.mha"),
+        (("-o", "views.npy"), 2, "views.npy"),
+        (("-o", "v.nii", "--mesh", "v.obj"), 2, "v.obj"),
+        (("-o", "v.nii", "--attenuation", "0.15"), 2, "--body"),
+        (("-o", "v.nii", "--collimator", "1.5x24"), 2, "--collimator"),
+        (("-o", "v.nii", "--wire-radius", "0.2"), 2, "--wire-radius"),
+        (("-o", "v.nii", "--start", "gone.nii"), 3, "gone.nii"),
+        (("-o", "v.nii", "--start", "wire.json"), 2, "wire.json"),
+        (("-o", "v.nii", "--bootstrap", "3"), 2, "--bootstrap"),
+        (("-o", "v.nii", "--dicom", "d"), 3, "not DICOM"),
+        (("-o", "v.nii", "--curve", "c.json"), 2, "--curve"),
+        (("-o", "v.nii", "--voxel", "0"), 2, "voxels"),
+        (("-o", "v.nii", "--iterations", "0"), 2, "iterations"),
+        ((), 2, "-o"),
+    ],
+)
+def test_errors_are_one_sentence_and_leave_nothing(photopeak, here, words, code, sentence):
+    before = sorted(here.iterdir())
+    found, _, err = photopeak("reconstruct", *VIEWS, "--method", "volume", *words)
+    assert found == code
+    assert sentence in " ".join(err.split())
+    assert sorted(here.iterdir()) == before
+
+
+def test_one_view_and_one_direction_are_refused(photopeak, here):
+    Path("stand.toml").write_text(TOML.replace("angle = 90", "angle = 180"))
+    code, _, err = photopeak("reconstruct", *VIEWS, "-o", "v.nii", "--method", "volume")
+    assert code in (2, 3)
+    assert err.count("\n") == 1
+    assert not Path("v.nii").exists()
