@@ -64,28 +64,63 @@ class CpuProjection final : public Projection {
 
  private:
   static void look(const Rays& rays, const float* volume, float* image, int threads) {
+    const float* const planes = volume + rays.planes.offset;
     parallel_for(rays.lines, threads, [&](std::int64_t line) {
       if (rays.line_begin[line] >= rays.line_end[line]) return;
-      thread_local std::vector<float> sums;
+      thread_local std::vector<float> sums, voxels;
       sums.resize(rays.pitch);
-      projection_loops().sum(line_of(rays, line), volume + rays.planes.offset, sums.data());
+      if (rays.upright.empty()) {
+        projection_loops().sum(line_of(rays, line), planes, sums.data());
+      } else {
+        voxels.assign(voxel_pitch(rays) + kUprightMargin, 0.0f);
+        upright_loops().sum(rays.upright[line], planes + kMarginBefore, voxels.data() + kUprightMargin, sums.data());
+      }
       for (std::int64_t i = 0; i < rays.length; ++i)
         image[rays.pixel(line, i)] += sums[i] * rays.path[line * rays.pitch + i];
     });
   }
 
+  // Elements of one line of voxels and of the zeros behind it.
+  static std::int64_t voxel_pitch(const Rays& rays) {
+    return (rays.planes.b_size + kAligned - 1) / kAligned * kAligned + kUprightMargin;
+  }
+
   static void spread(const Rays& rays, const float* image, float* volume, int threads) {
-    std::vector<float> values(rays.lines * rays.pitch);
+    const std::int64_t pitch = rays.pitch + kUprightMargin;
+    std::vector<float> values(rays.lines * pitch + kUprightMargin);
+    const auto values_of = [&](std::int64_t line) { return values.data() + kUprightMargin + line * pitch; };
     for (std::int64_t line = 0; line < rays.lines; ++line)
-      for (std::int64_t i = 0; i < rays.length; ++i) {
-        const std::int64_t at = line * rays.pitch + i;
-        values[at] = image[rays.pixel(line, i)] * rays.path[at];
-      }
+      for (std::int64_t i = 0; i < rays.length; ++i)
+        values_of(line)[i] = image[rays.pixel(line, i)] * rays.path[line * rays.pitch + i];
+    if (!rays.upright.empty()) return spread_upright(rays, values_of, volume + rays.planes.offset, threads);
     parallel_for(rays.planes.count, threads, [&](std::int64_t plane) {
       for (std::int64_t line = 0; line < rays.lines; ++line)
         if (plane >= rays.line_begin[line] && plane < rays.line_end[line])
-          projection_loops().spread(line_of(rays, line), static_cast<std::int32_t>(plane), &values[line * rays.pitch],
+          projection_loops().spread(line_of(rays, line), static_cast<std::int32_t>(plane), values_of(line),
                                     volume + rays.planes.offset);
+    });
+  }
+
+  // What parallel rays bring to a line of voxels is the same in every plane.
+  template <class ValuesOf>
+  static void spread_upright(const Rays& rays, ValuesOf&& values_of, float* volume, int threads) {
+    const UprightLoops& loops = upright_loops();
+    const std::int64_t pitch = voxel_pitch(rays);
+    const bool same = std::all_of(rays.upright.begin(), rays.upright.end(), [](const auto& l) { return l.parallel(); });
+    std::vector<float> lines(same ? rays.lines * pitch : 0);
+    if (same)
+      parallel_for(rays.lines, threads, [&](std::int64_t line) {
+        loops.gather(rays.upright[line], 0, values_of(line), &lines[line * pitch]);
+      });
+    parallel_for(rays.planes.count, threads, [&](std::int64_t plane) {
+      thread_local std::vector<float> voxels;
+      voxels.resize(pitch);
+      for (std::int64_t i = 0; i < rays.lines; ++i) {
+        const UprightLine& line = rays.upright[i];
+        if (plane < line.begin || plane >= line.end) continue;
+        if (!same) loops.gather(line, plane, values_of(i), voxels.data());
+        loops.share(line, plane, same ? &lines[i * pitch] : voxels.data(), volume + kMarginBefore);
+      }
     });
   }
 
@@ -114,6 +149,14 @@ const ProjectionLoops& choose_loops() {
 const ProjectionLoops& projection_loops() {
   static const ProjectionLoops& chosen = choose_loops();
   return chosen;
+}
+
+const UprightLoops& upright_loops() {
+#ifdef PHOTOPEAK_X86_LOOPS
+  if (&projection_loops() == &projection_loops_avx512) return upright_loops_avx512;
+  if (&projection_loops() == &projection_loops_avx2) return upright_loops_avx2;
+#endif
+  return upright_loops_baseline;
 }
 
 std::unique_ptr<Projection> cpu_projection(const VolumeGrid& grid, const std::vector<Detector>& detectors) {

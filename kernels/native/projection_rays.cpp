@@ -8,7 +8,9 @@ namespace {
 
 std::int64_t padded(std::int64_t n) { return (n + kMarginAfter + kAligned - 1) / kAligned * kAligned; }
 
-constexpr double kTie = 1e-9;  // axes that rounding alone tells apart
+constexpr double kParallel = 1e-7;  // sine of the angle up to which lines are taken for parallel
+constexpr double kNearest = 0.05;   // distance of rays below which upright lines have no room for them [voxels]
+constexpr double kTie = 1e-9;       // axes that rounding alone tells apart
 
 // One ray in units of voxels: where it is for t = 0, and what it moves for t = 1.
 struct Ray {
@@ -104,6 +106,58 @@ void bound_lines(Rays& rays) {
   }
 }
 
+// Whether all rays of each line go the same way across a, so that the loops for upright detectors serve them.
+bool is_upright(const Rays& rays, const Detector& detector) {
+  const double* const step = rays.down ? detector.down : detector.right;
+  const int b = rays.planes.b_axis;
+  if (std::hypot(step[rays.planes.axis], step[rays.planes.a_axis]) > kParallel * std::abs(step[b])) return false;
+  for (std::int64_t line = 0; line < rays.lines; ++line) {
+    const auto begin = rays.path.begin() + line * rays.pitch, end = begin + rays.length;
+    const auto others = std::count(begin, end, 0.0f);  // rays of another axis
+    if (others != 0 && others != rays.length) return false;
+  }
+  return true;
+}
+
+UprightLine upright_line(const VolumeGrid& grid, const Detector& detector, const Rays& rays, std::int64_t line) {
+  const Planes& planes = rays.planes;
+  UprightLine result{};
+  result.begin = rays.line_begin[line], result.end = rays.line_end[line];
+  result.length = rays.length, result.b_size = planes.b_size;
+  result.stride = planes.stride, result.a_stride = planes.a_stride;
+  double b[2], b_step[2];
+  for (int last = 0; last < 2; ++last) {
+    const std::int64_t pixel = rays.pixel(line, last * (rays.length - 1));
+    const Ray ray = ray_through(grid, detector, pixel / detector.columns, pixel % detector.columns);
+    const double along = ray.step[planes.axis], start = ray.at[planes.axis];
+    result.a_step = ray.step[planes.a_axis] / along;
+    result.a = ray.at[planes.a_axis] - start * result.a_step + kMarginBefore;
+    b_step[last] = ray.step[planes.b_axis] / along;
+    b[last] = ray.at[planes.b_axis] - start * b_step[last] + kMarginBefore;
+  }
+  const auto steps = static_cast<double>(rays.length - 1);
+  result.b = b[0], result.b_step = b_step[0];
+  result.spacing = steps > 0 ? (b[1] - b[0]) / steps : 1.0;
+  result.spacing_step = steps > 0 ? (b_step[1] - b_step[0]) / steps : 0.0;
+  return result;
+}
+
+// Leaves a detector to the general loops if its lines are not of the kind, or rays are too near each other.
+void find_upright(const VolumeGrid& grid, const Detector& detector, Rays& rays) {
+  if (!is_upright(rays, detector)) return;
+  std::vector<UprightLine> lines;
+  for (std::int64_t i = 0; i < rays.lines; ++i) {
+    const UprightLine line = upright_line(grid, detector, rays, i);
+    const auto spacing_at = [&](std::int64_t plane) {
+      return line.spacing + line.spacing_step * static_cast<double>(plane);
+    };
+    if (line.begin < line.end && !(std::min(spacing_at(line.begin), spacing_at(line.end - 1)) > kNearest)) return;
+    lines.push_back(line);
+  }
+  rays.upright = std::move(lines);
+  for (auto* values : {&rays.a, &rays.a_step, &rays.b, &rays.b_step}) std::vector<float>().swap(*values);
+}
+
 }  // namespace
 
 Planes planes_along(int axis, const VolumeGrid& grid) {
@@ -142,7 +196,10 @@ std::vector<Rays> rays_of(const VolumeGrid& grid, const Detector& detector, std:
       const std::int64_t i = found->reversed ? found->length - 1 - along : along;
       add(*found, static_cast<std::size_t>(line * found->pitch + i), ray);
     }
-  for (Rays& rays : all) bound_lines(rays);
+  for (Rays& rays : all) {
+    bound_lines(rays);
+    find_upright(grid, detector, rays);
+  }
   return all;
 }
 

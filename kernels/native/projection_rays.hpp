@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "projection.hpp"
+#include "upright_loops.hpp"
 
 namespace photopeak {
 
@@ -37,6 +38,7 @@ struct Rays {
   std::vector<float> path;                  // between planes [mm]
   std::vector<std::int32_t> begin, end;     // planes; none for rays of another axis
   std::vector<std::int32_t> line_begin, line_end;  // of any ray of the line
+  std::vector<UprightLine> upright;                // lines that run along b; empty if not all of them do
 
   // Where in the image a ray is.
   std::int64_t pixel(std::int64_t line, std::int64_t i) const {
