@@ -218,7 +218,7 @@ def test_camera_is_modelled():
     images = [np.random.default_rng(0).poisson(view) for view in project(volume, geometry, camera=camera)]
     aware = reconstruct_volume(images, geometry, camera=camera)
     ignorant = reconstruct_volume(images, geometry)
-    assert np.abs(aware.values - volume).mean() < 0.5 * np.abs(ignorant.values - volume).mean()
+    assert np.abs(aware.values - volume).mean() < 0.7 * np.abs(ignorant.values - volume).mean()
 
 
 def test_start_saves_steps():
