@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "orthogonal.hpp"
 #include "projection_layout.hpp"
 #include "projection_loops.hpp"
 #include "projection_rays.hpp"
@@ -160,6 +161,7 @@ const UprightLoops& upright_loops() {
 }
 
 std::unique_ptr<Projection> cpu_projection(const VolumeGrid& grid, const std::vector<Detector>& detectors) {
+  if (auto orthogonal = orthogonal_projection(grid, detectors)) return orthogonal;
   return std::make_unique<CpuProjection>(grid, detectors);
 }
 

@@ -133,6 +133,51 @@ def test_bits_do_not_depend_on_threads(turn, source):
     np.testing.assert_array_equal(one.adjoint(images), three.adjoint(images))
 
 
+TOP = View((18, 22), (2.5, 3.0), (0.0, 0.0, 60.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
+ORTHOGONAL = {
+    "biplane": [(0, 0.0), (90, 0.0)],
+    "opposite": [(0, 0.0), (180, 0.0)],
+    "right": [(270, 0.0)],
+    "shifted": [(0, 6.0), (90, -5.0)],
+}
+
+
+@pytest.mark.parametrize("views", ORTHOGONAL.values(), ids=ORTHOGONAL)
+@pytest.mark.parametrize("top", [False, True])
+def test_orthogonal_views_are_sums_along_axes(views, top):
+    grid = Grid((20, 18, 22), (4.0, 2.5, 3.0))
+    cameras = [
+        View.gamma_camera((20, columns), (4.0, spacing), angle).moved((shift if angle % 180 == 0 else 0.0, 0.0, 4.0))
+        for angle, shift in views
+        for columns, spacing in [(22, 3.0) if angle % 180 == 0 else (18, 2.5)]
+    ]
+    cameras += [TOP] * top
+    oblique = View.gamma_camera((20, 22), (4.0, 3.0), 33)
+    fast, general = Projector(Geometry(grid, tuple(cameras))), Projector(Geometry(grid, (*cameras, oblique)))
+    volume = np.random.default_rng(0).random(grid.shape, np.float32)
+    images = fast.forward(volume)
+    for image, other in zip(images, general.forward(volume)[:-1], strict=True):
+        np.testing.assert_allclose(image, other, rtol=1e-5, atol=1e-4)
+    none = np.zeros(oblique.shape, np.float32)
+    np.testing.assert_allclose(fast.adjoint(images), general.adjoint([*images, none]), rtol=1e-5, atol=1e-2)
+    assert mismatch(fast) < 1e-6
+
+
+def test_anterior_and_lateral_views_are_numpy_sums():
+    grid = Grid((20, 18, 22), (4.0, 2.5, 3.0))
+    lateral = View.gamma_camera((20, 18), (4.0, 2.5), 90)
+    geometry = Geometry(grid, (View.gamma_camera((20, 22), (4.0, 3.0), 0), lateral))
+    volume = np.random.default_rng(0).random(grid.shape, np.float32)
+    anterior, side = project(volume, geometry)
+    np.testing.assert_allclose(anterior, 2.5 * volume.sum(axis=1)[::-1], rtol=1e-5)
+    np.testing.assert_allclose(side, 3 * volume.sum(axis=2)[::-1], rtol=1e-5)
+    np.testing.assert_allclose(
+        backproject([anterior, side], geometry),
+        2.5 * anterior[::-1, None, :] + 3 * side[::-1, :, None],
+        rtol=1e-5,
+    )
+
+
 def test_cone_beam_ends_at_the_detector_and_the_focal_spot():
     grid = Grid((9, 101, 9), (2.0, 2.0, 2.0))
     view = View((1, 1), (2.0, 2.0), (0.0, -50.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 30.0, 0.0))
