@@ -101,14 +101,14 @@ def write_outputs(found: Reconstruction, targets: Targets) -> list[Path]:
     targets : Targets
         Where; the report is written elsewhere.
     """
-    contents = [(targets.volume, nifti_file(found.values, found.grid, targets.volume, describe(found)))]
+    contents = [(targets.volume, nifti_file(found.values, found.grid, targets.volume, _described(found)))]
     if targets.mesh:
         contents.append((targets.mesh, mesh_file(found.mesh, targets.mesh)))
     if targets.curve and isinstance(found.solution, CurveSolution):
         interrupted = found.solution.interrupted
         contents.append((targets.curve, curve_file(found.solution.curves, targets.curve, interrupted=interrupted)))
     if targets.dicom:
-        objects = dicom_objects(found, surface=targets.mesh is not None)
+        objects = _dicom_objects(found, surface=targets.mesh is not None)
         contents += [(targets.dicom / f"{name}.dcm", encode(ds)) for name, ds in objects]
     for path, content in contents:
         with atomic_write(path) as file:
@@ -116,14 +116,14 @@ def write_outputs(found: Reconstruction, targets: Targets) -> list[Path]:
     return [path for path, _ in contents]
 
 
-def describe(found: Reconstruction) -> str:
+def _described(found: Reconstruction) -> str:
     """Return a few words for a header that holds few."""
     what = {"shape": "inside shape", "volume": "reconstructed", "curve": "inside wire"}[found.method]
     cut = ", INTERRUPTED" * found.solution.interrupted
     return f"photopeak {version('photopeak')}: {what}, {len(found.measured.images)} views{cut}"
 
 
-def dicom_objects(found: Reconstruction, *, surface: bool) -> Iterator[tuple[str, Dataset]]:
+def _dicom_objects(found: Reconstruction, *, surface: bool) -> Iterator[tuple[str, Dataset]]:
     """Yield the names of DICOM objects and the objects: volume of counts, segmentation of a shape, surface if wanted."""
     measured, solution = found.measured, found.solution
     views = len(measured.images)

@@ -77,6 +77,7 @@ def _convergence(history: Sequence[Step]) -> dict[str, Any]:
     if min(objectives) > 0 and max(objectives) > 10 * min(objectives):
         figure.update_yaxes(type="log", exponentformat="power")
     figure.update_layout(showlegend=len(stages) > 1)
+    figure.update_yaxes(automargin=True)
     return finish(figure, "step", "objective")
 
 

@@ -2,18 +2,27 @@
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 
 from photopeak.engine.cli import reconstruct as command
+from photopeak.exporters.phantoms.coils import biplane, random_coil, simulate_views
 from photopeak.kernels.reconstruction.geometry import Geometry, Grid
 
 GEOMETRY = Geometry.around(Grid((24, 24, 24), (4.0, 4.0, 4.0)), (0, 90))
 TOML = "\n".join(f'[[view]]\nkind = "gamma-camera"\nspacing_mm = [4.0, 4.0]\nangle = {angle}\n' for angle in (0, 90))
+C_ARM = "\n".join(
+    f'[[view]]\nkind = "c-arm"\nprimary = {angle}\nsource_detector_mm = 1100.0\nsource_isocenter_mm = 750.0\n'
+    "spacing_mm = [0.2, 0.2]\n"
+    for angle in (0, 90)
+)
 # Semi-axes along x, y and z.
 AXES, CENTER = (28.0, 20.0, 24.0), (4.0, -3.0, 5.0)
 TRUE_ML = 4e-3 / 3 * np.pi * AXES[0] * AXES[1] * AXES[2]
@@ -55,6 +64,67 @@ def test_volume_is_written_with_its_surface_and_page(photopeak, here):
     # The paths through the voxels of a row add up to the counts of a pixel.
     assert values.sum() * 4 == pytest.approx(np.load("views.npy").sum() / 2, rel=0.08)
     assert Path("v.html").stat().st_size > 1e6
+
+
+@pytest.fixture
+def objects(dicom_factory):
+    """Return two planar views of the ellipsoid as DICOM objects; angles count from the back."""
+    paths, study = [], None
+    for number, (image, angle) in enumerate(zip(shadows(), (180, 90), strict=True)):
+        (path,) = dicom_factory("static", matrix=(24, 24), spacing_mm=(4.0, 4.0), seed=number)
+        ds = pydicom.dcmread(path)
+        study = study or ds.StudyInstanceUID
+        ds.StudyInstanceUID, ds.BodyPartExamined = study, "LIVER"
+        ds.PixelData = np.random.default_rng(number).poisson(image).astype("<u2").tobytes()
+        (detector,) = ds.DetectorInformationSequence
+        detector.StartAngle, detector.RadialPosition = angle, 250.0
+        for keyword in ("ImageOrientationPatient", "ImagePositionPatient", "ViewCodeSequence"):
+            delattr(detector, keyword)
+        ds.save_as(path)
+        paths.append(path)
+    return paths
+
+
+def test_shape_goes_from_dicom_to_dicom(photopeak_json, objects, tmp_path):
+    before = [path.read_bytes() for path in objects]
+    words = ("--mesh", tmp_path / "s.ply", "--dicom", tmp_path / "dicom", "--report", tmp_path / "s.html")
+    found = photopeak_json("reconstruct", *objects, "-o", tmp_path / "s.nii.gz", *words)
+    assert found["method"] == "shape"
+    assert found["volume_ml"] == pytest.approx(TRUE_ML, rel=0.06)
+    assert found["geometry"]["looking"] == [[0, 1, 0], [-1, 0, 0]]
+    written = {path.name for path in (tmp_path / "dicom").iterdir()}
+    assert written == {"volume.dcm", "segmentation.dcm", "surface.dcm"}
+    image = nibabel.load(tmp_path / "s.nii.gz")
+    inside = image.get_fdata() > 0.5
+    middle = image.affine @ [*np.argwhere(inside).mean(axis=0), 1]
+    # LPS to RAS, in mm.
+    np.testing.assert_allclose(middle[:3], (-CENTER[0], -CENTER[1], CENTER[2]), atol=1.0)
+    assert [path.read_bytes() for path in objects] == before
+
+
+@pytest.mark.parametrize("name", ["volume", "segmentation", "surface"])
+def test_dciodvfy_finds_no_error(photopeak_json, objects, tmp_path, name):
+    if not (program := shutil.which("dciodvfy")):
+        pytest.skip("dciodvfy is not installed: Debian's package dicom3tools")
+    words = ("--iterations", 5, "--mesh", tmp_path / "s.ply", "--dicom", tmp_path)
+    photopeak_json("reconstruct", *objects, "-o", tmp_path / "s.nii.gz", *words)
+    done = subprocess.run([program, "-new", tmp_path / f"{name}.dcm"], capture_output=True, text=True, check=False)
+    assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == []
+
+
+def test_wire_is_found_and_written(photopeak_json, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    coil = random_coil(0, loops=1)
+    np.save("wire.npy", np.array(simulate_views(coil, biplane(), seed=1)))
+    Path("arm.toml").write_text(C_ARM)
+    words = ("--method", "curve", "--wire-radius", 0.25, "--curve", "w.json", "--mesh", "w.stl")
+    found = photopeak_json("reconstruct", "wire.npy", "--geometry", "arm.toml", "-o", "w.nii.gz", *words)
+    (curve,) = found["curves"]
+    assert curve["length_mm"] == pytest.approx(coil.length_mm, abs=0.5)
+    again = photopeak_json(
+        "reconstruct", "wire.npy", "--geometry", "arm.toml", "-o", "x.nii", *words[:4], "--start", "w.json"
+    )
+    assert again["curves"][0]["length_mm"] == pytest.approx(curve["length_mm"], abs=0.2)
 
 
 def test_json_is_the_result(photopeak_json, here):
