@@ -12,6 +12,7 @@ from ..dicom.write import encode
 from ..errors import InputError, UsageError
 from ..files import atomic_write
 from .curve_files import CURVE_SUFFIXES, curve_file
+from .dicom_angiography import angiographic_volume
 from .dicom_header import instances, origin_of
 from .dicom_mesh import encapsulated_stl
 from .dicom_segmentation import segmentation
@@ -83,9 +84,9 @@ class Targets:
             instances(measured.sources, measured.datasets, measured.frames)
             if self.dicom.exists() and not self.dicom.is_dir():
                 raise UsageError(f"{self.dicom}: --dicom takes a folder; choose another name.")
-            if method == "volume" and measured.kind != "nm":
+            if method == "volume" and measured.kind != "nm" and not measured.geometry.cone_beam:
                 raise InputError(
-                    "--dicom writes volumes of gamma-camera views only; leave it out, or take --method shape."
+                    "--dicom writes volumes of gamma-camera and X-ray views only; leave it out, or take --method shape."
                 )
 
 
@@ -136,7 +137,10 @@ def _dicom_objects(found: Reconstruction, *, surface: bool) -> Iterator[tuple[st
         findings=[*(["INTERRUPTED before the fit was done."] if solution.interrupted else []), *found.warnings],
     )
     if isinstance(solution, VolumeSolution):
-        yield "volume", nuclear_volume(solution.values, found.grid, origin, _COUNTS_PER_MM)
+        if measured.geometry.cone_beam:
+            yield "volume", angiographic_volume(solution.values, found.grid, origin)
+        else:
+            yield "volume", nuclear_volume(solution.values, found.grid, origin, _COUNTS_PER_MM)
     elif isinstance(solution, ShapeSolution):
         if measured.kind == "nm":
             yield "volume", nuclear_volume(solution.activity * solution.occupancy, found.grid, origin, _COUNTS_PER_MM)

@@ -12,6 +12,7 @@ import pytest
 import photopeak
 from photopeak.engine.dicom.write import encode
 from photopeak.engine.errors import InputError
+from photopeak.engine.reconstruction.dicom_angiography import angiographic_volume
 from photopeak.engine.reconstruction.dicom_header import origin_of
 from photopeak.engine.reconstruction.dicom_mesh import encapsulated_stl
 from photopeak.engine.reconstruction.dicom_segmentation import segmentation
@@ -36,10 +37,20 @@ def origin(views):
 
 
 @pytest.fixture
-def objects(ball, origin):
+def angiography(ball, dicom_factory):
+    """Return a volume of two frames of angiography."""
+    paths = [path for seed in (0, 1) for path in dicom_factory("xa", seed=seed, tags={"StudyInstanceUID": "1.2.3"})]
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in paths]
+    origin = origin_of(paths, headers, (2, 1), method="volume", summary="A volume from 2 views.", findings=())
+    return angiographic_volume(ball.occupancy / 50, ball.grid, origin)
+
+
+@pytest.fixture
+def objects(ball, origin, angiography):
     mesh = isosurface(ball.distance_mm, ball.grid, 0.0, inside="below", volume_ml=ball.volume_ml)
     return {
         "volume": nuclear_volume(ball.activity * ball.occupancy, ball.grid, origin, UNIT),
+        "angiography": angiography,
         "segmentation": segmentation(ball.occupancy, ball.grid, origin, "Shape"),
         "surface": encapsulated_stl(mesh, origin, "Shape from 2 views"),
     }
@@ -53,7 +64,7 @@ def written(objects, tmp_path):
     return paths
 
 
-@pytest.mark.parametrize("name", ["volume", "segmentation", "surface"])
+@pytest.mark.parametrize("name", ["volume", "angiography", "segmentation", "surface"])
 def test_dciodvfy_finds_no_error_and_one_known_warning(written, name):
     if not (program := shutil.which("dciodvfy")):
         pytest.skip("dciodvfy is not installed: Debian's package dicom3tools")
@@ -71,6 +82,22 @@ def test_our_reader_finds_values_and_places(written, ball):
     x, y, z = ball.grid.first_mm
     assert frames.info[0].position_mm == pytest.approx((x, y, z))
     assert frames.info[3].position_mm == pytest.approx((x, y, z + 3 * ball.grid.spacing_mm[0]))
+
+
+def test_our_reader_finds_angiographic_values_and_places(written, ball):
+    frames = photopeak.read(written["angiography"])
+    np.testing.assert_allclose(frames.pixels, ball.occupancy / 50, atol=0.51 * 0.02 / 32767)
+    assert frames.pixel_spacing_mm == ball.grid.spacing_mm[1:]
+    x, y, z = ball.grid.first_mm
+    assert frames.info[3].position_mm == pytest.approx((x, y, z + 3 * ball.grid.spacing_mm[0]))
+
+
+def test_angiography_names_the_frames_of_its_sources(angiography):
+    (step,) = angiography.SharedFunctionalGroupsSequence[0].DerivationImageSequence
+    assert [reference.ReferencedFrameNumber for reference in step.SourceImageSequence] == [2, 1]
+    (study,) = angiography.ReferencedImageEvidenceSequence
+    assert study.StudyInstanceUID == "1.2.3"
+    assert len(study.ReferencedSeriesSequence) == 2
 
 
 def test_highdicom_finds_the_voxels_of_the_segment_in_place(written, ball):
@@ -107,7 +134,7 @@ def test_object_belongs_to_the_study_and_to_no_old_series(objects, views, name):
 
 
 def test_objects_share_coordinates_that_are_not_those_of_the_views(objects, views):
-    found = {ds.FrameOfReferenceUID for ds in objects.values()}
+    found = {objects[name].FrameOfReferenceUID for name in ("volume", "segmentation", "surface")}
     assert len(found) == 1
     assert not found & {ds.get("FrameOfReferenceUID") for ds in views[1]}
 
