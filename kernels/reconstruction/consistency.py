@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .geometry import View
 
-__all__ = ["Agreement", "Pencil", "Profiles", "compare_views", "profiles"]
+__all__ = ["Agreement", "Pencil", "Profiles", "compare_views", "pixel_noise", "profiles"]
 
 Array = NDArray[np.float64]
 
@@ -244,7 +244,7 @@ def compare_views(
     if first_view.source_mm is None:
         variance, kind = scale * (found.first + found.second), "attenuated" if attenuated else "ideal"
     else:
-        variance = scale**2 * _noise(first) * found.first_weight + _noise(second) * found.second_weight
+        variance = scale**2 * pixel_noise(first) * found.first_weight + pixel_noise(second) * found.second_weight
         kind = "cone"
     difference = scale * found.first - found.second
     seen = variance > 0
@@ -258,7 +258,7 @@ def compare_views(
     return Agreement(excess, (chi2 - freedom) / float(np.sqrt(2 * freedom)), kind)
 
 
-def _noise(image: NDArray[Any]) -> float:
+def pixel_noise(image: NDArray[Any]) -> float:
     """Return the variance of a pixel from differences between neighbours, of which most must show nothing else."""
     values = np.asarray(image, np.float64)
     second = values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]
