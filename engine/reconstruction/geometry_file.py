@@ -2,14 +2,23 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...kernels.reconstruction.geometry import Grid, View
 from ..errors import UsageError
 
-__all__ = ["CArm", "Detector", "GammaCamera", "GeometryFile", "VoxelGrid", "read_geometry"]
+__all__ = [
+    "CArm",
+    "Detector",
+    "GammaCamera",
+    "GeometryFile",
+    "VoxelGrid",
+    "read_geometry",
+    "read_toml",
+    "spelled_mistakes",
+]
 
 _LARGEST = 1 << 20  # [byte]; a list of a thousand views takes a tenth
 Positive = Annotated[float, Field(gt=0)]
@@ -188,20 +197,32 @@ def read_geometry(path: Path) -> GeometryFile:
     [0.0, 90.0]
     """
     try:
+        return GeometryFile.model_validate(read_toml(path))
+    except ValidationError as error:
+        raise UsageError(f"{path}: {spelled_mistakes(error)}; correct it.") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return what a small TOML file holds.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read or is no TOML.
+    """
+    try:
         if path.stat().st_size > _LARGEST:
             raise UsageError(f"{path}: is larger than {_LARGEST} bytes, which no geometry needs; check the path.")
         with path.open("rb") as file:
-            return GeometryFile.model_validate(tomllib.load(file))
+            return tomllib.load(file)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path}: is no TOML ({error}); correct it.") from error
-    except ValidationError as error:
-        raise UsageError(f"{path}: {_spelled(error)}; correct it.") from error
 
 
-def _spelled(error: ValidationError) -> str:
-    """Return the first mistakes, with where they are."""
+def spelled_mistakes(error: ValidationError) -> str:
+    """Return the first mistakes, with where they are; views and other things in lists count from 1."""
     told = [
         f"{'.'.join(str(part + 1) if isinstance(part, int) else part for part in one['loc']) or 'the file'}: "
         f"{one['msg'][0].lower()}{one['msg'][1:]}"
