@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # the same list again, for type checkers and editors
     from .reconstruction.projection import Projector as Projector
     from .reconstruction.projection import backproject as backproject
     from .reconstruction.projection import project as project
+    from .reconstruction.shape import reconstruct_shape as reconstruct_shape
     from .reconstruction.volume import reconstruct_volume as reconstruct_volume
     from .sparse.scsr import scsr as scsr
 
@@ -74,6 +75,7 @@ _HOMES = {
     "Projector": "reconstruction.projection",
     "backproject": "reconstruction.projection",
     "project": "reconstruction.projection",
+    "reconstruct_shape": "reconstruction.shape",
     "reconstruct_volume": "reconstruction.volume",
     "scsr": "sparse.scsr",
 }
