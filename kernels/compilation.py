@@ -56,6 +56,7 @@ _MODULES: tuple[str, ...] = (
     "mtf.gravity",
     "mtf.mixture",
     "mtf.splines",
+    "noise.sums",
     "sparse.coding",
 )
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, UsageError
 from ..mtf.curve import QualityWarning
 
-__all__ = ["NoisePowerSpectrum", "Rings", "chi_square_band", "rings"]
+__all__ = ["NoisePowerSpectrum", "RingWeights", "Rings", "chi_square_band", "ring_weights", "rings"]
 
 Floats = NDArray[np.float64]
 
@@ -205,16 +205,40 @@ def rings(plane: Floats, kept: Floats, spacing: tuple[float, float] = (1.0, 1.0)
     >>> found.power
     array([3., 3., 3., 3.])
     """
-    ring, place, step, size = _geometry(plane.shape, spacing)
-    weight = kept.ravel()
+    return ring_weights(kept, spacing).means(plane)
 
-    def total(values: Floats) -> Floats:
-        return np.asarray(np.bincount(ring, values, size + 1)[1 : size + 1], np.float64)
 
-    whole = total(weight)
-    power = total(plane.ravel()) / whole
+@dataclass(frozen=True, eq=False)
+class RingWeights:
+    """What averages around circles share, whatever the plane.
+
+    Parameters
+    ----------
+    ring : ndarray, shape (rows * columns,), int64
+        Which ring each sample belongs to; those that count are 1 to n.
+    frequencies, samples : ndarray, shape (n,), float64
+        As in :class:`Rings`.
+    """
+
+    ring: NDArray[np.int64]
+    frequencies: Floats
+    samples: Floats
+
+    def means(self, plane: Floats) -> Rings:
+        """Return the averages of a plane."""
+        return Rings(self.frequencies.copy(), _totals(self.ring, plane, self.samples.size) / self.samples, self.samples)
+
+
+def ring_weights(kept: Floats, spacing: tuple[float, float] = (1.0, 1.0)) -> RingWeights:
+    """Return what :func:`rings` needs of all planes of the same shape."""
+    ring, place, step, size = _geometry(kept.shape, spacing)
     # A sample and its mirror image are one complex number: together two real degrees of freedom.
-    return Rings(total(weight * place) / whole * step, power, whole)
+    whole = _totals(ring, kept, size)
+    return RingWeights(ring, _totals(ring, kept.ravel() * place, size) / whole * step, whole)
+
+
+def _totals(ring: NDArray[np.int64], values: Floats, size: int) -> Floats:
+    return np.asarray(np.bincount(ring, values.ravel(), size + 1)[1 : size + 1], np.float64)
 
 
 @lru_cache(maxsize=8)

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from ..errors import InputError, UsageError
 from ..mtf.regions import Roi, rois_of
 
-__all__ = ["Detrend", "Recipe", "Taper", "batches", "independent", "place", "recipe_of"]
+__all__ = ["Detrend", "Recipe", "Taper", "independent", "place", "recipe_of", "shares"]
 
 Floats = NDArray[np.float64]
 Detrend = Literal["constant", "plane", "quadratic"]
 Taper = Literal["none", "hann"]
 
-_BATCH = 8  # regions
+_SHARE = 32  # regions, the work of a thread without a break
 _DEGREES = {"constant": 0, "plane": 1, "quadratic": 2}
 
 
@@ -63,7 +63,7 @@ def recipe_of(size: tuple[int, int], detrend: str, window: str) -> Recipe:
     bases, tapers = [], []
     for length in size:
         position = np.linspace(-1, 1, length)[:, np.newaxis]
-        bases.append(np.linalg.qr(position ** np.arange(degree + 2))[0])
+        bases.append(np.ascontiguousarray(np.linalg.qr(position ** np.arange(degree + 2))[0]))
         tapers.append(
             np.ones(length) if window == "none" else 1 - np.cos(2 * np.pi * (np.arange(length) + 0.5) / length)
         )
@@ -108,10 +108,10 @@ def _size(roi_size: int | Sequence[int]) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
-def batches(starts: list[tuple[int, int]]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return the regions in batches: the portions of work of threads, small enough to stay in the second-level cache."""
-    rows, columns = np.array(sorted(starts)).T
-    return [(rows[at : at + _BATCH], columns[at : at + _BATCH]) for at in range(0, len(starts), _BATCH)]
+def shares(starts: list[tuple[int, int]]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Return rows and columns of the regions in portions of work for threads."""
+    rows, columns = np.array(sorted(starts), np.int64).T.copy()
+    return [(rows[at : at + _SHARE], columns[at : at + _SHARE]) for at in range(0, len(starts), _SHARE)]
 
 
 def independent(starts: list[tuple[int, int]], recipe: Recipe, shape: tuple[int, ...]) -> float:

@@ -1,8 +1,10 @@
 """The noise power spectrum of images of something uniform."""
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import product
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +14,9 @@ from ..iqa.intensity import check_frames
 from ..mtf.curve import QualityWarning
 from ..mtf.regions import Roi, spacing_of
 from ..parallel import over
-from .power import Floats, NoisePowerSpectrum, chi_square_band, rings
-from .regions import Detrend, Recipe, Taper, batches, independent, place, recipe_of
+from .power import Floats, NoisePowerSpectrum, RingWeights, chi_square_band, ring_weights
+from .regions import Detrend, Recipe, Taper, independent, place, recipe_of, shares
+from .sums import Sums, totals, whole_plane
 
 __all__ = ["noise_power_spectrum"]
 
@@ -95,67 +98,34 @@ def noise_power_spectrum(
     recipe = recipe_of(size, detrend, window)
     noise, repeats = _noise(stack, subtract)
 
-    def one(item: tuple[int, tuple[NDArray[np.int64], NDArray[np.int64]]]) -> _Sums:
-        return _sums(noise[item[0]], item[1], recipe)
+    def one(item: tuple[int, tuple[NDArray[np.int64], NDArray[np.int64]]]) -> Sums:
+        return totals(noise[item[0]], *item[1], recipe)
 
-    parts = over(one, product(range(len(noise)), batches(starts)), threads)
-    sums = _Sums(*(sum(values[1:], values[0]) for values in zip(*parts, strict=True)))
+    parts = over(one, product(range(len(noise)), shares(starts)), threads)
+    sums = Sums(*(sum(values[1:], values[0]) for values in zip(*parts, strict=True)))
     count = len(noise) * len(starts)
     # Without subtraction the noise still has the level of the frames.
     mean = sums.level / count
     if subtract != "nothing":
-        mean = float(_cut(stack.mean(axis=0, dtype=np.float64), tuple(np.array(starts).T), size).mean())
+        middle = stack.mean(axis=0, dtype=np.float64)
+        mean = float(np.mean([middle[row : row + size[0], at : at + size[1]].mean() for row, at in starts]))
     return _spectrum(sums, count, repeats * independent(starts, recipe, stack.shape[1:]), recipe, mean, spacing)
 
 
-class _Sums(NamedTuple):
-    """Totals over regions: half of the plane, the square of what is left, and of the next order of polynomials; the means."""
-
-    half: Floats
-    square: float
-    next_order: float
-    level: float
-
-
-def _sums(frame: Floats, starts: tuple[NDArray[np.int64], NDArray[np.int64]], recipe: Recipe) -> _Sums:
-    """Return the totals over some regions of a frame."""
-    regions = _cut(frame, starts, recipe.size)
-    # The mean first: a small noise on large values would lose digits.
-    levels = regions.mean(axis=(1, 2), keepdims=True)
-    regions -= levels
-    down, along = recipe.basis
-    amplitudes = down.T @ regions @ along
-    if recipe.degree:
-        regions -= down @ np.where(recipe.order <= recipe.degree, amplitudes, 0.0) @ along.T
-    following = float((amplitudes[:, recipe.order == recipe.degree + 1] ** 2).sum())
-    if recipe.tapered:
-        regions *= np.multiply.outer(*recipe.taper)
-    half = np.fft.rfft2(regions)
-    power = np.einsum("nij,nij->ij", half.real, half.real) + np.einsum("nij,nij->ij", half.imag, half.imag)
-    return _Sums(power, float(np.einsum("nij,nij->", regions, regions)), following, float(levels.sum()))
-
-
-def _cut(frame: Floats, starts: tuple[NDArray[np.int64], ...], size: tuple[int, int]) -> Floats:
-    """Return a copy of some regions, shape (n, rows, columns)."""
-    rows, columns = (side.tolist() for side in starts)
-    return np.stack(
-        [frame[row : row + size[0], column : column + size[1]] for row, column in zip(rows, columns, strict=True)]
-    )
+@lru_cache(maxsize=8)
+def _around(recipe: Recipe, sides: tuple[float, float]) -> RingWeights:
+    return ring_weights(recipe.kept, sides)
 
 
 def _spectrum(
-    sums: _Sums, count: int, effective: float, recipe: Recipe, mean: float, spacing: tuple[float, float] | None
+    sums: Sums, count: int, effective: float, recipe: Recipe, mean: float, spacing: tuple[float, float] | None
 ) -> NoisePowerSpectrum:
     """Return the average spectrum of `count` regions."""
     # The power of the window, summed over pixels; a window of ones leaves the number of pixels.
     norm = count * float(np.prod([(taper**2).sum() for taper in recipe.taper]))
-    plane, kept = _whole(sums.half, recipe.size[1]) / norm, recipe.kept
-    sides = (
-        (1.0, 1.0)
-        if spacing is None
-        else (spacing[0] / np.sqrt(np.prod(spacing)), spacing[1] / np.sqrt(np.prod(spacing)))
-    )
-    ring = rings(plane, kept, sides)
+    plane = whole_plane(sums.half, recipe.size[1], norm)
+    sides = (1.0, 1.0) if spacing is None else (math.sqrt(spacing[0] / spacing[1]), math.sqrt(spacing[1] / spacing[0]))
+    ring = _around(recipe, sides).means(plane)
     lower, upper = chi_square_band(ring.power, effective * ring.samples)
     found = NoisePowerSpectrum(
         plane, ring.frequencies, ring.power, lower, upper, sums.square / norm, mean, count, effective, spacing
@@ -191,13 +161,6 @@ def _warnings(found: NoisePowerSpectrum, next_order: float, recipe: Recipe) -> l
 def _excess(found: NoisePowerSpectrum, terms: int) -> float:
     """Return how far above its expectation chance takes the mean square of some polynomial amplitudes."""
     return 2 + 4 * float(np.sqrt(2 / (found.independent * terms)))
-
-
-def _whole(half: Floats, columns: int) -> Floats:
-    """Return all frequencies of the transform of real numbers, frequency 0 in the middle."""
-    mirrored = half[:, 1 : (columns + 1) // 2][:, ::-1]
-    mirrored = np.roll(mirrored[::-1], 1, axis=0)
-    return np.fft.fftshift(np.concatenate([half, mirrored], axis=1))
 
 
 def _noise(stack: NDArray[Any], subtract: str) -> tuple[Floats, float]:
