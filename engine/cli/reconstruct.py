@@ -43,6 +43,15 @@ def reconstruct(
     geometry: Annotated[
         Path | None, typer.Option(help="TOML file that says where the detectors were, in place of the headers.")
     ] = None,
+    calibrate: Annotated[
+        str | None,
+        typer.Option(
+            help="Take out small errors of the geometry: some of table, shift, rotation, magnification, with commas."
+        ),
+    ] = None,
+    landmarks: Annotated[
+        Path | None, typer.Option(help="TOML file with what several views show, to find these errors by instead.")
+    ] = None,
     voxel: Annotated[float | None, typer.Option(help="Edge of the voxels in mm.")] = None,
     attenuation: Annotated[
         str | None, typer.Option(help="Of the body, in 1/cm, or a NIfTI file of it; 0.15 for 140 keV in water.")
@@ -103,6 +112,10 @@ def reconstruct(
     targets = Targets(out, mesh, curve, dicom, report)
     with answer(as_json) as found:
         measured = read_views(views, geometry, voxel_mm=voxel)
+        if calibrate or landmarks:
+            from ..reconstruction.calibrate import calibrated, parsed_faults
+
+            measured = calibrated(measured, parsed_faults(calibrate or "table"), landmarks)
         targets.check(measured, settings.method_for(measured))
         with progress("reconstruct", shown=not as_json) as bar, _until_interrupted() as stopped:
             result = run(measured, settings, _shown(bar, stopped))
@@ -114,7 +127,7 @@ def reconstruct(
         found |= {"views": views, **plain(_summary(result)), "outputs": plain(paths)}
         if not as_json:
             _print(result, paths)
-        if result.solution.interrupted:
+        if result.interrupted:
             raise KeyboardInterrupt
 
 

@@ -5,11 +5,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from ...kernels.reconstruction.progress import Watch
+from ...kernels.reconstruction.solution import ShapeSolution
 from ..errors import UsageError
 from .measured import Measured
 from .result import Method, Reconstruction, Settings
 from .solvers import solve
+from .uncertainty import repeated_volumes
 
 __all__ = ["reconstruct"]
 
@@ -40,10 +44,16 @@ def reconstruct(measured: Measured, settings: Settings, watch: Watch | None = No
     with _listening(heard):
         solution = solve(measured, settings, method, watch)
     seconds = time.perf_counter() - began
-    return Reconstruction(measured, settings, method, solution, seconds, tuple(dict.fromkeys(heard)))
+    volumes = np.zeros(0)
+    if settings.bootstrap and isinstance(solution, ShapeSolution) and not solution.interrupted:
+        with _listening([]):  # the same, of views that nobody measured
+            volumes = repeated_volumes(measured, settings, solution, watch)
+    return Reconstruction(measured, settings, method, solution, seconds, tuple(dict.fromkeys(heard)), volumes)
 
 
 def _check(measured: Measured, settings: Settings, method: Method) -> None:
+    if settings.bootstrap < 0:
+        raise UsageError(f"--bootstrap {settings.bootstrap} is no number of repetitions; give 0 or more.")
     if settings.bootstrap and method != "shape":
         raise UsageError(f"--bootstrap repeats the fit of a shape, not of a {method}; leave it out.")
     if settings.physics.spelled() and (measured.geometry.cone_beam or method != "shape"):
@@ -64,9 +74,12 @@ def _check(measured: Measured, settings: Settings, method: Method) -> None:
 
 @contextmanager
 def _listening(heard: list[str]) -> Iterator[None]:
-    """Collect the warnings of kernels as sentences, each once."""
+    """Collect what kernels warn people of; other warnings go on."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield
-    sentences = [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
-    heard += sentences
+    for one in caught:
+        if issubclass(one.category, UserWarning):
+            heard.append(str(one.message))
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)

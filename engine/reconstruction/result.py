@@ -112,6 +112,11 @@ class Reconstruction:
         return filled(self.solution.curves, self.grid)
 
     @property
+    def interrupted(self) -> bool:
+        """Whether the fit, or its repetitions, ended early."""
+        return self.solution.interrupted or self.volumes_ml.size < self.settings.bootstrap
+
+    @property
     def steps(self) -> int:
         """How many steps the solver made; it may tell of some only."""
         return max((step.done for step in self.solution.history), default=0)

@@ -18,7 +18,7 @@ def described(found: Reconstruction) -> dict[str, Any]:
     solution, geometry = found.solution, found.measured.geometry
     described: dict[str, Any] = {
         "method": found.method,
-        "interrupted": solution.interrupted,
+        "interrupted": found.interrupted,
         "seconds": found.seconds,
         "steps": found.steps,
         "objective": solution.history[-1].objective if solution.history else None,
@@ -67,7 +67,7 @@ def spelled(found: Reconstruction) -> list[tuple[str, str]]:
         rows.append(("volume", f"{found.volume_ml:.4g} ml{noise}"))
     chi2 = ", ".join(f"{value:.2f}" for value in found.chi2_per_pixel)
     rows.append(("residuals", f"mean square {chi2} (1 is noise alone)"))
-    cut = ", interrupted" * solution.interrupted
+    cut = ", interrupted" * found.interrupted
     rows.append(("fit", f"{found.steps} steps in {found.seconds:.1f} s{cut}"))
     rows += [(name.lower(), fact) for name, fact in found.measured.facts]
     return [*rows, *(("warning", sentence) for sentence in found.warnings)]

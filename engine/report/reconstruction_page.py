@@ -134,11 +134,7 @@ def _spread(found: Reconstruction) -> str:
 
 
 def _chips(found: Reconstruction) -> list[facts.Chip]:
-    chips = [
-        facts.Chip("poor", "Interrupted before it was done")
-        if found.solution.interrupted
-        else facts.Chip("good", "Done")
-    ]
+    chips = [facts.Chip("poor", "Interrupted before it was done") if found.interrupted else facts.Chip("good", "Done")]
     worst = max((value for value in found.chi2_per_pixel if np.isfinite(value)), default=None)
     if worst is not None:
         usual = worst <= USUAL_CHI2
@@ -214,7 +210,7 @@ def _fit(found: Reconstruction) -> list[tuple[str, str]]:
     solution, settings = found.solution, found.settings
     rows = [
         ("Method", found.method),
-        ("Steps", f"{found.steps}{', interrupted' * solution.interrupted}"),
+        ("Steps", f"{found.steps}{', interrupted' * found.interrupted}"),
         ("Time", f"{found.seconds:.1f} s, {settings.threads} thread{'s' * (settings.threads != 1)}"),
     ]
     if isinstance(solution, VolumeSolution):
