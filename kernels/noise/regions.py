@@ -16,6 +16,7 @@ from ..mtf.regions import Roi, rois_of
 __all__ = ["Detrend", "Recipe", "Taper", "independent", "place", "recipe_of", "shares"]
 
 Floats = NDArray[np.float64]
+Starts = tuple[tuple[int, int], ...]
 Detrend = Literal["constant", "plane", "quadratic"]
 Taper = Literal["none", "hann"]
 
@@ -36,6 +37,12 @@ class Recipe:
     def tapered(self) -> bool:
         """Whether there is a window."""
         return bool(self.taper[0][0] != 1)
+
+    @cached_property
+    def power(self) -> float:
+        """The power of the window, summed over pixels; a window of ones leaves the number of pixels."""
+        down, along = self.taper
+        return float((down**2).sum() * (along**2).sum())
 
     @cached_property
     def order(self) -> NDArray[np.int64]:
@@ -72,14 +79,14 @@ def recipe_of(size: tuple[int, int], detrend: str, window: str) -> Recipe:
 
 def place(
     shape: tuple[int, ...], roi_size: int | Sequence[int], overlap: float, rois: Roi | Sequence[Roi] | None
-) -> tuple[tuple[int, int], list[tuple[int, int]]]:
+) -> tuple[tuple[int, int], Starts]:
     """Return the size of the regions and where they start."""
     if rois is not None:
         _, regions = rois_of(rois, shape)
         sizes = {(row1 - row0, column1 - column0) for (row0, row1), (column0, column1) in regions}
         if len(sizes) != 1:
             raise InputError(f"the regions have {len(sizes)} sizes; give one or more of a single size.")
-        size, starts = sizes.pop(), [(rows[0], columns[0]) for rows, columns in regions]
+        size, starts = sizes.pop(), tuple((rows[0], columns[0]) for rows, columns in regions)
     else:
         if not 0 <= overlap < 1:
             raise UsageError(f"overlap is {overlap}; use a fraction from 0 to below 1.")
@@ -88,13 +95,19 @@ def place(
             range(0, length - side + 1, max(1, round(side * (1 - overlap))))
             for length, side in zip(shape, size, strict=True)
         )
-        starts = [(row, column) for row, column in product(*ranges)]
+        starts = tuple((row, column) for row, column in product(*ranges))
     if min(size) < 8:
         raise InputError(f"regions of {size[0]} x {size[1]} pixels are too small for a spectrum; use 8 x 8 or more.")
-    ends = [(row + size[0], column + size[1]) for row, column in starts]
-    if not starts or min(min(start) for start in starts) < 0 or any(r > shape[0] or c > shape[1] for r, c in ends):
+    if not starts or not _fit(starts, size, shape):
         raise InputError(f"regions of {size[0]} x {size[1]} pixels do not fit into frames of {shape[0]} x {shape[1]}.")
     return size, starts
+
+
+def _fit(starts: Starts, size: tuple[int, int], shape: tuple[int, ...]) -> bool:
+    """Return whether all regions lie in a frame."""
+    rows, columns = zip(*starts, strict=True)
+    inside = max(rows) + size[0] <= shape[0] and max(columns) + size[1] <= shape[1]
+    return bool(inside and min(rows) >= 0 and min(columns) >= 0)
 
 
 def _size(roi_size: int | Sequence[int]) -> tuple[int, int]:
@@ -108,13 +121,15 @@ def _size(roi_size: int | Sequence[int]) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
-def shares(starts: list[tuple[int, int]]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+@lru_cache(maxsize=8)
+def shares(starts: Starts) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Return rows and columns of the regions in portions of work for threads."""
     rows, columns = np.array(sorted(starts), np.int64).T.copy()
     return [(rows[at : at + _SHARE], columns[at : at + _SHARE]) for at in range(0, len(starts), _SHARE)]
 
 
-def independent(starts: list[tuple[int, int]], recipe: Recipe, shape: tuple[int, ...]) -> float:
+@lru_cache(maxsize=8)
+def independent(starts: Starts, recipe: Recipe, shape: tuple[int, ...]) -> float:
     """Return how many regions without overlap and window would give as precise an average around a ring.
 
     The power in a band comes from each pixel in proportion to the windows that cover it.

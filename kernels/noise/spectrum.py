@@ -96,7 +96,8 @@ def noise_power_spectrum(
     spacing = spacing_of(pixel_spacing_mm)
     size, starts = place(stack.shape[1:], roi_size, overlap, rois)
     recipe = recipe_of(size, detrend, window)
-    noise, repeats = _noise(stack, subtract)
+    values, repeats = _noise(stack, subtract)
+    noise = np.require(values, requirements=("C", "W", "A"))  # as kernels take it
 
     def one(item: tuple[int, tuple[NDArray[np.int64], NDArray[np.int64]]]) -> Sums:
         return totals(noise[item[0]], *item[1], recipe)
@@ -121,8 +122,7 @@ def _spectrum(
     sums: Sums, count: int, effective: float, recipe: Recipe, mean: float, spacing: tuple[float, float] | None
 ) -> NoisePowerSpectrum:
     """Return the average spectrum of `count` regions."""
-    # The power of the window, summed over pixels; a window of ones leaves the number of pixels.
-    norm = count * float(np.prod([(taper**2).sum() for taper in recipe.taper]))
+    norm = count * recipe.power
     plane = whole_plane(sums.half, recipe.size[1], norm)
     sides = (1.0, 1.0) if spacing is None else (math.sqrt(spacing[0] / spacing[1]), math.sqrt(spacing[1] / spacing[0]))
     ring = _around(recipe, sides).means(plane)

@@ -44,7 +44,8 @@ def totals(frame: Floats, rows: Integers, columns: Integers, recipe: Recipe) -> 
         some = slice(start, start + _AT_ONCE)
         here = regions[: len(rows) - start]
         _prepare(frame, rows[some], columns[some], *recipe.basis, recipe.degree, *recipe.taper, here, facts)
-        _add_power(np.ascontiguousarray(np.fft.rfft2(here)).view(np.float64), power)
+        half = np.fft.fft(np.fft.rfft(here), axis=1)
+        _add_power(np.ascontiguousarray(half).view(np.float64), power)
     square, following, levels = facts.tolist()
     return Sums(power, square, following, levels)
 
