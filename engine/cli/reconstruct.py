@@ -92,6 +92,7 @@ def reconstruct(
     Example: photopeak reconstruct views.npy --geometry stand.toml -o body.nii.gz --method volume
     """
     from ..processors import available_processors
+    from ..reconstruction.calibrate import calibrated, parsed_faults
     from ..reconstruction.gamma import Physics
     from ..reconstruction.outputs import Targets, write_outputs
     from ..reconstruction.pipeline import reconstruct as run
@@ -112,11 +113,9 @@ def reconstruct(
     targets = Targets(out, mesh, curve, dicom, report)
     with answer(as_json) as found:
         measured = read_views(views, geometry, voxel_mm=voxel)
-        if calibrate or landmarks:
-            from ..reconstruction.calibrate import calibrated, parsed_faults
-
-            measured = calibrated(measured, parsed_faults(calibrate or "table"), landmarks)
         targets.check(measured, settings.method_for(measured))
+        if calibrate or landmarks:
+            measured = calibrated(measured, parsed_faults(calibrate or "table"), landmarks)
         with progress("reconstruct", shown=not as_json) as bar, _until_interrupted() as stopped:
             result = run(measured, settings, _shown(bar, stopped))
         paths = write_outputs(result, targets)

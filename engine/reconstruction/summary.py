@@ -36,6 +36,7 @@ def described(found: Reconstruction) -> dict[str, Any]:
     }
     if isinstance(solution, ShapeSolution):
         described |= {"activity_per_mm": solution.activity, "background_per_mm": solution.background}
+        described["attenuation_factor"] = solution.attenuation
     elif isinstance(solution, VolumeSolution):
         described |= {"regularisation": solution.regularisation, "peak_per_mm": float(solution.values.max())}
     else:

@@ -216,6 +216,8 @@ def _fit(found: Reconstruction) -> list[tuple[str, str]]:
     if isinstance(solution, VolumeSolution):
         rows.append(("Regularisation", f"{solution.regularisation:.4g}"))
     rows += settings.physics.spelled()
+    if isinstance(solution, ShapeSolution) and solution.attenuation != 1:
+        rows.append(("Attenuation found", f"{solution.attenuation:.3g} times as much"))
     if settings.start:
         rows.append(("Started from", "an earlier result"))
     return rows

@@ -102,6 +102,17 @@ def test_shape_goes_from_dicom_to_dicom(photopeak_json, objects, tmp_path):
     assert [path.read_bytes() for path in objects] == before
 
 
+def test_table_that_moved_is_found_and_told(photopeak_json, here):
+    views = np.load("views.npy")
+    np.save("moved.npy", np.stack([views[0], np.roll(views[1], 2, axis=0)]))
+    words = ("--geometry", "stand.toml", "-o", "v.nii", "--iterations", 10)
+    plain = photopeak_json("reconstruct", "moved.npy", *words)
+    found = photopeak_json("reconstruct", "moved.npy", *words, "--calibrate", "table")
+    assert max(found["residual_chi2"]) < 0.5 * max(plain["residual_chi2"])
+    facts = " ".join(found["geometry"]["facts"].values())
+    assert "table to the head" in facts
+
+
 @pytest.mark.parametrize("name", ["volume", "segmentation", "surface"])
 def test_dciodvfy_finds_no_error(photopeak_json, objects, tmp_path, name):
     if not (program := shutil.which("dciodvfy")):
@@ -194,6 +205,8 @@ def test_second_interruption_ends_at_once():
         (("-o", "v.nii", "--curve", "c.json"), 2, "--curve"),
         (("-o", "v.nii", "--voxel", "0"), 2, "voxels"),
         (("-o", "v.nii", "--iterations", "0"), 2, "iterations"),
+        (("-o", "v.nii", "--calibrate", "mirror"), 2, "mirror"),
+        (("-o", "v.nii", "--landmarks", "gone.toml"), 2, "gone.toml"),
         ((), 2, "-o"),
     ],
 )
