@@ -16,6 +16,10 @@ struct Camera {
 std::unique_ptr<Projection> cpu_camera(const VolumeGrid& grid, const std::vector<Detector>& detectors,
                                        const Camera& camera, const float* attenuation);
 
+// The code of the GPU on the CPU: slow, for tests.
+std::unique_ptr<Projection> host_camera(const VolumeGrid& grid, const std::vector<Detector>& detectors,
+                                        const Camera& camera, const float* attenuation);
+
 // Throws DeviceError when there is no device that runs.
 std::unique_ptr<Projection> cuda_camera(const VolumeGrid& grid, const std::vector<Detector>& detectors,
                                         const Camera& camera, const float* attenuation);

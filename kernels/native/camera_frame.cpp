@@ -117,6 +117,10 @@ CameraFrame frame_of(const VolumeGrid& grid, const Detector& detector, const Cam
     const double width = camera.at_face + camera.slope * distance;
     frame.blurs.push_back(blurs.next((camera.intrinsic * camera.intrinsic + width * width) / (kSigma * kSigma)));
   }
+  for (int i = 0; i < 2; ++i) {
+    frame.corner[i] = (axes.corner[i] - grid.first[i]) / grid.spacing[i];
+    frame.deep[i] = axes.deep[i] / grid.spacing[i], frame.wide[i] = axes.across[i] / grid.spacing[i];
+  }
   double offset[3] = {detector.first[0] - axes.corner[0], detector.first[1] - axes.corner[1], 0};
   frame.across = readings(dot(offset, across) / axes.line_spacing, pixel / axes.line_spacing,
                           frame.down ? detector.columns : detector.rows, axes.lines);

@@ -28,9 +28,11 @@ struct Blur {
 };
 
 struct CameraFrame {
-  bool exact;                            // every line is a line of the volume
-  std::int64_t planes, lines;            // planes from near to far
-  std::vector<FrameLine> places;         // plane by plane
+  bool exact;                  // every line is a line of the volume
+  std::int64_t planes, lines;  // planes from near to far
+  double corner[2], deep[2],
+      wide[2];                    // x and y of line 0 of plane 0, and the steps to the next plane and line [voxels]
+  std::vector<FrameLine> places;  // plane by plane
   std::vector<std::vector<Blur>> blurs;  // 0: of the nearest plane; k: what plane k has more than plane k - 1
   std::vector<Reading> across, along;    // for each step of the detector across the lines, and along them
   bool down;                             // columns of the image run along the lines

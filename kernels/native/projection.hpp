@@ -46,6 +46,9 @@ class Projection {
 
 std::unique_ptr<Projection> cpu_projection(const VolumeGrid& grid, const std::vector<Detector>& detectors);
 
+// The code of the GPU on the CPU: slow, for tests.
+std::unique_ptr<Projection> host_projection(const VolumeGrid& grid, const std::vector<Detector>& detectors);
+
 // Throws DeviceError when there is no device that runs.
 std::unique_ptr<Projection> cuda_projection(const VolumeGrid& grid, const std::vector<Detector>& detectors);
 

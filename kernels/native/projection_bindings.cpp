@@ -43,7 +43,8 @@ class Projector {
   Projector(const VolumeGrid& grid, std::vector<Detector> detectors, const std::string& device)
       : grid_(grid), detectors_(std::move(detectors)) {
     const py::gil_scoped_release release;
-    projection_ = device == "cpu" ? cpu_projection(grid_, detectors_) : cuda_projection(grid_, detectors_);
+    const auto make = device == "cpu" ? cpu_projection : device == "cuda" ? cuda_projection : host_projection;
+    projection_ = make(grid_, detectors_);
   }
 
   Projector(const VolumeGrid& grid, std::vector<Detector> detectors, const std::string& device, const Camera& camera,
@@ -51,7 +52,8 @@ class Projector {
       : grid_(grid), detectors_(std::move(detectors)) {
     const float* const map = attenuation ? attenuation->data() : nullptr;
     const py::gil_scoped_release release;
-    projection_ = (device == "cpu" ? cpu_camera : cuda_camera)(grid_, detectors_, camera, map);
+    const auto make = device == "cpu" ? cpu_camera : device == "cuda" ? cuda_camera : host_camera;
+    projection_ = make(grid_, detectors_, camera, map);
   }
 
   py::tuple forward(const Array& volume, int threads) const {

@@ -34,7 +34,8 @@ class CpuProjection final : public Projection {
  public:
   CpuProjection(const VolumeGrid& grid, const std::vector<Detector>& detectors) : grid_(grid), detectors_(detectors) {
     for (std::size_t i = 0; i < detectors.size(); ++i)
-      for (Rays& rays : rays_of(grid, detectors[i], static_cast<std::int64_t>(i))) rays_.push_back(std::move(rays));
+      for (Rays& rays : rays_of(grid, detectors[i], static_cast<std::int64_t>(i), true))
+        rays_.push_back(std::move(rays));
     for (const Rays& rays : rays_) {
       const int axis = rays.planes.axis;
       const auto suits = [&](const auto& layout) { return layout->suits(axis); };

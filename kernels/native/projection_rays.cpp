@@ -184,7 +184,7 @@ std::int64_t scratch_size(int axis, const VolumeGrid& grid) {
   return 2 * kAligned + lines * padded(grid.size[axis == 2 ? 0 : 2]);
 }
 
-std::vector<Rays> rays_of(const VolumeGrid& grid, const Detector& detector, std::int64_t number) {
+std::vector<Rays> rays_of(const VolumeGrid& grid, const Detector& detector, std::int64_t number, bool upright) {
   std::vector<Rays> all;
   for (std::int64_t row = 0; row < detector.rows; ++row)
     for (std::int64_t column = 0; column < detector.columns; ++column) {
@@ -198,7 +198,7 @@ std::vector<Rays> rays_of(const VolumeGrid& grid, const Detector& detector, std:
     }
   for (Rays& rays : all) {
     bound_lines(rays);
-    find_upright(grid, detector, rays);
+    if (upright) find_upright(grid, detector, rays);
   }
   return all;
 }

@@ -47,7 +47,8 @@ struct Rays {
   }
 };
 
-// The rays of a detector, split by the axis along which they make the largest steps [voxels].
-std::vector<Rays> rays_of(const VolumeGrid& grid, const Detector& detector, std::int64_t number);
+// The rays of a detector, split by the axis along which they make the largest steps [voxels]; with `upright`, those
+// that the loops for it serve have no tables.
+std::vector<Rays> rays_of(const VolumeGrid& grid, const Detector& detector, std::int64_t number, bool upright);
 
 }  // namespace photopeak

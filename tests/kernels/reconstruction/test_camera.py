@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from photopeak.kernels import _native
 from photopeak.kernels.errors import DeviceError, InputError, UsageError
 from photopeak.kernels.reconstruction.camera import GammaCamera
 from photopeak.kernels.reconstruction.geometry import Geometry, Grid, View
-from photopeak.kernels.reconstruction.projection import Projector, backproject, project
+from photopeak.kernels.reconstruction.projection import (
+    Projector,
+    _native_detector,
+    _native_grid,
+    backproject,
+    project,
+)
 
 SIGMA = 2 * np.sqrt(2 * np.log(2))  # full width at half maximum of a Gaussian over its standard deviation
 GRID = Grid((33, 33, 33), (4.0, 4.0, 4.0))
@@ -194,6 +201,22 @@ def test_tilted_detector_is_refused():
     tilted = View((8, 8), (4.0, 4.0), (0.0, -100.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.6, -0.8))
     with pytest.raises(UsageError, match="view 0 looks along"):
         backproject([np.ones((8, 8))], Geometry(GRID, (tilted,)), camera=GammaCamera())
+
+
+@pytest.mark.parametrize("angles", [(0, 90), (20, 110, 250)])
+@pytest.mark.parametrize("spacing", [None, (3.0, 5.0)])
+def test_code_of_the_gpu_agrees_with_the_processor(angles, spacing):
+    geometry = Geometry.around(Grid(BODY.shape, (4.0, 4.0, 4.0), (3.0, -2.0, 1.0)), angles, spacing_mm=spacing)
+    camera = GammaCamera(mu_per_cm=0.15, body=BODY, intrinsic_mm=4.0, slope=0.05)
+    cpu, host = Projector(geometry, camera=camera), Projector(geometry, camera=camera)
+    grid, detectors = _native_grid(geometry.grid), [_native_detector(view) for view in geometry.views]
+    host._native = _native.Projector(grid, detectors, "host", camera.native(), camera.attenuation_per_mm(BODY.shape))
+    volume = np.random.default_rng(1).random(geometry.grid.shape, np.float32)
+    images = cpu.forward(volume)
+    for image, other in zip(host.forward(volume), images, strict=True):
+        np.testing.assert_allclose(image, other, rtol=1e-4, atol=1e-4 * other.max())
+    back = cpu.adjoint(images)
+    np.testing.assert_allclose(host.adjoint(images), back, rtol=1e-4, atol=1e-4 * back.max())
 
 
 @pytest.mark.gpu

@@ -8,9 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from photopeak.kernels import _native
 from photopeak.kernels.errors import DeviceError, InputError, UsageError
 from photopeak.kernels.reconstruction.geometry import Geometry, Grid, View
-from photopeak.kernels.reconstruction.projection import Projector, backproject, project
+from photopeak.kernels.reconstruction.projection import (
+    Projector,
+    _native_detector,
+    _native_grid,
+    backproject,
+    project,
+)
 
 
 def turned(angles):
@@ -238,6 +245,29 @@ def test_no_threads_and_no_device_are_refused():
         Projector(GEOMETRY, threads=0)
     with pytest.raises(UsageError, match="'tpu' is no device"):
         Projector(GEOMETRY, device="tpu")
+
+
+def on_host(geometry):
+    """Return a projector that runs the GPU's code on the processor."""
+    projector = Projector(geometry)
+    grid, detectors = _native_grid(geometry.grid), [_native_detector(view) for view in geometry.views]
+    projector._native = _native.Projector(grid, detectors, "host")
+    return projector
+
+
+@pytest.mark.parametrize("source", [None, 200.0])
+@pytest.mark.parametrize("turn", [(90, 0, 0), (90, 0, 90), (90, 0, 45), (70, 20, 45), (5, 10, 0), (90, 0, 200)])
+def test_code_of_the_gpu_agrees_with_the_processor(turn, source):
+    views = (view_from(turn, source=source), view_from((60, 30, 0), source=source, shape=(7, 30)))
+    geometry = Geometry(Grid((15, 18, 16), (3.0, 2.5, 4.0), (3.0, -2.0, 1.0)), views)
+    host, cpu = on_host(geometry), Projector(geometry)
+    volume = np.random.default_rng(1).random(geometry.grid.shape, np.float32)
+    images = cpu.forward(volume)
+    for image, other in zip(host.forward(volume), images, strict=True):
+        np.testing.assert_allclose(image, other, rtol=1e-4, atol=1e-4 * other.max())
+    back = cpu.adjoint(images)
+    np.testing.assert_allclose(host.adjoint(images), back, rtol=1e-4, atol=1e-4 * back.max())
+    assert mismatch(host) < 1e-5
 
 
 @pytest.mark.gpu
