@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,7 +15,7 @@ from ..errors import UsageError
 from .geometry_file import read_toml, spelled_mistakes
 from .measured import Measured
 
-__all__ = ["Landmark", "LandmarkFile", "calibrated", "read_landmarks"]
+__all__ = ["Landmark", "LandmarkFile", "calibrated", "parsed_faults", "read_landmarks"]
 
 Place = Annotated[tuple[float, ...], Field(max_length=2)]
 
@@ -87,6 +87,26 @@ def read_landmarks(path: Path) -> LandmarkFile:
         if any(len(place) == 1 for place in one.at):
             raise UsageError(f"{path}: landmark {number} has a place of one number; give row and column, or none.")
     return found
+
+
+def parsed_faults(words: str) -> tuple[Fault, ...]:
+    """Return kinds of errors from words with commas between them.
+
+    Raises
+    ------
+    UsageError
+        If one is unknown.
+
+    Examples
+    --------
+    >>> parsed_faults("table, shift")
+    ('table', 'shift')
+    """
+    asked = [word.strip() for word in words.split(",")]
+    unknown = [word for word in asked if word not in get_args(Fault)]
+    if unknown:
+        raise UsageError(f"{unknown[0]!r} cannot be calibrated; give some of {', '.join(get_args(Fault))}.")
+    return tuple(fault for fault in get_args(Fault) if fault in asked)
 
 
 def calibrated(

@@ -174,11 +174,13 @@ class _Matched:
         self._images, self._geometry = images, geometry
         self._noise = [pixel_noise(image) for image in images]
         self.unknowns = [(view, one) for view in range(1, len(images)) for one in chosen]
-        self._places = {}
+        self._places: dict[tuple[int, int], Array] = {}
+        self._compared: dict[tuple[int, int], float] = {}
         for one, two in combinations(range(len(images)), 2):
             found = profiles(images[one], geometry.views[one], images[two], geometry.views[two])
             if found is not None:
                 self._places[one, two] = found.positions
+                self._compared[one, two] = float(found.first.sum() + found.second.sum())
         if not self._places:
             raise InputError(
                 "no two views share one pencil of planes, so that the images cannot be compared; give landmarks."
@@ -241,19 +243,22 @@ class _Matched:
         views = geometry.views
         found = profiles(self._images[one], views[one], self._images[two], views[two])
         if found is None:
-            return np.full(len(positions), 1e3)
+            return np.full(len(positions), 1e6)
         first, second = (np.interp(positions, found.positions, part, 0, 0) for part in (found.first, found.second))
         scale = second.sum() / first.sum() if first.sum() > 0 else 1.0
         if geometry.cone_beam:
             variance = scale**2 * self._noise[one] * found.first_weight.mean()
             variance += self._noise[two] * found.second_weight.mean()
         else:
-            variance = scale * np.maximum(first + second, 1)
+            variance = np.maximum(scale * (first + second), 1)
         floor = _MODEL_ERROR * np.abs(second).max()
         # Smoothed, since rows between bins are mixed, which would make noise seem less there; what this takes from the
         # variance it gives back as correlation.
         difference = np.convolve(scale * first - second, _SMOOTHING, mode="same")
-        return np.asarray(difference / np.sqrt(variance + floor**2))
+        # Views that share no planes have nothing to disagree about: less in common must not fit better.
+        compared = float(first.sum() + second.sum())
+        missing = max(1.0, self._compared[one, two] / max(compared, 1e-6 * self._compared[one, two]))
+        return np.asarray(missing * difference / np.sqrt(variance + floor**2))
 
     def _centroids(self, geometry: Geometry) -> Array:
         """Return how far centres of gravity are from where one point would be seen, over their standard error."""

@@ -114,7 +114,12 @@ class Profiles:
 
 
 def profiles(
-    first: NDArray[Any], first_view: View, second: NDArray[Any], second_view: View, *, pixels: float = 1.0
+    first: NDArray[Any],
+    first_view: View,
+    second: NDArray[Any],
+    second_view: View,
+    *,
+    pixels: float = 1.0,
 ) -> Profiles | None:
     """Return what two views measured of the planes that they share.
 
@@ -163,13 +168,13 @@ def profiles(
     a, a2 = _binned(one, np.asarray(first, np.float64), one_weight, start, step, count)
     b, b2 = _binned(two, np.asarray(second, np.float64), two_weight, start, step, count)
     scale = 1.0 if first_view.source_mm is None else 1 / step
-    inner = slice(1, -1)  # the outermost planes may be seen in part
+    whole = slice(1, -1)  # the outermost planes may be seen in part
     return Profiles(
-        (start + step * np.arange(count))[inner],
-        a[inner] * scale,
-        b[inner] * scale,
-        a2[inner] * scale**2,
-        b2[inner] * scale**2,
+        (start + step * np.arange(count))[whole],
+        a[whole] * scale,
+        b[whole] * scale,
+        a2[whole] * scale**2,
+        b2[whole] * scale**2,
     )
 
 

@@ -180,3 +180,12 @@ def test_images_without_structure_determine_nothing():
     """A uniform field looks alike wherever it lies along the planes' normal."""
     with pytest.raises(InputError, match="determine none"):
         calibrate_images([np.full((64, 64), 1e-3)] * 2, SIDES)
+
+
+def test_shift_out_of_sight_is_no_solution():
+    """A wide search must not move the views apart until they share nothing to disagree about."""
+    row, column = np.mgrid[-16:16, -16:16] + 0.5
+    blobs = [200 * np.exp(-((row - down) ** 2 + column**2) / 18) for down in (0, 3)]
+    views = Geometry.around(Grid((32, 32, 32), (4.0, 4.0, 4.0)), (0, 90))
+    found = calibrate_images(np.random.default_rng(0).poisson(blobs), views)
+    assert found.changes[2].value == pytest.approx(-12, abs=0.5)
