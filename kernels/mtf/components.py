@@ -81,15 +81,40 @@ def box_mean(image: Floats, half: int) -> Floats:
     if half == 0:
         return image
     size = 2 * half + 1
-    padded = np.pad(image, half, mode="edge")
     if size <= _FEW:
-        height, width = image.shape
-        rows = sum(padded[first : first + height] for first in range(1, size)) + padded[:height]
-        return np.asarray((sum(rows[:, first : first + width] for first in range(1, size)) + rows[:, :width]) / size**2)
+        mean = np.empty(image.shape)
+        _few_mean(np.require(image, np.float64, ("C", "W", "A")), half, mean)
+        return mean
+    padded = np.pad(image, half, mode="edge")
     rows = np.cumsum(np.pad(padded, ((1, 0), (0, 0))), axis=0)
     rows = rows[size:] - rows[:-size]
     columns = np.cumsum(np.pad(rows, ((0, 0), (1, 0))), axis=1)
     return np.asarray((columns[:, size:] - columns[:, :-size]) / size**2)
+
+
+@compiled("(float64[:, ::1], int64, float64[:, ::1])")
+def _few_mean(image: Floats, half: int, mean: Floats) -> None:
+    """Fill the mean over a few rows and columns."""
+    rows, columns = image.shape
+    size = 2 * half + 1
+    line = np.empty(columns + 2 * half)
+    inner = line[half : half + columns]
+    for row in range(rows):
+        inner[:] = 0.0
+        for step in range(-half, half + 1):
+            pixels = image[min(max(row + step, 0), rows - 1)]
+            for column in range(columns):
+                inner[column] += pixels[column]
+        line[:half] = inner[0]
+        line[half + columns :] = inner[columns - 1]
+        out = mean[row]
+        out[:] = 0.0
+        for step in range(size):
+            part = line[step:]
+            for column in range(columns):
+                out[column] += part[column]
+        for column in range(columns):
+            out[column] /= size * size
 
 
 @compiled("(uint8[:, ::1], int64[::1], int64, float64[:, ::1])")

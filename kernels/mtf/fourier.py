@@ -5,9 +5,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import compiled
+from ..compilation import compiled, inlined
 from .smoothing import Curve
-from .splines import STEP, variances
+from .splines import STEP, noise_variance, prior_variance
 
 __all__ = ["FREQUENCIES", "spectrum"]
 
@@ -46,17 +46,13 @@ def spectrum(curve: Curve, *, taper: Floats | None = None, tails: int = 0) -> tu
     _transform(_ready(parts), order, FREQUENCIES, transform)
     total = transform[0].real
     raw = np.abs(transform) / abs(total)
-    # What a change of the coefficients does to the modulation: along the transform it lengthens it, across it turns it.
-    some = transform[::_SPARSE]
-    linear = _onto_coefficients(_waves(len(parts), order), taper, tails)
-    kernel = (np.conj(some) / np.maximum(np.abs(some), 1e-300))[:, None] * linear
-    kernel -= raw[::_SPARSE, None] * np.sign(total) * linear[0].real
-    along, across = _ready(kernel.real), _ready(kernel.imag)
+    unsure = np.empty((2, FREQUENCIES[::_SPARSE].size))
+    factors = np.empty(0) if taper is None else _ready(taper)
+    _uncertainty(transform, _waves(len(parts), order), factors, tails, curve.doubtful, curve.factor, curve.data, unsure)
     scale = curve.variance / total**2
-    error = np.sqrt(_between(variances(curve.doubtful, curve.data, along)[0]) * scale)
-    noise = variances(curve.factor, curve.data, along)[1] + variances(curve.factor, curve.data, across)[1]
+    error = np.sqrt(_between(unsure[0]) * scale)
     # Noise adds to the power at every frequency; what it adds on average is taken off.
-    return np.sqrt(np.maximum(raw**2 - _between(noise) * scale, 0.0)), error
+    return np.sqrt(np.maximum(raw**2 - _between(unsure[1]) * scale, 0.0)), error
 
 
 def _baseline(coefficients: Floats, tails: int) -> Floats:
@@ -68,19 +64,55 @@ def _baseline(coefficients: Floats, tails: int) -> Floats:
     return np.asarray(first + (last - first) * share)
 
 
-def _onto_coefficients(linear: Complex, taper: Floats | None, tails: int) -> Complex:
-    """Return what acts on tapered differences, or on what is left above a baseline, as acting on the coefficients."""
-    if taper is not None:
-        return np.asarray(-np.diff(linear * taper, axis=1, prepend=0, append=0), np.complex128)
-    if tails == 0:
-        return linear
-    count = linear.shape[1]
-    share = (np.arange(count) - 0.5 * (tails - 1)) / (count - tails)
-    changed: Complex = linear.copy()
-    last = (linear * share).sum(axis=1, keepdims=True)
-    changed[:, :tails] -= (linear.sum(axis=1, keepdims=True) - last) / tails
-    changed[:, -tails:] -= last / tails
-    return changed
+@compiled(
+    "(complex128[::1], Array(complex128, 2, 'C', readonly=True), float64[::1], int64, float64[:, ::1], float64[:, ::1],"
+    " float64[:, ::1], float64[:, ::1])"
+)
+def _uncertainty(
+    transform: Complex, waves: Complex, taper: Floats, tails: int, doubtful: Floats, factor: Floats, data: Floats,
+    out: Floats,
+) -> None:  # fmt: skip
+    """Fill, at a few frequencies, the variances of the modulation with the prior, and of the transform from noise alone."""
+    count, total = data.shape[0], transform[0].real
+    sign, line, first = np.sign(total), np.empty(count, np.complex128), np.empty(count)
+    along, across, again = np.empty(count), np.empty(count), np.empty(count)
+    for index in range(waves.shape[0]):
+        _onto_coefficients(waves[index], taper, tails, line)
+        if index == 0:
+            first[:] = line.real
+        here = transform[index * _SPARSE]
+        size = abs(here)
+        turn, share = np.conj(here) / max(size, 1e-300), size / abs(total) * sign
+        # What changes along the transform lengthens it; what changes across it turns it.
+        for k in range(count):
+            change = turn * line[k]
+            along[k], across[k] = change.real - share * first[k], change.imag
+        again[:] = along
+        out[0, index] = prior_variance(doubtful, again)
+        out[1, index] = noise_variance(factor, data, along) + noise_variance(factor, data, across)
+
+
+@inlined
+def _onto_coefficients(wave: Complex, taper: Floats, tails: int, line: Complex) -> None:
+    """Fill what acts on tapered differences, or on what is left above a baseline, as acting on the coefficients."""
+    count = line.size
+    if taper.size:
+        before = 0j
+        for k in range(count - 1):
+            here = wave[k] * taper[k]
+            line[k] = before - here
+            before = here
+        line[count - 1] = before
+        return
+    last = whole = 0j
+    for k in range(count):
+        line[k] = wave[k]
+        if tails:
+            whole += wave[k]
+            last += wave[k] * ((k - 0.5 * (tails - 1)) / (count - tails))
+    for k in range(tails):
+        line[k] -= (whole - last) / tails
+        line[count - 1 - k] -= last / tails
 
 
 def _between(values: Floats) -> Floats:

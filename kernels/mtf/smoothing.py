@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .splines import LEAST, MOST, STEP, accumulate, choose, evaluate, roughness, solve_for
+from .splines import LEAST, MOST, STEP, evaluate, fit
 
 __all__ = ["Curve", "Samples", "fit_curve"]
 
@@ -109,27 +109,14 @@ def fit_curve(
     """
     start = np.floor(span[0] / STEP) * STEP - STEP
     count = int(np.ceil((span[1] - start) / STEP)) + 3
-    data, sums, work = np.zeros((count, 4)), np.zeros(count), np.zeros((6, count, 4))
-    squares = accumulate(
-        _ready(samples.distance), _ready(samples.amplitude), _ready(samples.value), _ready(samples.weight),
-        start, data, sums,
-    )  # fmt: skip
-    rough = work[0]
-    roughness(start, float(scale), rough)
-    number = len(samples.value)
-    unit = data[:, 0].sum() / count
-    caution = _CAUTION * correlation
     centre, reach = (0.5 * (LEAST + MOST), 0.5 * (MOST - LEAST)) if near is None else (near, 1.5)
-    penalty = choose(data, sums, rough, unit, squares, float(number), work, centre, reach, finest, caution)
-    coefficients = np.empty(count)
-    _, freedom, residual = solve_for(
-        data, sums, rough, unit * 10.0**penalty, squares, float(number), work, coefficients, caution
-    )
-    variance = residual / max(number - freedom, 1.0) * correlation
-    factor = work[1].copy()
-    less = unit * 10.0 ** (penalty - _DOUBT)
-    solve_for(data, sums, rough, less, squares, float(number), work, work[3, :, 0].copy(), caution)
-    return Curve(float(start), coefficients, data, factor, work[1].copy(), penalty, variance, freedom)
+    search = np.array([centre, reach, finest, _CAUTION * correlation, _DOUBT])
+    (data, factor, doubtful), coefficients, facts = np.empty((3, count, 4)), np.empty(count), np.empty(3)
+    given = np.array([samples.distance, samples.value, samples.amplitude, samples.weight], np.float64)
+    fit(given, float(start), float(scale), search, data, factor, doubtful, coefficients, facts)
+    penalty, freedom, residual = facts.tolist()
+    variance = residual / max(given.shape[1] - freedom, 1.0) * correlation
+    return Curve(float(start), coefficients, data, factor, doubtful, penalty, variance, freedom)
 
 
 def _ready(values: Floats) -> Floats:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ..compilation import compiled, inlined
 
-__all__ = ["LEAST", "MOST", "STEP", "accumulate", "basis", "choose", "evaluate", "roughness", "solve_for", "variances"]
+__all__ = ["LEAST", "MOST", "STEP", "basis", "evaluate", "fit", "noise_variance", "prior_variance"]
 
 Floats = NDArray[np.float64]
 
@@ -27,8 +27,8 @@ def basis(position: float) -> tuple[int, float, float, float, float, float]:
     return first - 1, t, s * s * s / 6.0, (4.0 - 3.0 * t * t * (2.0 - t)) / 6.0, (4.0 - 3.0 * s * s * (2.0 - s)) / 6.0, t * t * t / 6.0  # fmt: skip
 
 
-@compiled("(float64[::1], float64[::1], float64[::1], float64[::1], float64, float64[:, ::1], float64[::1])")
-def accumulate(
+@inlined
+def _accumulate(
     distance: Floats, amplitude: Floats, value: Floats, weight: Floats, start: float, data: Floats, sums: Floats
 ) -> float:
     """Add up the normal matrix and right-hand side; return the weighted sum of squares."""
@@ -70,8 +70,8 @@ def evaluate(distance: Floats, start: float, coefficients: Floats, out: Floats) 
         out[1, i] = slope / STEP
 
 
-@compiled("(float64, float64, float64[:, ::1])")
-def roughness(start: float, scale: float, rough: Floats) -> None:
+@inlined
+def _roughness(start: float, scale: float, rough: Floats) -> None:
     """Fill the diagonals of the penalty: squared third differences, which weigh more beyond the core."""
     rough[:, :] = 0.0
     for k in range(rough.shape[0] - 3):
@@ -141,10 +141,8 @@ def _inverse(factor: Floats, inverse: Floats) -> None:
             inverse[k, m] = total * factor[k, 0]
 
 
-@compiled(
-    "(float64[:, ::1], float64[::1], float64[:, ::1], float64, float64, float64, float64[:, :, ::1], float64[::1], float64)"
-)
-def solve_for(
+@inlined
+def _solve_for(
     data: Floats, sums: Floats, rough: Floats, weight: float, squares: float, number: float, work: Floats,
     coefficients: Floats, caution: float,
 ) -> tuple[float, float, float]:  # fmt: skip
@@ -171,10 +169,8 @@ def solve_for(
     return number * residual / (left * left), freedom, residual
 
 
-@compiled(
-    "(float64[:, ::1], float64[::1], float64[:, ::1], float64, float64, float64, float64[:, :, ::1], float64, float64, float64, float64)"
-)
-def choose(
+@inlined
+def _choose(
     data: Floats, sums: Floats, rough: Floats, unit: float, squares: float, number: float, work: Floats,
     centre: float, reach: float, finest: float, caution: float,
 ) -> float:  # fmt: skip
@@ -182,13 +178,13 @@ def choose(
     trial = work[3, :, 0].copy()
     step = min(reach, 3.0)
     best = centre
-    lowest, _, _ = solve_for(data, sums, rough, unit * 10.0**best, squares, number, work, trial, caution)
+    lowest, _, _ = _solve_for(data, sums, rough, unit * 10.0**best, squares, number, work, trial, caution)
     while step > finest:
         turns = int(reach / step + 0.5)
         for turn in range(-turns, turns + 1):
             order = min(max(centre + turn * step, LEAST), MOST)
             if turn != 0:
-                score, _, _ = solve_for(data, sums, rough, unit * 10.0**order, squares, number, work, trial, caution)
+                score, _, _ = _solve_for(data, sums, rough, unit * 10.0**order, squares, number, work, trial, caution)
                 if score < lowest:
                     lowest, best = score, order
         centre = best
@@ -197,21 +193,53 @@ def choose(
     return best
 
 
-@compiled("(float64[:, ::1], float64[:, ::1], float64[:, ::1])")
-def variances(factor: Floats, data: Floats, kernels: Floats) -> Floats:
-    """Return, per linear functional, the variance with prior (row 0) and from noise alone (row 1), per unit variance."""
+@compiled(
+    "(float64[:, ::1], float64, float64, float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[::1],"
+    " float64[::1])"
+)
+def fit(
+    samples: Floats, start: float, scale: float, search: Floats, data: Floats, factor: Floats, doubtful: Floats,
+    coefficients: Floats, facts: Floats,
+) -> None:  # fmt: skip
+    """Fill the parts of a curve through samples, and the facts: penalty, degrees of freedom and residual squares.
+
+    The rows of `samples` are distances, values, amplitudes and weights. The search for the penalty is given by its middle
+    and reach, the smallest step, how many a degree of freedom counts for, and how much less the doubtful penalty is.
+    """
+    centre, reach, finest, caution, doubt = search
+    number, count = float(samples.shape[1]), data.shape[0]
+    sums, work = np.zeros(count), np.zeros((6, count, 4))
+    data[:] = 0.0
+    squares = _accumulate(samples[0], samples[2], samples[1], samples[3], start, data, sums)
+    rough = work[0]
+    _roughness(start, scale, rough)
+    unit = data[:, 0].sum() / count
+    penalty = _choose(data, sums, rough, unit, squares, number, work, centre, reach, finest, caution)
+    facts[0] = penalty
+    _, facts[1], facts[2] = _solve_for(
+        data, sums, rough, unit * 10.0**penalty, squares, number, work, coefficients, caution
+    )
+    factor[:] = work[1]
+    _factorise(data, rough, unit * 10.0 ** (penalty - doubt), unit, doubtful)
+
+
+@inlined
+def prior_variance(factor: Floats, functional: Floats) -> float:
+    """Return the variance of a linear functional with the prior, per unit variance; it is used up."""
+    forward(factor, functional)
+    return float((functional * functional).sum())
+
+
+@inlined
+def noise_variance(factor: Floats, data: Floats, functional: Floats) -> float:
+    """Return the variance of a linear functional from noise alone, per unit variance; it is used up."""
     count = factor.shape[0]
-    out = np.empty((2, kernels.shape[0]))
-    for i in range(kernels.shape[0]):
-        x = kernels[i].copy()
-        forward(factor, x)
-        out[0, i] = (x * x).sum()
-        backward(factor, x)
-        total = 0.0
-        for k in range(count):
-            row = 0.5 * data[k, 0] * x[k]
-            for m in range(1, min(4, count - k)):
-                row += data[k, m] * x[k + m]
-            total += 2.0 * x[k] * row
-        out[1, i] = total
-    return out
+    forward(factor, functional)
+    backward(factor, functional)
+    total = 0.0
+    for k in range(count):
+        row = 0.5 * data[k, 0] * functional[k]
+        for m in range(1, min(4, count - k)):
+            row += data[k, m] * functional[k + m]
+        total += 2.0 * functional[k] * row
+    return total
