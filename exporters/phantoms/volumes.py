@@ -182,14 +182,26 @@ def jaszczak(grid: Grid) -> Volume:
     bottom = -93.0
     canvas.paint(canvas.cylinder(108.0, bottom, 93.0), 1.0, WATER_140KEV_PER_MM)
     for sector, diameter in enumerate(JASZCZAK_RODS_MM):
-        rods = np.full(grid.shape[1:], np.float32(1e6))
-        for x, y in _rod_places(sector, diameter):
-            rods = np.minimum(rods, np.hypot(canvas.x[0] - np.float32(x), canvas.y[0] - np.float32(y)))
-        canvas.paint(canvas.between(np.asarray(rods - diameter / 2, np.float32)[None], bottom, bottom + 88), 0.0)
+        canvas.paint(canvas.between(_rods(canvas, sector, diameter), bottom, bottom + 88), 0.0)
     for k, diameter in enumerate(JASZCZAK_SPHERES_MM):
         angle = np.deg2rad(60.0 * k)
         canvas.paint(canvas.ball(57 * np.cos(angle), 57 * np.sin(angle), bottom + 127, diameter / 2), 0.0)
     return canvas.finished("jaszczak")
+
+
+def derenzo(grid: Grid) -> Volume:
+    """Return a Derenzo phantom: the rods of the Jaszczak phantom, hot in a cold cylinder, 88 mm long.
+
+    Examples
+    --------
+    >>> bool(derenzo(Grid((8, 64, 64), 4.0)).activity.max() > 0.99)
+    True
+    """
+    canvas = Canvas(grid)
+    canvas.paint(canvas.cylinder(108.0, -44.0, 44.0), 0.05, WATER_140KEV_PER_MM)
+    for sector, diameter in enumerate(JASZCZAK_RODS_MM):
+        canvas.paint(canvas.between(_rods(canvas, sector, diameter), -44.0, 44.0), 1.0)
+    return canvas.finished("derenzo")
 
 
 def nema_body(grid: Grid, contrast: float = 8.0) -> Volume:
@@ -217,6 +229,14 @@ def nema_body(grid: Grid, contrast: float = 8.0) -> Volume:
         angle = np.deg2rad(60.0 * k)
         canvas.paint(canvas.ball(57.2 * np.cos(angle), 57.2 * np.sin(angle), 20, diameter / 2), contrast)
     return canvas.finished("nema-body")
+
+
+def _rods(canvas: Canvas, sector: int, diameter: float) -> Floats:
+    """Return the distance to the rods in one of six sectors [mm]."""
+    rods = np.full(canvas.grid.shape[1:], np.float32(1e6))
+    for x, y in _rod_places(sector, diameter):
+        rods = np.minimum(rods, np.hypot(canvas.x[0] - np.float32(x), canvas.y[0] - np.float32(y)))
+    return np.asarray(rods - diameter / 2, np.float32)[None]
 
 
 def _rod_places(sector: int, diameter: float) -> list[tuple[float, float]]:

@@ -13,9 +13,10 @@ from .denoise import denoise
 from .domain import domain
 from .niqe import niqe
 from .sr import sr
+from .volume import volume
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Run a study and print its table.", no_args_is_help=True)
-for _command in (acquisition_time, adaptation, bone_scan, ct, denoise, domain, niqe, sr):
+for _command in (acquisition_time, adaptation, bone_scan, ct, denoise, domain, niqe, sr, volume):
     app.command()(_command)

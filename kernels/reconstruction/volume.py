@@ -239,16 +239,16 @@ def _by_total_variation(request: _Request, problem: _Problem, record: _Record) -
         system, term, start=None if start is None else start.values, upper=problem.upper, threads=problem.threads
     )
     ending = Ending(problem.limit, request.tolerance)
-    if request.regularisation is not None:
-        regularisation = request.regularisation
+    regularisation = request.regularisation
+    if regularisation is not None:
+        solver.change(regularisation)
         converge(solver, regularisation, ending, lambda done, found: record.told(done, found.objective, "solving"))
     else:
         known = start.regularisation if start is not None else 0.0
+        first = known or first_regularisation(system, term)
+        solver.change(first)
         regularisation = converge_by_discrepancy(
-            solver,
-            known or first_regularisation(system, term),
-            ending,
-            lambda done, found, stage: record.told(done, found.objective, stage),
+            solver, first, ending, lambda done, found, stage: record.told(done, found.objective, stage)
         )
     return problem.solved(solver.feasible(), term, record, regularisation)
 
