@@ -29,6 +29,7 @@ def reconstruct_shape(
     camera: GammaCamera | None = None,
     background: bool | NDArray[np.bool_] = False,
     smoothness: Smoothness | None = None,
+    attenuation_error: float = 0.1,
     iterations: int | None = None,
     tolerance: float = 0.5,
     threads: int = 1,
@@ -54,6 +55,8 @@ def reconstruct_shape(
         Where uniform activity of unknown height surrounds the body: an array, or True for the camera's body.
     smoothness : Smoothness, optional
         Of the surface.
+    attenuation_error : float, default 0.1
+        Relative standard deviation of the camera's attenuation, which is fitted too, as a factor; 0 takes it as known.
     iterations : int, optional
         At most, on coarse and fine voxels together; None: 200.
     tolerance : float, default 0.5
@@ -103,6 +106,8 @@ def reconstruct_shape(
         raise UsageError(f"iterations is {iterations}; use a whole number from 1 up.")
     if not 0 < tolerance < np.inf:
         raise UsageError(f"tolerance is {tolerance}; give a number above 0.")
+    if not 0 <= attenuation_error < 1:
+        raise UsageError(f"attenuation_error is {attenuation_error}; give a number from 0 to below 1.")
     known = None if start is None else _occupancy_of(start, geometry)
     counts = check_views(images, geometry)
     outline = _outline(background, camera, geometry)
@@ -110,7 +115,9 @@ def reconstruct_shape(
     veil = tuple(np.zeros(image.shape, np.float32) for image in counts)
     if outline is not None:
         veil = projector.forward(outline.astype(np.float32))
-    task = ShapeTask(counts, veil, outline is not None, projector, smoothness or Smoothness(), tolerance)
+    task = ShapeTask(
+        counts, veil, outline is not None, projector, smoothness or Smoothness(), attenuation_error, tolerance
+    )
     return solve_shape(task, known, iterations, watch)
 
 

@@ -42,7 +42,10 @@ class Fit:
 
 
 class Likelihood:
-    """Minus the logarithm of the posterior of a smooth field's numbers, and its gradient.
+    """Minus the logarithm of the posterior of independent standard normal numbers, and its gradient.
+
+    The last number is the logarithm of the factor of the attenuation, over its standard deviation; the others are those of a
+    smooth field.
 
     Parameters
     ----------
@@ -54,38 +57,56 @@ class Likelihood:
         Level-set function of the numbers zero.
     width_mm : float
         Of the step from inside to outside.
+    attenuation_error : float
+        Relative standard deviation of the attenuation; 0 if it is known.
     with_background : bool
         Whether background is fitted.
     """
 
     def __init__(
-        self, model: ShapeModel, field: SmoothField, mean: Image, width_mm: float, *, with_background: bool
+        self,
+        model: ShapeModel,
+        field: SmoothField,
+        mean: Image,
+        width_mm: float,
+        *,
+        attenuation_error: float,
+        with_background: bool,
     ) -> None:
         self.model, self.field, self.mean = model, field, mean
         self.width_mm, self.with_background = width_mm, with_background
+        self.attenuation_error = attenuation_error if model.attenuates else 0.0
         counts = model.data.counts
         self._floor = _FLOOR * sum(float(image.sum()) for image in counts) / sum(image.size for image in counts)
         self._last = (1.0, 0.0)
 
+    def start(self, distance: Image | None = None) -> Image:
+        """Return the numbers of the mean, or of a body that is known by the distance to its surface."""
+        if distance is None:
+            return np.zeros(int(np.prod(self.field.shape)) + 1, np.float32)
+        return np.append(self.field.numbers_of(distance - self.mean), np.float32(0))
+
     def level(self, numbers: Image) -> Image:
         """Return the level-set function of numbers."""
-        return self.mean + self.field.forward(numbers)
+        return self.mean + self.field.forward(numbers[:-1].reshape(self.field.shape))
 
-    def occupancy(self, numbers: Image) -> Image:
-        """Return the share of each voxel inside."""
-        return occupancy_of(self.level(numbers), self.width_mm)
+    def attenuation(self, numbers: Image) -> float:
+        """Return the factor of the attenuation."""
+        return float(np.exp(self.attenuation_error * float(numbers[-1])))
 
     def __call__(self, numbers: Image) -> tuple[float, Image]:
         """Return the objective and its gradient."""
-        inside = self.occupancy(numbers)
-        fit = self.fit(self.model.forward(inside))
+        inside, factor = occupancy_of(self.level(numbers), self.width_mm), self.attenuation(numbers)
+        fit = self.fit(self.model.forward(inside, factor))
         ratios = [
             np.float32(fit.activity) * (1 - counts / expected)
             for counts, expected in zip(self.model.data.counts, fit.expected, strict=True)
         ]
-        slope = self.model.adjoint(ratios) * (inside * (inside - 1) / np.float32(self.width_mm))
+        back, change = self.model.adjoint(ratios, factor)
+        slope = self.field.adjoint(back * (inside * (inside - 1) / np.float32(self.width_mm)))
+        last = self.attenuation_error * factor * float(np.vdot(change, inside))
         objective = fit.deviance + 0.5 * float(np.vdot(numbers, numbers))
-        return objective, self.field.adjoint(slope) + numbers
+        return objective, np.append(slope, np.float32(last)) + numbers
 
     def fit(self, images: tuple[Image, ...]) -> Fit:
         """Return the activity, and the background, that explain the counts best if the body looks like `images`."""

@@ -11,7 +11,7 @@ from .geometry import Geometry, Grid, View
 from .projection import Projector
 from .transmission import optical_paths, resample
 
-__all__ = ["Box", "Levels", "ShapeData", "ShapeModel", "box_of"]
+__all__ = ["Box", "Levels", "ShapeData", "ShapeModel", "box_of", "shadow_of"]
 
 Image = NDArray[np.float32]
 Slices = tuple[slice, slice, slice]
@@ -19,6 +19,7 @@ Slices = tuple[slice, slice, slice]
 _MARGIN_MM = 16.0  # around the body's shadow, for what the collimator spreads
 _EDGE = 0.06  # of a smoothed view's peak, where a body's shadow ends
 _SMOOTH = 5  # [pixels]
+_BRIGHT = 4.0  # standard deviations of a smoothed background
 _COARSE_MM = 8.0  # voxels on which optical paths are found
 
 
@@ -56,26 +57,29 @@ class Box:
         return Grid((shape[0], shape[1], shape[2]), (spacing[0], spacing[1], spacing[2]), (x, y, z))
 
 
-def box_of(images: Sequence[Image], geometry: Geometry, floor: Sequence[Image | float]) -> Box:
-    """Return the part of the volume that a body can fill: where every view shows more than its background.
+def shadow_of(image: Image, background: Image) -> NDArray[np.bool_]:
+    """Return the pixels of a view that show more than background [counts]."""
+    bright = _smoothed(image - background)
+    noise = np.sqrt(_smoothed(background)) / _SMOOTH
+    return np.asarray(bright > np.maximum(_EDGE * bright.max(), _BRIGHT * noise))
+
+
+def box_of(shadows: Sequence[NDArray[np.bool_]], geometry: Geometry) -> Box:
+    """Return the part of the volume that a body can fill: what every view sees in its shadow.
 
     Parameters
     ----------
-    images : sequence of ndarray, shape (rows, columns), float32
-        Counts.
+    shadows : sequence of ndarray, shape (rows, columns), bool
+        Pixels of each view that show the body.
     geometry : Geometry
         The volume and the views.
-    floor : sequence of ndarray or float
-        Background of each view [counts].
     """
     grid = geometry.grid
     factor = max(1, round(_COARSE_MM / min(grid.spacing_mm)))
     z, y, x = (axis[factor // 2 :: factor] for axis in grid.axes())
     points = np.stack(np.meshgrid(z, y, x, indexing="ij")[::-1], axis=-1)
     inside = np.ones(points.shape[:3], bool)
-    for image, view, background in zip(images, geometry.views, floor, strict=True):
-        bright = _smoothed(image - background)
-        shadow = bright > _EDGE * bright.max()
+    for shadow, view in zip(shadows, geometry.views, strict=True):
         place = np.rint(view.project(points)).astype(int)
         seen = np.asarray(((place >= 0) & (place < view.shape)).all(axis=-1))
         place = np.where(seen[..., None], place, 0)
@@ -181,29 +185,33 @@ class ShapeModel:
             Projector(Geometry(self.grid, tuple(group)), camera=camera, threads=threads, device=device)
             for group in groups
         ]
-        self._passing: list[Image | None] = [np.exp(-_at_voxels(path, grid, self.grid)) for grid, path in paths] or [
-            None
-        ]
+        self._paths: list[Image | None] = [_at_voxels(path, grid, self.grid) for grid, path in paths] or [None]
 
-    def forward(self, occupancy: Image) -> tuple[Image, ...]:
-        """Return what views show of occupied voxels."""
+    @property
+    def attenuates(self) -> bool:
+        """Whether photons are absorbed."""
+        return self._paths[0] is not None
+
+    def forward(self, occupancy: Image, attenuation: float = 1.0) -> tuple[Image, ...]:
+        """Return what views show of occupied voxels, with attenuation times a factor."""
         images: list[Image] = []
-        for projector, passing in zip(self._projectors, self._passing, strict=True):
-            images += projector.forward(occupancy if passing is None else occupancy * passing)
+        for projector, path in zip(self._projectors, self._paths, strict=True):
+            images += projector.forward(occupancy if path is None else occupancy * _passing(path, attenuation))
         return tuple(image * np.float32(area) for image, area in zip(images, self.data.area, strict=True))
 
-    def adjoint(self, images: Sequence[Image]) -> Image:
-        """Return the transpose of :meth:`forward`."""
+    def adjoint(self, images: Sequence[Image], attenuation: float = 1.0) -> tuple[Image, Image]:
+        """Return the transpose of :meth:`forward`, and that of its derivative with respect to the factor."""
         weighted = [image * np.float32(area) for image, area in zip(images, self.data.area, strict=True)]
-        total: Image | None = None
-        for projector, passing in zip(self._projectors, self._passing, strict=True):
+        total, change = np.zeros((2, *self.grid.shape), np.float32)
+        for projector, path in zip(self._projectors, self._paths, strict=True):
             count = len(projector.geometry.views)
             part = projector.adjoint(weighted[:count])
             weighted = weighted[count:]
-            part = part if passing is None else part * passing
-            total = part if total is None else total + part
-        assert total is not None  # there is a projector
-        return total
+            if path is not None:
+                part *= _passing(path, attenuation)
+                change -= part * path
+            total += part
+        return total, change
 
 
 @dataclass(frozen=True)
@@ -249,6 +257,11 @@ def _at_voxels(path: Image, grid: Grid, wanted: Grid) -> Image:
     """Return optical paths at finer voxels."""
     z, y, x = np.meshgrid(*wanted.axes(), indexing="ij")
     return resample(path, grid, np.stack([x, y, z], axis=-1).astype(np.float32))
+
+
+def _passing(path: Image, attenuation: float) -> Image:
+    """Return the share of photons that reach the detector."""
+    return np.asarray(np.exp(-np.float32(attenuation) * path))
 
 
 def _smoothed(image: Image) -> Image:

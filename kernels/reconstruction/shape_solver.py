@@ -1,18 +1,19 @@
 """The most probable body: from coarse voxels to fine ones, in the box that the shadows leave."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
+from .camera import GammaCamera
 from .geometry import Geometry, Grid
 from .progress import Step, Watch
 from .projection import Projector
 from .quasi_newton import minimise
 from .shape_likelihood import Likelihood, occupancy_of
-from .shape_model import Levels, ShapeModel, box_of
+from .shape_model import Levels, ShapeModel, box_of, shadow_of
 from .shape_prior import Ellipsoid, SmoothField, Smoothness, ellipsoid_of
 from .solution import ShapeSolution
 
@@ -40,7 +41,7 @@ class ShapeTask:
         Of the whole volume.
     smoothness : Smoothness
         Of the surface.
-    tolerance : float
+    attenuation_error, tolerance : float
         See :func:`~photopeak.kernels.reconstruction.shape.reconstruct_shape`.
     """
 
@@ -49,6 +50,7 @@ class ShapeTask:
     with_background: bool
     projector: Projector
     smoothness: Smoothness
+    attenuation_error: float
     tolerance: float
 
 
@@ -70,11 +72,10 @@ def solve_shape(task: ShapeTask, known: Image | None, iterations: int | None, wa
     stages = _Stages.of(task)
     coarse = [] if known is not None else _coarser(task.projector.geometry)
     likelihood = stages.likelihood(coarse[0] if coarse else 1)
-    numbers = np.zeros(likelihood.field.shape, np.float32)
+    numbers = likelihood.start()
     if known is not None:
         part = np.ascontiguousarray(0.5 - known[stages.levels.box.slices])
-        distance = _native.signed_distance(part, task.projector.geometry.grid.spacing_mm)
-        numbers = likelihood.field.numbers_of(distance - likelihood.mean)
+        numbers = likelihood.start(_native.signed_distance(part, task.projector.geometry.grid.spacing_mm))
     share = _COARSE_STEPS / (_COARSE_STEPS + _FINE_STEPS)
     for number, factor in enumerate([*coarse, 1]):
         if number:
@@ -99,10 +100,14 @@ class _Stages:
     @classmethod
     def of(cls, task: ShapeTask) -> "_Stages":
         geometry = task.projector.geometry
-        floor = [np.float32(_dim_level(*pair)) * pair[1] for pair in zip(task.counts, task.veil, strict=True)]
-        above = [np.maximum(image - low, 0) for image, low in zip(task.counts, floor, strict=True)]
-        levels = Levels(geometry, box_of(task.counts, geometry, floor), task.projector.camera)
-        return cls(task, levels, levels.paths(), ellipsoid_of(above, geometry))
+        floors = [np.float32(_dim_level(*pair)) * pair[1] for pair in zip(task.counts, task.veil, strict=True)]
+        shadows = [shadow_of(image, floor) for image, floor in zip(task.counts, floors, strict=True)]
+        bodies = [
+            np.maximum(image - floor, 0) * shadow
+            for image, floor, shadow in zip(task.counts, floors, shadows, strict=True)
+        ]
+        levels = Levels(geometry, box_of(shadows, geometry), task.projector.camera)
+        return cls(task, levels, levels.paths(), ellipsoid_of(bodies, geometry))
 
     def likelihood(self, factor: int) -> Likelihood:
         """Return what is maximised on voxels `factor` times as large as the grid's."""
@@ -124,6 +129,7 @@ class _Stages:
             SmoothField.over(axes, spans, task.smoothness),
             self.ellipsoid.level(axes),
             _SHARP * min(model.grid.spacing_mm),
+            attenuation_error=task.attenuation_error,
             with_background=task.with_background,
         )
 
@@ -158,10 +164,15 @@ def _solution(
     level[inside] = part
     occupancy = np.zeros(grid.shape, np.float32)
     occupancy[inside] = occupancy_of(part, likelihood.width_mm)
-    fit = likelihood.fit(likelihood.model.forward(occupancy[inside]))
+    factor = likelihood.attenuation(numbers)
+    fit = likelihood.fit(likelihood.model.forward(occupancy[inside], factor))
+    projector = task.projector
+    if factor != 1 and projector.camera is not None:
+        camera = _attenuating(projector.camera, factor)
+        projector = Projector(projector.geometry, camera=camera, threads=projector.threads, device=projector.device)
     expected = tuple(
         np.asarray(np.float32(fit.activity) * image + np.float32(fit.background) * dim, np.float32)
-        for image, dim in zip(task.projector.forward(occupancy), task.veil, strict=True)
+        for image, dim in zip(projector.forward(occupancy), task.veil, strict=True)
     )
     least = np.float32(1e-3 * max(float(image.mean()) for image in task.counts))
     residuals = tuple(
@@ -174,12 +185,20 @@ def _solution(
         occupancy=occupancy,
         activity=fit.activity,
         background=fit.background,
+        attenuation=factor,
         volume_ml=float(occupancy.sum(dtype=np.float64)) * grid.voxel_ml,
         history=tuple(record.steps),
         interrupted=record.interrupted,
         projections=expected,
         residuals=residuals,
     )
+
+
+def _attenuating(camera: GammaCamera, factor: float) -> GammaCamera:
+    """Return a camera with attenuation times a factor."""
+    if camera.attenuation_map is not None:
+        return replace(camera, attenuation_map=np.asarray(camera.attenuation_map) * factor)
+    return replace(camera, mu_per_cm=camera.mu_per_cm * factor)
 
 
 def _coarser(geometry: Geometry) -> list[int]:

@@ -71,6 +71,8 @@ class ShapeSolution:
         What the camera would see, background included, one for each view, in the unit of the measured views.
     residuals : tuple of ndarray, shape (rows, columns), float32
         Measured minus projected, over the standard deviation that the data term expects [1].
+    attenuation : float
+        Factor of the camera's attenuation that explains the views best; 1 if it was taken as known.
     """
 
     grid: Grid
@@ -83,6 +85,7 @@ class ShapeSolution:
     interrupted: bool
     projections: tuple[Image, ...]
     residuals: tuple[Image, ...]
+    attenuation: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
