@@ -140,11 +140,20 @@ class Reconstruction:
 
     @property
     def interval_ml(self) -> tuple[float, float] | None:
-        """Where 95 % of the volumes of the repetitions lie [ml]; None without repetitions."""
+        """Where counting noise leaves the volume with 95 % [ml]; None without repetitions.
+
+        The spread of the repetitions is laid around the fit: that they may differ from it by the same amount in one direction is
+        an error of the method, see :attr:`shift_ml`, not of noise.
+        """
         if not self.volumes_ml.size:
             return None
-        low, high = np.percentile(self.volumes_ml, (2.5, 97.5))
+        low, high = np.percentile(self.volumes_ml - self.volumes_ml.mean(), (2.5, 97.5)) + self.volume_ml
         return float(low), float(high)
+
+    @property
+    def shift_ml(self) -> float | None:
+        """How far the repetitions lie from the fit that they repeat, on average [ml]; None without them."""
+        return float(self.volumes_ml.mean()) - self.volume_ml if self.volumes_ml.size else None
 
     @cached_property
     def mesh(self) -> Mesh:

@@ -24,6 +24,7 @@ def described(found: Reconstruction) -> dict[str, Any]:
         "objective": solution.history[-1].objective if solution.history else None,
         "volume_ml": found.volume_ml,
         "interval_ml": found.interval_ml,
+        "shift_ml": found.shift_ml,
         "residual_chi2": found.chi2_per_pixel,
         "grid": {"shape": found.grid.shape, "spacing_mm": found.grid.spacing_mm, "center_mm": found.grid.center_mm},
         "geometry": {

@@ -184,14 +184,14 @@ def _result(found: Reconstruction) -> list[tuple[str, str]]:
         return rows or [("Wires", "none found")]
     rows = [("Volume", f"{facts.measured(found.volume_ml)} ml")]
     interval = found.interval_ml
-    if interval:
+    if interval and found.shift_ml is not None:
         spread = float(found.volumes_ml.std(ddof=1)) if found.volumes_ml.size > 1 else 0.0
-        rows.append(
-            (
-                "Its noise",
-                f"standard deviation {spread:.3g} ml, 95 % within {interval[0]:.4g} to {interval[1]:.4g} ml ({found.volumes_ml.size} repetitions)",
-            )
-        )
+        low, high = map(facts.measured, interval)
+        shift = facts.number(100 * found.shift_ml / found.volume_ml, 1)
+        rows += [
+            ("Counting noise", f"standard deviation {spread:.3g} ml; {low} to {high} ml with 95 %"),
+            ("Repetitions", f"{found.volumes_ml.size}, {shift} % from the fit on average: an error of the method"),
+        ]
     unit = "1/mm" if found.measured.geometry.cone_beam else "counts per mm of path"
     if isinstance(solution, ShapeSolution):
         rows += [

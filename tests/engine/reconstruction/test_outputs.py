@@ -103,10 +103,12 @@ def test_numbers_are_json():
     )
 
 
-def test_interval_is_that_of_the_repetitions():
+def test_interval_is_the_spread_of_the_repetitions_around_the_fit():
     found = reconstruction("shape", volumes_ml=np.arange(101.0))
-    assert described(found)["interval_ml"] == (2.5, 97.5)
-    assert "2.5 to 97.5 with counting noise" in dict(spelled(found))["volume"]
+    assert described(found)["interval_ml"] == pytest.approx((BALL_ML - 47.5, BALL_ML + 47.5))
+    assert described(found)["shift_ml"] == pytest.approx(50 - BALL_ML)
+    assert "65.6 to 160.6 with counting noise" in dict(spelled(found))["volume"]
+    assert described(reconstruction("shape"))["shift_ml"] is None
 
 
 def test_words_hold_warnings_and_facts():

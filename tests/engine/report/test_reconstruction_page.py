@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from known_bodies import ball, coil, reconstruction
 from pydicom.dataset import Dataset
+
+from known_bodies import BALL_ML, ball, coil, reconstruction
 from photopeak.engine.report.reconstruction_figures import figures_of
 from photopeak.engine.report.reconstruction_page import direction, write_reconstruction_report
 from photopeak.kernels.reconstruction.geometry import View
@@ -22,12 +22,12 @@ def words_of(found, tmp_path):
 
 
 def test_volume_and_its_interval_are_told(tmp_path):
-    repeated = np.random.default_rng(0).normal(113, 1.2, 60)
+    repeated = np.random.default_rng(0).normal(111, 1.2, 60)
     words = words_of(reconstruction("shape", volumes_ml=repeated), tmp_path)
-    low, high = np.percentile(repeated, (2.5, 97.5))
+    low, high = np.percentile(repeated, (2.5, 97.5)) - repeated.mean() + BALL_ML
     assert f"113.1 ml, with counting noise {low:.1f} to {high:.1f} ml (95 %)" in words
     assert f"standard deviation {repeated.std(ddof=1):.3g} ml" in words
-    assert "60 repetitions" in words
+    assert f"60, \u2212{100 * (1 - repeated.mean() / BALL_ML):.1f} % from the fit on average" in words
 
 
 def test_residuals_of_noise_are_called_that(tmp_path):
