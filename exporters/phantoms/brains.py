@@ -73,19 +73,19 @@ def brain(rng: np.random.Generator, side: int = 512, uptake: Uptake = Uptake()) 
     (64, 64)
     """
     canvas = Canvas(side, FIELD_MM)
-    a, b, high = _head(canvas, uptake, rng)
-    depth = -canvas.radius(0, 0, a, b) - 1.2 * np.abs(_smooth(canvas, rng, 7.0))
+    a, b, high = head(canvas, uptake, rng)
+    depth = -canvas.radius(0, 0, a, b) - 1.2 * np.abs(smooth_field(canvas, rng, 7.0))
     surface = _pial_distance(canvas, depth, b, rng)
     gap = rng.uniform(0.0, 1.2)  # half a sulcus
     canvas.paint(canvas.inside(gap - surface), 1.0)
-    ribbon = gap + rng.uniform(2.2, 4.2) * (1 + 0.12 * _smooth(canvas, rng, 12.0))
+    ribbon = gap + rng.uniform(2.2, 4.2) * (1 + 0.12 * smooth_field(canvas, rng, 12.0))
     canvas.paint(canvas.inside(gap - surface) * canvas.inside(surface - ribbon), uptake.grey)
     if not high:
-        _deep(canvas, uptake, rng)
+        add_nuclei(canvas, uptake, rng)
     lesions = _lesions(a, b, rng) if rng.random() < 0.3 else ()
     for lesion in lesions:
         canvas.disc(lesion)
-    _vary(canvas, depth, uptake, rng)
+    vary(canvas, depth, uptake, rng)
     return canvas.finished("brain", lesions)
 
 
@@ -110,21 +110,23 @@ def folded_brain(rng: np.random.Generator, side: int = 512, uptake: Uptake = Upt
     (64, 64)
     """
     canvas = Canvas(side, FIELD_MM)
-    a, b, high = _head(canvas, uptake, rng)
-    depth = -canvas.radius(0, 0, a, b) - rng.uniform(0.8, 2.5) * np.abs(_smooth(canvas, rng, 5.0))
-    fissure = np.abs(canvas.x - 2.0 * _smooth(canvas, rng, 25.0))
+    a, b, high = head(canvas, uptake, rng)
+    depth = -canvas.radius(0, 0, a, b) - rng.uniform(0.8, 2.5) * np.abs(smooth_field(canvas, rng, 5.0))
+    fissure = np.abs(canvas.x - 2.0 * smooth_field(canvas, rng, 25.0))
     ends = np.maximum(rng.uniform(0.2, 0.6) * b - np.abs(canvas.y), 0)
     depth = np.minimum(depth, np.hypot(fissure, ends))
-    core = depth - rng.uniform(9, 20) * (1 + 0.35 * _smooth(canvas, rng, 10.0))
-    blade = rng.uniform(1.0, 2.6) * (1 + 0.4 * _smooth(canvas, rng, 8.0)) - _lines(canvas, rng, rng.uniform(2.4, 4.2))
-    ribbon = rng.uniform(2.5, 4.0) * (1 + 0.15 * _smooth(canvas, rng, 8.0))
+    core = depth - rng.uniform(9, 20) * (1 + 0.35 * smooth_field(canvas, rng, 10.0))
+    blade = rng.uniform(1.0, 2.6) * (1 + 0.4 * smooth_field(canvas, rng, 8.0)) - _lines(
+        canvas, rng, rng.uniform(2.4, 4.2)
+    )
+    ribbon = rng.uniform(2.5, 4.0) * (1 + 0.15 * smooth_field(canvas, rng, 8.0))
     sulcus = _lines(canvas, rng, rng.uniform(3.0, 6.0)) - rng.uniform(0.0, 0.6)
     canvas.paint(canvas.inside(-depth), uptake.grey)
     canvas.paint(canvas.inside(np.maximum(sulcus, np.maximum(core, -depth))), uptake.fluid)
     canvas.paint(canvas.inside(np.maximum(ribbon - depth, -np.maximum(core, blade))), 1.0)
     if not high:
-        _deep(canvas, uptake, rng)
-    _vary(canvas, depth, uptake, rng)
+        add_nuclei(canvas, uptake, rng)
+    vary(canvas, depth, uptake, rng)
     return canvas.finished("folded brain")
 
 
@@ -157,7 +159,7 @@ def brain_from_labels(labels: NDArray[np.uint8], pixel_mm: float, side: int, gre
     return Slice("hoffman-like", activity, attenuation, side * pixel_mm)
 
 
-def _head(canvas: Canvas, uptake: Uptake, rng: np.random.Generator) -> tuple[float, float, bool]:
+def head(canvas: Canvas, uptake: Uptake, rng: np.random.Generator) -> tuple[float, float, bool]:
     """Paint scalp, bone and fluid; return the brain's half axes [mm], and whether the plane is above the nuclei."""
     high = rng.random() < 0.35
     a = rng.uniform(40, 66) if high else rng.uniform(58, 70)
@@ -168,15 +170,15 @@ def _head(canvas: Canvas, uptake: Uptake, rng: np.random.Generator) -> tuple[flo
     return a, b, high
 
 
-def _vary(canvas: Canvas, depth: Field, uptake: Uptake, rng: np.random.Generator) -> None:
+def vary(canvas: Canvas, depth: Field, uptake: Uptake, rng: np.random.Generator) -> None:
     """Make the brain's uptake change slowly from place to place, and from side to side."""
-    slow = 1 + uptake.variation * _smooth(canvas, rng, 14.0) + uptake.asymmetry * np.tanh(canvas.x / 15)
+    slow = 1 + uptake.variation * smooth_field(canvas, rng, 14.0) + uptake.asymmetry * np.tanh(canvas.x / 15)
     canvas.activity *= 1 + canvas.inside(-depth) * (np.maximum(slow, 0.3) - 1)
 
 
 def _lines(canvas: Canvas, rng: np.random.Generator, width_mm: float) -> Field:
     """Return about how far each point is from winding lines, where a smooth random field is zero [mm]."""
-    field = _smooth(canvas, rng, width_mm)
+    field = smooth_field(canvas, rng, width_mm)
     slope = np.hypot(*np.gradient(field, canvas.field_mm / canvas.side))
     return np.asarray(np.abs(field) / np.maximum(slope, 0.25 / width_mm), np.float64)
 
@@ -184,17 +186,17 @@ def _lines(canvas: Canvas, rng: np.random.Generator, width_mm: float) -> Field:
 def _pial_distance(canvas: Canvas, depth: Field, b: float, rng: np.random.Generator) -> Field:
     """Return how far each point of the brain is from its surface, which sulci and fissure carry inside [mm]."""
     width = rng.uniform(2.8, 4.2)
-    folds = _smooth(canvas, rng, width) - 0.6 * _smooth(canvas, rng, 3 * width)
+    folds = smooth_field(canvas, rng, width) - 0.6 * smooth_field(canvas, rng, 3 * width)
     slope = np.hypot(*np.gradient(folds, canvas.field_mm / canvas.side))
     sulcus = np.abs(folds) / np.maximum(slope, 0.25 / width)
-    reach = rng.uniform(14, 30) * (1 + 0.35 * _smooth(canvas, rng, 10.0))
+    reach = rng.uniform(14, 30) * (1 + 0.35 * smooth_field(canvas, rng, 10.0))
     bottom = np.maximum(depth - reach, 0)
-    fissure = np.abs(canvas.x - 2.0 * _smooth(canvas, rng, 25.0))
+    fissure = np.abs(canvas.x - 2.0 * smooth_field(canvas, rng, 25.0))
     ends = np.maximum(rng.uniform(0.2, 0.45) * b - np.abs(canvas.y), 0)
     return np.minimum(depth, np.minimum(np.hypot(sulcus, bottom), np.hypot(fissure, ends)))
 
 
-def _deep(canvas: Canvas, uptake: Uptake, rng: np.random.Generator) -> None:
+def add_nuclei(canvas: Canvas, uptake: Uptake, rng: np.random.Generator) -> None:
     """Paint nuclei and ventricles of both sides, each a little different."""
     size, wide = rng.uniform(0.85, 1.15), rng.uniform(0.5, 1.6)
     for mirror in (-1, 1):
@@ -218,7 +220,7 @@ def _lesions(a: float, b: float, rng: np.random.Generator) -> tuple[Disc, ...]:
     return tuple(found)
 
 
-def _smooth(canvas: Canvas, rng: np.random.Generator, width_mm: float) -> Field:
+def smooth_field(canvas: Canvas, rng: np.random.Generator, width_mm: float) -> Field:
     """Return a smooth random field of unit standard deviation, the same on any matrix."""
     noise = gaussian_filter(rng.standard_normal((_KNOTS, _KNOTS)), width_mm * _KNOTS / canvas.field_mm, mode="wrap")
     between = _interpolation(canvas.side)

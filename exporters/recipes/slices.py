@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ...engine import postprocess
 from ...engine.files import atomic_write
 from ..phantoms.brains import Uptake, folded_brain
+from ..phantoms.gyri import gyral_brain
 from ..phantoms.plane import Slice
 from ..phantoms.slices import OBJECTS
 from ..phantoms.tomography import Reconstruction, Scanner, Sinogram, acquire, measure, reconstruct
@@ -28,11 +29,15 @@ WIDEST = {
     "derenzo": 2.7,
     "shapes": 1.5,
     "folded brain": 3.2,
+    "gyral brain": 3.0,
 }  # field of view over the object's own
-FOLDED = "folded brain"
+FOLDED, GYRAL = "folded brain", "gyral brain"
 FULL_SHARE = 0.25
 NUMBER = 900
 FOLDED_SHARE = 0.25  # of so many slices, further ones of folded brains, for super-resolution
+GYRAL_SHARE = 0.33  # of so many slices, brains with gyri, each reconstructed in several ways, for super-resolution
+WAYS = 3
+MANY_COUNTS = 0.6  # exponent that shifts the counts of gyral brains upwards: where they are few, noise hides the folds
 DRAWS = 4
 FBP_SHARE = 0.15
 EDGE_SHARE = 0.05
@@ -106,7 +111,7 @@ def draw(index: int, split: Split, scale: int, name: str | None = None) -> Acqui
     scale : int
         1 or 2: the target has so many times the side of the input.
     name : str, optional
-        One of the objects, or ``FOLDED``; drawn where it is not given.
+        One of the objects, ``FOLDED`` or ``GYRAL``; drawn where it is not given.
     """
     rng = np.random.default_rng([{"train": 21, "held-out": 22}[split], index])
     chosen = str(rng.choice(list(OBJECT_SHARES), p=list(OBJECT_SHARES.values())))
@@ -115,7 +120,7 @@ def draw(index: int, split: Split, scale: int, name: str | None = None) -> Acqui
     fine = 2 * side
     wider = float(rng.choice([1.0, np.exp(rng.uniform(0, np.log(WIDEST[chosen])))], p=[FULL_SHARE, 1 - FULL_SHARE]))
     drawn_side = 2 * round(fine / wider / 2)
-    plane = padded((_folded if chosen == FOLDED else OBJECTS[chosen])(rng, drawn_side), fine)
+    plane = padded((_BRAINS | OBJECTS)[chosen](rng, drawn_side), fine)
     scanner = Scanner(
         field_mm=plane.field_mm,
         angles=int(rng.choice([120, 200])),
@@ -124,15 +129,13 @@ def draw(index: int, split: Split, scale: int, name: str | None = None) -> Acqui
         randoms_fraction=float(rng.uniform(0.0, 0.6)),
         scatter_fwhm_mm=float(rng.uniform(80, 200)),
     )
-    how = Reconstruction(
-        method="fbp" if rng.random() < FBP_SHARE else "osem",
-        side=side // scale,
-        iterations=int(rng.integers(1, 7)),
-        subsets=10,
-        psf_fwhm_mm=float(rng.choice([0.0, scanner.fwhm_mm])),
-        filter_fwhm_mm=float(rng.choice([0.0, rng.uniform(2.0, 7.0)], p=[0.2, 0.8])),
-    )
-    return Acquisition(plane, scanner, how)
+    return Acquisition(plane, scanner, _way(rng, scanner, side // scale))
+
+
+def ways(case: Acquisition, rng: np.random.Generator) -> list[Acquisition]:
+    """Return the same acquisition reconstructed in several ways, the first as it was."""
+    further = [replace(case, how=_way(rng, case.scanner, case.how.side)) for _ in range(WAYS - 1)]
+    return [case, *further]
 
 
 def pair(case: Acquisition, totals: NDArray[np.float64], scale: int, rng: np.random.Generator) -> Pair:
@@ -172,7 +175,7 @@ def build_slice_pool(
     recipe : Recipe
         Scale and count levels.
     number : int
-        How many slices of ``OBJECT_SHARES``; super-resolution adds ``FOLDED_SHARE`` of it.
+        How many slices of ``OBJECT_SHARES``; super-resolution adds ``FOLDED_SHARE`` and ``GYRAL_SHARE`` of it.
     advance : callable
         Told the name of each object as it is made.
 
@@ -188,13 +191,41 @@ def build_slice_pool(
         case = draw(index, "train", recipe.scale, FOLDED if index >= number else None)
         pairs.append(pair(case, np.geomspace(*recipe.counts, 1001)[rng.integers(1001, size=DRAWS)], recipe.scale, rng))
         advance(case.plane.name)
+    for index in range(round(GYRAL_SHARE * number) if recipe.scale > 1 else 0):
+        rng = np.random.default_rng([24, index])
+        for case in ways(draw(index, "train", recipe.scale, GYRAL), rng):
+            low, high = np.log(recipe.counts)
+            totals = np.exp(low + (high - low) * rng.random(DRAWS) ** MANY_COUNTS)
+            pairs.append(pair(case, totals, recipe.scale, rng))
+        advance(GYRAL)
     return SlicePool(pairs)
+
+
+def _way(rng: np.random.Generator, scanner: Scanner, side: int) -> Reconstruction:
+    """Draw a reconstruction."""
+    return Reconstruction(
+        method="fbp" if rng.random() < FBP_SHARE else "osem",
+        side=side,
+        iterations=int(rng.integers(1, 7)),
+        subsets=10,
+        psf_fwhm_mm=float(rng.choice([0.0, scanner.fwhm_mm])),
+        filter_fwhm_mm=float(rng.choice([0.0, rng.uniform(2.0, 7.0)], p=[0.2, 0.8])),
+    )
 
 
 def _folded(rng: np.random.Generator, side: int) -> Slice:
     """Draw a folded brain and a tracer that shows its folds."""
     levels = Uptake(rng.uniform(2.5, 5), rng.uniform(0, 0.15), rng.uniform(0, 0.6), rng.uniform(0, 0.1))
     return folded_brain(rng, side, levels)
+
+
+def _gyral(rng: np.random.Generator, side: int) -> Slice:
+    """Draw a brain with gyri and a tracer that shows them."""
+    grey = float(np.exp(rng.uniform(np.log(2.0), np.log(6.0))))
+    return gyral_brain(rng, side, Uptake(grey, rng.uniform(0, 0.15), rng.uniform(0, 0.6), rng.uniform(0, 0.1)))
+
+
+_BRAINS: dict[str, Callable[[np.random.Generator, int], Slice]] = {FOLDED: _folded, GYRAL: _gyral}
 
 
 def load_or_build_slice_pool(path: Path, build: Callable[[], SlicePool]) -> SlicePool:

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation, distance_transform_edt
 
 from photopeak.exporters.phantoms.brains import FIELD_MM, Uptake, brain, folded_brain
+from photopeak.exporters.phantoms.gyri import gyral_brain
 
 PLAIN = Uptake(grey=4.0, fluid=0.0, scalp=0.25)
 
@@ -21,11 +23,11 @@ def test_grey_matter_holds_four_times_as_much_as_white():
     assert set(common[np.argsort(number)[-2:]]) == {1.0, 4.0}
 
 
-@pytest.mark.parametrize("draw", [brain, folded_brain])
+@pytest.mark.parametrize(("draw", "alike"), [(brain, 0.99), (folded_brain, 0.99), (gyral_brain, 0.95)])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_matrix_changes_nothing_but_the_pixel(seed, draw):
+def test_the_matrix_changes_nothing_but_the_pixel(seed, draw, alike):
     fine, coarse = (draw(np.random.default_rng(seed), side).activity for side in (440, 220))
-    assert np.corrcoef(binned(fine, 2).ravel(), coarse.ravel())[0, 1] > 0.99
+    assert np.corrcoef(binned(fine, 2).ravel(), coarse.ravel())[0, 1] > alike
     assert coarse.mean() == pytest.approx(fine.mean(), rel=0.02)
 
 
@@ -44,6 +46,20 @@ def test_folds_hold_mostly_grey_matter_along_the_surface_and_white_inside(seed):
     radius = np.hypot(*np.mgrid[-127.5:128, -127.5:128])
     assert grey.sum() > 0.25 * white.sum() > 0
     assert np.median(radius[grey]) > 1.2 * np.median(radius[white])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_gyri_are_white_matter_with_a_coat_of_grey(seed):
+    """No white matter is bare but beside the nuclei, and no grey matter of the cortex is farther from it than it is thick."""
+    drawn = gyral_brain(np.random.default_rng(seed), 256)
+    white, pixel = np.isclose(drawn.activity, 1.0), FIELD_MM / 256
+    grey = np.isclose(drawn.activity, 4.0)
+    assert white.sum() > grey.sum() > 0.15 * white.sum()
+    assert distance_transform_edt(~white)[grey].max() * pixel < 8.0  # 5 mm, and three deviations of their variation
+    radius = np.hypot(*np.mgrid[-127.5:128, -127.5:128])
+    outside = (drawn.activity == 0) & (radius > radius[grey].min())
+    bare = binary_dilation(outside, iterations=1) & white
+    assert bare.sum() < 0.03 * white.sum()
 
 
 def test_grey_follows_the_tracer():

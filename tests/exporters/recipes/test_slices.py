@@ -12,6 +12,7 @@ from photopeak.exporters.phantoms.tomography import Reconstruction, Scanner, mea
 from photopeak.exporters.recipes.catalogue import RECIPES, find
 from photopeak.exporters.recipes.slices import (
     FOLDED,
+    GYRAL,
     Acquisition,
     Pair,
     SlicePool,
@@ -21,6 +22,7 @@ from photopeak.exporters.recipes.slices import (
     noise_free,
     padded,
     pair,
+    ways,
 )
 
 PET = [recipe.name for recipe in RECIPES if recipe.family == "pet"]
@@ -93,10 +95,20 @@ def test_the_larger_matrix_shows_what_was_there_before_the_filter():
     assert before > 2 * after
 
 
-def test_super_resolution_sees_a_quarter_more_slices_of_folded_brains(pool):
+def test_super_resolution_sees_further_brains_some_of_them_in_three_reconstructions(pool):
     recipe, made = pool
-    assert len(made.pairs) == {1: 3, 2: 4}[recipe.scale]
+    assert len(made.pairs) == {1: 3, 2: 3 + 1 + 3}[recipe.scale]
     assert draw(3, "train", 2, FOLDED).plane.name == "folded brain"
+    assert draw(3, "train", 2, GYRAL).plane.name == "gyral brain"
+
+
+def test_ways_of_reconstruction_share_the_acquisition():
+    case = draw(4, "train", 2, GYRAL)
+    first, *others = ways(case, np.random.default_rng(0))
+    assert first is case
+    assert all(other.plane is case.plane and other.scanner == case.scanner for other in others)
+    assert all(other.how.side == case.how.side for other in others)
+    assert len({(one.how.iterations, one.how.filter_fwhm_mm) for one in (first, *others)}) == 3
 
 
 def test_a_larger_field_keeps_the_pixel():
