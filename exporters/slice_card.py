@@ -35,8 +35,9 @@ _ROOT = (
 )
 _NETWORK = {
     "count-net": f"A U-shaped network of 3x3 convolutions on three levels. {_ROOT}",
-    "fast": "3x3 convolutions at half and at a quarter of the input's sides, which change an interpolation of the slice by one linear "
-    f"filter; trained as sums of branches, exported as plain convolutions. {_ROOT}",
+    "fast": "3x3 convolutions at half and at a quarter of the input's sides, which change a sum of linear filters of 11x11 pixels that "
+    "interpolate the slice; how much of each filter is taken, the network reads off the spectrum of 72x72 pixels around and adjusts pixel "
+    f"by pixel; trained as sums of branches, exported as plain convolutions. {_ROOT}",
     "srcnn": "SRCNN (Dong et al. 2016) on the bicubic image, convolutions of 9x9, 1x1 and 5x5, here **for comparison** with the others.",
     "srresnet": "The generator of SRGAN (Ledig et al. 2017) without batch normalisation, narrower and shallower than in the paper, here "
     "**for comparison** with the others: it was trained for small errors first, then to please a discriminator and a feature "

@@ -39,9 +39,9 @@ def _count_net(recipe: Recipe) -> CountNet:
 
 
 def _fast_net(recipe: Recipe) -> FastNet:
-    fine, coarse = recipe.channels
+    fine, coarse, filters = recipe.channels
     before, bottom, after = recipe.blocks
-    return FastNet((fine, coarse), (before, bottom, after), recipe.gain)
+    return FastNet((fine, coarse, filters), (before, bottom, after), recipe.gain)
 
 
 def _hounsfield_net(recipe: Recipe) -> HounsfieldNet:

@@ -3,8 +3,8 @@
 All work happens at half and at a quarter of the input's sides, where a 3x3 convolution sees far and costs little; widths are
 multiples of 16; the graph consists of convolutions and element-wise operations alone.
 
-What it computes is a change to the bicubic image, to which a linear filter of 7x7 pixels may be added: where counts are so many
-that there is nothing else to do, nothing else is done.
+What it computes is a change to the bicubic image and to a sum of linear filters of 11x11 pixels, whose shares come from the spectrum
+of the slice (see :mod:`.smoothness`) and, pixel by pixel, from the features: the best filter depends on scanner and counts.
 
 In training every 3x3 convolution is a sum of branches, which makes it learn better, and the linear filter is one more branch of
 the interpolation; the kernels of branches are added before the image is touched, so that this costs as little as the plain
@@ -15,6 +15,8 @@ References
 * Ding et al., RepVGG: making VGG-style ConvNets great again, CVPR (2021): branches that become one kernel.
 * Bhardwaj et al., Collapsible linear blocks for super-efficient super resolution, MLSys (2022): 1x1 and 3x3 in a row, trained
   as one kernel.
+* Li et al., LAPAR: linearly-assembled pixel-adaptive regression network for single image super-resolution, NeurIPS (2020): a bank of
+  linear filters with learned shares.
 * R. G. Keys, Cubic convolution interpolation for digital image processing, IEEE Trans. Acoust. 29 (1981) 1153: a = -1/2.
 """
 
@@ -22,9 +24,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .smoothness import Smoothness
+
 _INPUT_SCALE = 0.125
 _OFFSET = 0.375
-_REACH = 3  # pixels to either side that the linear filter sees
+_REACH = 3  # pixels to either side that the linear filter of all slices sees
+_BANK_REACH = 5  # those that have shares
+_HIDDEN = 64
 # Keys' kernel a quarter of a pixel before a pixel; a quarter after it, it is mirrored.
 _QUARTER_BEFORE = (-3 / 128, 29 / 128, 111 / 128, -9 / 128, 0.0)
 
@@ -114,13 +120,44 @@ def bicubic_kernel() -> Tensor:
     return torch.einsum("ay,bx->abyx", phases, phases).reshape(4, 1, side, side)
 
 
+class FilterBank(nn.Module):
+    """Linear filters to twice the matrix, each pixel with shares of its own.
+
+    Parameters
+    ----------
+    filters : int
+        How many.
+
+    Examples
+    --------
+    >>> FilterBank(4)(torch.zeros(1, 1, 9, 9), torch.zeros(1, 4, 9, 9)).shape
+    torch.Size([1, 4, 9, 9])
+    """
+
+    spread: Tensor
+    total: Tensor
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        self.filters = nn.Conv2d(1, 4 * filters, 2 * _BANK_REACH + 1, 1, _BANK_REACH, bias=False)
+        nn.init.normal_(self.filters.weight, std=1e-2)
+        spread = torch.kron(torch.eye(filters), torch.ones(4, 1))
+        self.register_buffer("spread", spread[:, :, None, None], persistent=False)
+        total = torch.kron(torch.ones(1, filters), torch.eye(4))
+        self.register_buffer("total", total[:, :, None, None], persistent=False)
+
+    def forward(self, image: Tensor, shares: Tensor) -> Tensor:
+        """Return the four pixels in the place of each, shape (n, 4, h, w), for ``pixel_shuffle``."""
+        return functional.conv2d(self.filters(image) * functional.conv2d(shares, self.spread), self.total)
+
+
 class FastNet(nn.Module):
     """Network from concentrations or counts to the expected image on twice the matrix.
 
     Parameters
     ----------
     channels : tuple of int
-        At half and at a quarter of the input's sides.
+        At half and at a quarter of the input's sides, and the number of linear filters.
     blocks : tuple of int
         Convolutions before going down, at the bottom, and after coming up.
     gain : float
@@ -130,17 +167,22 @@ class FastNet(nn.Module):
 
     Examples
     --------
-    >>> FastNet((16, 16), (1, 1, 1))(torch.zeros(1, 1, 8, 8)).shape
+    >>> FastNet((16, 16, 4), (1, 1, 1))(torch.zeros(1, 1, 8, 8)).shape
     torch.Size([1, 1, 16, 16])
     """
 
     def __init__(
-        self, channels: tuple[int, int], blocks: tuple[int, int, int], gain: float = 1.0, *, branched: bool = True
+        self, channels: tuple[int, int, int], blocks: tuple[int, int, int], gain: float = 1.0, *, branched: bool = True
     ) -> None:
         super().__init__()
-        fine, coarse = channels
+        fine, coarse, filters = channels
         before, bottom, after = blocks
         self.channels, self.blocks, self.gain = channels, blocks, gain
+        self.smoothness = Smoothness()
+        self.guide = nn.Sequential(
+            nn.Conv2d(self.smoothness.features, _HIDDEN, 1), nn.ReLU(), nn.Conv2d(_HIDDEN, _HIDDEN, 1), nn.ReLU()
+        )
+        self.to_fine, self.to_coarse = nn.Conv2d(_HIDDEN, fine, 1), nn.Conv2d(_HIDDEN, coarse, 1)
         self.stem = nn.Conv2d(1, fine, 4, 2, 1)
         self.before = _chain(fine, before, branched)
         self.down = nn.Conv2d(fine, coarse, 2, 2)
@@ -149,17 +191,29 @@ class FastNet(nn.Module):
         self.after = _chain(fine, after, branched)
         self.head = nn.Conv2d(fine, 16, 3, 1, 1)
         self.linear = LinearDoubling() if branched else nn.Conv2d(1, 4, 2 * _REACH + 1, 1, _REACH, bias=False)
+        self.bank = FilterBank(filters)
+        self.shares, self.local = nn.Conv2d(_HIDDEN, filters, 1), nn.Conv2d(fine, 4 * filters, 1)
         nn.init.normal_(self.head.weight, std=1e-3)
+        for part in (self.to_fine, self.to_coarse, self.shares, self.local):
+            nn.init.zeros_(part.weight)
+            nn.init.zeros_(part.bias)  # type: ignore[arg-type]
 
     def forward(self, counts: Tensor) -> Tensor:
         """Return the expected image, shape (n, 1, 2 * h, 2 * w), never negative."""
         given = functional.relu(counts)
+        with torch.autocast(given.device.type, enabled=False):
+            guide = self.guide(self.smoothness(given))
+            to_fine, to_coarse = _larger(self.to_fine(guide), 4), _larger(self.to_coarse(guide), 2)
+            shares = _larger(self.shares(guide), 8)
         root = torch.sqrt(given * self.gain + _OFFSET)  # noise that is even, as Anscombe showed
-        fine = self.before(functional.relu(self.stem(root * (2 * _INPUT_SCALE))))
-        coarse = self.bottom(functional.relu(self.down(fine)))
+        fine = self.before(functional.relu(self.stem(root * (2 * _INPUT_SCALE)) + to_fine))
+        coarse = self.bottom(functional.relu(self.down(fine) + to_coarse))
         fine = self.after(functional.relu(fine + functional.pixel_shuffle(self.up(coarse), 2)))
         change = functional.pixel_shuffle(self.head(fine), 2)
-        start = torch.sqrt(functional.relu(self.linear(given)) * self.gain + _OFFSET)
+        local = functional.pixel_shuffle(self.local(fine), 2)
+        with torch.autocast(given.device.type, enabled=False):
+            filtered = self.linear(given) + self.bank(given, local.to(given.dtype) + shares)
+            start = torch.sqrt(functional.relu(filtered) * self.gain + _OFFSET)
         half = functional.pixel_shuffle(change + start, 2)
         return functional.relu(half * half - _OFFSET) * (1 / self.gain)
 
@@ -170,6 +224,11 @@ class FastNet(nn.Module):
             fused = _fused(part)
             getattr(plain, name).load_state_dict(fused.state_dict())
         return plain.eval()
+
+
+def _larger(features: Tensor, times: int) -> Tensor:
+    """Interpolate features of blocks."""
+    return functional.interpolate(features, scale_factor=float(times), mode="bilinear", align_corners=False)
 
 
 def _chain(channels: int, number: int, branched: bool) -> nn.Sequential:
