@@ -39,9 +39,6 @@ class DataTerm(Protocol):
     def ascend(self, dual: Flat, mean: Flat, *, step: float, relaxation: float, threads: int) -> None:
         """Replace a dual iterate by its proximal step towards `mean`, with step sizes ``step * inverse``."""
 
-    def gradient(self, mean: Flat) -> Flat:
-        """Return the derivative of the value, at most 1 as a dual iterate is."""
-
     def expectation(self, mean: Flat) -> float:
         """Return half the deviance that noise alone would cause."""
 
@@ -91,11 +88,6 @@ class PoissonTerm:
     def ascend(self, dual: Flat, mean: Flat, *, step: float, relaxation: float, threads: int) -> None:
         """Replace a dual iterate by its proximal step, exactly."""
         _native.poisson_step(dual, mean, self.measured, self.inverse, step=step, relaxation=relaxation, threads=threads)
-
-    def gradient(self, mean: Flat) -> Flat:
-        """Return ``1 - counts / mean``."""
-        ratio = self.measured / np.maximum(mean, 1e-6)
-        return np.asarray(np.where(self._used, 1 - ratio, 0), np.float32)
 
     def expectation(self, mean: Flat) -> float:
         """Return half the sum of :func:`expected_deviance`."""
@@ -149,10 +141,6 @@ class GaussianTerm:
         _native.gaussian_step(
             dual, mean, self.measured, self._variance, self.inverse, step=step, relaxation=relaxation, threads=threads
         )
-
-    def gradient(self, mean: Flat) -> Flat:
-        """Return the difference over the variance."""
-        return np.asarray(np.where(self._used, (mean - self.measured) / self._variance, 0), np.float32)
 
     def expectation(self, mean: Flat) -> float:
         """Return half the number of pixels."""

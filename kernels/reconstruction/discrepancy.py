@@ -16,11 +16,12 @@ __all__ = ["Ending", "MisfitWarning", "Progress", "converge", "converge_by_discr
 
 _CHECK_EVERY = 10  # steps
 _FIRST_TRIAL, _TRIAL = 40, 20  # steps; the deviance settles long before the volume does
+_JUDGED = 0.7  # relative gap above which the deviance has not settled yet
 _CLOSE = 0.01  # of the logarithm of the discrepancy; its own scatter over 10^4 pixels is 0.014
 _TRIALS = 12
 _EXPECTED_SLOPE = 0.5  # of the logarithms of discrepancy and regularisation, until two trials tell
-_SLOPES = 0.05, 1.5
-_LARGEST_STEP = 1.2  # of the logarithm of the regularisation
+_SLOPES = 0.07, 1.5
+_LARGEST_STEP = 1.0  # of the logarithm of the regularisation
 _FARTHEST = 30.0  # from the first guess
 _MISFIT = 1.1  # deviance over its expectation
 _SOLVED = 0.5  # relative gap below which a misfit is the model's, not that of too few steps
@@ -99,6 +100,8 @@ def converge_by_discrepancy(
         stage = f"regularisation {regularisation:.3g}"
         progress = converge(solver, regularisation, trial, partial(_staged, told, stage), done=done)
         done = progress.done
+        if progress.certificate.relative_gap > _JUDGED and done < ending.limit and not progress.interrupted:
+            continue
         trials.append((log(regularisation), log(max(progress.certificate.discrepancy, 1e-9))))
         following = _following(trials, log(first))
         if progress.interrupted or done >= ending.limit or following is None:

@@ -19,7 +19,7 @@ _NEGLIGIBLE = 1e-6  # of the longest path through the volume: a ray that meets n
 _RELAXATION = 1.8  # above 1 the iterates go further than the step; convergence is proven below 2
 _DECAY = 0.9  # of the freedom to rebalance step sizes; that it ends is what convergence asks for
 _LARGEST_MOVE = 5.0  # of the balance at once
-_FLAT = 0.01  # of the largest voxel: differences below it leave the direction open
+_NEAR = 0.1  # of the balance, from a given volume: dual iterates, which begin at 0, shall overtake it
 _HEADROOM = 1.2  # over the largest voxel, for the gap where no box was given
 
 
@@ -112,11 +112,6 @@ class PrimalDual:
     threads : int
         How many to use. Results do not depend on it.
 
-    Notes
-    -----
-    With a `start`, call :meth:`change` with the regularisation before the first step: dual iterates are then near those of
-    a solution.
-
     References
     ----------
     * Chambolle and Pock, A first-order primal-dual algorithm for convex problems with applications to imaging, JMIV 40 (2011).
@@ -134,10 +129,8 @@ class PrimalDual:
         self._leading = self.value.copy()
         self._flow = np.zeros((3, *self.value.shape), np.float32)
         self._dual = np.zeros(term.measured.size, np.float32)
-        if start is not None:
-            self._dual[:] = term.gradient(self._project(self.value))
-            self._flow[:] = _uphill(self.value, system.weight)
-        self._balance, self._freedom = _first_balance(system, term, level), 0.5
+        self._balance = _first_balance(system, term, level) * (1.0 if start is None else _NEAR)
+        self._freedom = 0.5
 
     def step(self, regularisation: float) -> None:
         """Make one step of both iterates."""
@@ -232,17 +225,6 @@ def uniform_level(system: System, term: DataTerm) -> float:
     seen = system.inverse > 0
     reach = float((1 / system.inverse[seen].astype(np.float64)).sum())
     return max(float(term.measured[seen].sum(dtype=np.float64)), 0.0) / reach
-
-
-def _uphill(volume: Flat, weight: tuple[float, float, float]) -> Flat:
-    """Return the directions of the differences to the next voxels, 0 where there is next to none: a flow for weight 1."""
-    found = np.zeros((3, *volume.shape), np.float32)
-    found[0, :-1] = np.float32(weight[0]) * np.diff(volume, axis=0)
-    found[1, :, :-1] = np.float32(weight[1]) * np.diff(volume, axis=1)
-    found[2, :, :, :-1] = np.float32(weight[2]) * np.diff(volume, axis=2)
-    length = np.sqrt(np.square(found).sum(axis=0))
-    found /= np.maximum(length, np.float32(_FLAT * float(volume.max()) + 1e-30))
-    return found
 
 
 def _first_balance(system: System, term: DataTerm, level: float) -> float:

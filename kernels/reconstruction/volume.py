@@ -241,12 +241,10 @@ def _by_total_variation(request: _Request, problem: _Problem, record: _Record) -
     ending = Ending(problem.limit, request.tolerance)
     regularisation = request.regularisation
     if regularisation is not None:
-        solver.change(regularisation)
         converge(solver, regularisation, ending, lambda done, found: record.told(done, found.objective, "solving"))
     else:
         known = start.regularisation if start is not None else 0.0
         first = known or first_regularisation(system, term)
-        solver.change(first)
         regularisation = converge_by_discrepancy(
             solver, first, ending, lambda done, found, stage: record.told(done, found.objective, stage)
         )
