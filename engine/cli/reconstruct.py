@@ -77,6 +77,7 @@ def reconstruct(
     start: Annotated[
         Path | None, typer.Option(help="Earlier result to start from: .nii.gz, or the .json of a curve.")
     ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: ThreadsOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -105,6 +106,7 @@ def reconstruct(
         background=background,
         iterations=iterations,
         threads=threads or available_processors(),
+        device=device,
         radius_mm=wire_radius,
         wires=wires or None,
         bootstrap=bootstrap,

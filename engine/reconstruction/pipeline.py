@@ -56,9 +56,9 @@ def _check(measured: Measured, settings: Settings, method: Method) -> None:
         raise UsageError(f"--bootstrap {settings.bootstrap} is no number of repetitions; give 0 or more.")
     if settings.bootstrap and method != "shape":
         raise UsageError(f"--bootstrap repeats the fit of a shape, not of a {method}; leave it out.")
-    if settings.physics.spelled() and (measured.geometry.cone_beam or method != "shape"):
+    if settings.physics.spelled() and measured.geometry.cone_beam:
         raise UsageError(
-            "--attenuation and --collimator are those of a gamma camera that sees a shape; leave them out."
+            "attenuation and collimator are those of a gamma camera; leave --attenuation and --collimator out."
         )
     if settings.background and not (settings.physics.body_mm and method == "shape"):
         raise UsageError(

@@ -46,6 +46,8 @@ class Settings:
         How many there are; None for as many as the images need.
     threads : int
         For the solver.
+    device : str
+        ``cpu`` or ``cuda``, for projections; wires are searched on the processor.
     bootstrap : int
         Repetitions with new Poisson noise, for the uncertainty of the volume; 0 for none.
     start : Path or None
@@ -59,6 +61,7 @@ class Settings:
     radius_mm: float | None = None
     wires: int | None = 1
     threads: int = 1
+    device: str = "cpu"
     bootstrap: int = 0
     start: Path | None = None
 

@@ -43,8 +43,10 @@ def _volume(measured: Measured, settings: Settings, watch: Watch | None) -> Solu
     return reconstruct_volume(
         measured.images,
         measured.geometry,
+        camera=settings.physics.camera(grid),
         iterations=settings.iterations,
         threads=settings.threads,
+        device=settings.device,
         start=start,
         watch=watch,
     )
@@ -67,6 +69,7 @@ def _shape(measured: Measured, settings: Settings, watch: Watch | None) -> Solut
         background=settings.background,
         iterations=settings.iterations,
         threads=settings.threads,
+        device=settings.device,
         start=values_on(_volume_path(settings.start), grid) if settings.start else None,
         watch=watch,
     )
@@ -83,6 +86,7 @@ def _curve(measured: Measured, settings: Settings, watch: Watch | None) -> Solut
         radius_mm=settings.radius_mm,
         wires=settings.wires,
         threads=settings.threads,
+        device=settings.device,
         start=_wires(settings.start) if settings.start else None,
         watch=watch,
     )

@@ -146,6 +146,15 @@ def test_json_is_the_result(photopeak_json, here):
     assert found["geometry"]["looking"] == [[0, 1, 0], [-1, 0, 0]]
 
 
+def test_attenuation_is_corrected(photopeak_json, here):
+    plain, corrected = (
+        photopeak_json("reconstruct", *VIEWS, "-o", f"{i}.nii", "--method", "volume", *words)
+        for i, words in enumerate(((), ("--attenuation", 0.15, "--body", "90x70")))
+    )
+    # Behind 3 cm of water, two thirds of the photons are left.
+    assert 1.2 < corrected["peak_per_mm"] / plain["peak_per_mm"] < 2.5
+
+
 def test_earlier_result_is_a_better_start(photopeak_json, here):
     options = ("reconstruct", *VIEWS, "--method", "volume")
     first = photopeak_json(*options, "-o", "a.nii")
@@ -196,7 +205,9 @@ def test_second_interruption_ends_at_once():
         (("-o", "views.npy"), 2, "views.npy"),
         (("-o", "v.nii", "--mesh", "v.obj"), 2, "v.obj"),
         (("-o", "v.nii", "--attenuation", "0.15"), 2, "--body"),
-        (("-o", "v.nii", "--collimator", "1.5x24"), 2, "--collimator"),
+        (("-o", "v.nii", "--collimator", "1.5"), 2, "--collimator"),
+        (("-o", "v.nii", "--attenuation", "gone.nii"), 3, "gone.nii"),
+        (("-o", "v.nii", "--device", "tpu"), 2, "tpu"),
         (("-o", "v.nii", "--wire-radius", "0.2"), 2, "--wire-radius"),
         (("-o", "v.nii", "--start", "gone.nii"), 3, "gone.nii"),
         (("-o", "v.nii", "--start", "wire.json"), 2, "wire.json"),
