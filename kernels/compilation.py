@@ -55,7 +55,9 @@ _MODULES: tuple[str, ...] = (
     "mtf.fourier",
     "mtf.gravity",
     "mtf.mixture",
+    "mtf.point",
     "mtf.splines",
+    "mtf.widths",
     "noise.sums",
     "sparse.coding",
 )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compilation import compiled
 from ..errors import InputError, UsageError
 from .bessel import hankel
 from .components import box_mean, components
@@ -271,12 +272,27 @@ def _extent(distance: Floats, value: Floats, noise: float) -> float:
 
     That is where three rings in a row show nothing: of many rings, some single one farther out does so by chance.
     """
-    rings = distance.astype(np.int64)
-    empty = np.abs(np.bincount(rings, value)) <= 3 * noise * np.sqrt(np.bincount(rings))
-    ends = np.flatnonzero(empty[:-2] & empty[1:-1] & empty[2:])
-    if not ends.size:
-        return np.inf
-    return 1.3 * float(ends[0]) + 2 if ends[0] > 0 else np.inf
+    ring = _first_empty(distance, value, 3 * noise)
+    return 1.3 * ring + 2 if ring > 0 else np.inf
+
+
+@compiled("(float64[::1], float64[::1], float64)")
+def _first_empty(distance: Floats, value: Floats, limit: float) -> int:
+    """Return the first of three rings in a row with sums within the limit of a pixel times the root of their number, or -1."""
+    if not distance.size:
+        return -1
+    count = int(distance.max()) + 1
+    sums, pixels = np.zeros(count), np.zeros(count)
+    for index in range(distance.size):
+        ring = int(distance[index])
+        sums[ring] += value[index]
+        pixels[ring] += 1.0
+    row = 0
+    for ring in range(count):
+        row = row + 1 if abs(sums[ring]) <= limit * np.sqrt(pixels[ring]) else 0
+        if row == 3:
+            return ring - 2
+    return -1
 
 
 def _radial(source: _Source) -> tuple[Floats, Floats]:

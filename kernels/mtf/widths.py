@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compilation import compiled, inlined
+
 __all__ = ["Strip", "strips_of", "width_at"]
 
 Floats = NDArray[np.float64]
@@ -58,25 +60,34 @@ def width_at(profile: Floats, fraction: float) -> tuple[float, float]:
     >>> width_at(np.array([0.0, 0.0, 1.0, 2.0, 1.0, 0.0, 0.0]), 0.5)
     (2.0, 2.0)
     """
+    width, maximum = _width(np.require(profile, np.float64, ("C", "W", "A")), float(fraction))
+    return width, maximum
+
+
+@compiled("(float64[::1], float64)")
+def _width(profile: Floats, fraction: float) -> tuple[float, float]:
+    """Return the width at a fraction of the maximum, and the maximum."""
     top = int(np.argmax(profile))
-    maximum = float(profile[top])
-    if 0 < top < len(profile) - 1:
+    maximum = profile[top]
+    if 0 < top < profile.size - 1:
         before, after = profile[top - 1], profile[top + 1]
-        if (bend := before - 2 * profile[top] + after) < 0:
-            maximum -= float((after - before) ** 2 / (8 * bend))
+        bend = before - 2 * profile[top] + after
+        if bend < 0:
+            maximum -= (after - before) ** 2 / (8 * bend)
     level = fraction * maximum
-    right = _reach(profile[top:], level)
-    left = _reach(profile[top::-1], level)
-    return left + right, maximum
+    return _reach(profile[top::-1], level) + _reach(profile[top:], level), maximum
 
 
+@inlined
 def _reach(side: Floats, level: float) -> float:
     """Return after how many samples a falling side reaches a level."""
-    below = np.flatnonzero(side < level)
-    if not below.size or (first := int(below[0])) == 0:
-        return float("nan")
-    high, low = side[first - 1], side[first]
-    return float(first - 1 + (high - level) / (high - low))
+    for first in range(side.size):
+        if side[first] < level:
+            if first == 0:
+                return np.nan
+            high, low = side[first - 1], side[first]
+            return float(first - 1 + (high - level) / (high - low))
+    return np.nan
 
 
 def strips_of(pixels: Floats, centres: Floats, cosine: float, spacing: tuple[float, float] | None) -> tuple[Strip, ...]:
