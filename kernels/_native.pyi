@@ -141,6 +141,9 @@ class CurveModel:
         radius: float,
         samples: int,
     ) -> None: ...
+
+    attenuation: float
+
     def render(self, controls: NDArray[np.float64]) -> NDArray[np.float32]: ...
     def fit(
         self, controls: NDArray[np.float64], base: NDArray[np.float32], loss: CurveLoss, iterations: int

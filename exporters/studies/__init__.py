@@ -8,9 +8,12 @@ import typer
 from .acquisition_time import acquisition_time
 from .adaptation import adaptation
 from .bone_scan import bone_scan
+from .calibration import calibration
+from .coil import coil
 from .ct import ct
 from .denoise import denoise
 from .domain import domain
+from .liver import liver
 from .niqe import niqe
 from .sr import sr
 from .volume import volume
@@ -18,5 +21,18 @@ from .volume import volume
 __all__ = ["app"]
 
 app = typer.Typer(help="Run a study and print its table.", no_args_is_help=True)
-for _command in (acquisition_time, adaptation, bone_scan, ct, denoise, domain, niqe, sr, volume):
+for _command in (
+    acquisition_time,
+    adaptation,
+    bone_scan,
+    calibration,
+    coil,
+    ct,
+    denoise,
+    domain,
+    liver,
+    niqe,
+    sr,
+    volume,
+):
     app.command()(_command)

@@ -127,7 +127,11 @@ std::vector<std::vector<Found>> grow(const Model& model, const std::vector<Doubl
                                      const Loss& loss, const SearchOptions& options, int count, int threads) {
   const std::vector<float> image = to_image(model, base);
   std::vector<State> states;
-  for (const Doubles& controls : starts) states.push_back({to_points(controls), image, 0});
+  for (const Doubles& controls : starts) {
+    states.emplace_back();
+    states.back().controls = to_points(controls);
+    states.back().image = image;
+  }
   std::vector<std::vector<State>> grown(states.size());
   {
     py::gil_scoped_release release;
@@ -182,6 +186,7 @@ void register_curve(py::module_& m) {
       .def(py::init(&make_model), py::kw_only(), py::arg("views"), py::arg("measured"), py::arg("variance"),
            py::arg("kernel"), py::arg("slope"), py::arg("kernel_step"), py::arg("attenuation"), py::arg("center"),
            py::arg("radius"), py::arg("samples"))
+      .def_readwrite("attenuation", &Model::attenuation)
       .def("render", &render, py::arg("controls"))
       .def("fit", &fit, py::arg("controls"), py::arg("base"), py::arg("loss"), py::arg("iterations"))
       .def(

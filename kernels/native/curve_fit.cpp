@@ -1,6 +1,8 @@
 // Levenberg-Marquardt over control points: the derivative of the image is sparse, each pixel sees few of them.
 #include <algorithm>
 #include <cmath>
+#include <tuple>
+#include <utility>
 
 #include "curve_model.hpp"
 #include "curve_spline.hpp"
@@ -9,105 +11,131 @@ namespace photopeak::curve {
 
 double Fitter::linearise(const Points& controls, int low, int high, const float* base, const Loss& loss,
                          bool derivatives) {
-  const Model& m = model_;
-  const int free = high - low, width = 3 * free, words = (free + 63) / 64;
-  const int first = std::max(0, low - 3), last = std::min(spans(controls), high);
-  if (static_cast<int>(stamp_.size()) != m.pixels()) stamp_.assign(m.pixels(), 0), now_ = 0;
-  local_.resize(m.pixels());
-  if (derivatives) {
-    if (jacobian_.size() < static_cast<std::size_t>(m.pixels()) * width)
-      jacobian_.resize(static_cast<std::size_t>(m.pixels()) * width);
-    if (touched_.size() < static_cast<std::size_t>(m.pixels()) * words)
-      touched_.resize(static_cast<std::size_t>(m.pixels()) * words);
-  }
   ++now_;
   active_.clear();
-  const double inverse = 1 / m.kernel_step;
-  for (int span = first; span < last; ++span) {
-    const int j0 = std::max(0, low - span), j1 = std::min(4, high - span);
-    for (int i = 0; i < m.samples; ++i) {
-      const Basis bs = basis((i + 0.5) / m.samples);
-      const Sample s = sample(controls, span, bs);
-      const double speed = norm(s.along) + 1e-9, amount = m.attenuation * speed / m.samples;
-      for (const View& view : m.views) {
-        const Seen seen = project(view, s.at);
-        const Box b = box(view, seen, m.support);
-        for (int r = b.top; r <= b.bottom; ++r) {
-          const double dr = r - seen.row;
-          for (int c = b.left; c <= b.right; ++c) {
-            const double dc = c - seen.column, d = (dr * dr + dc * dc) * inverse;
-            const int cell = static_cast<int>(d);
-            if (cell + 1 >= static_cast<int>(m.kernel.size())) continue;
-            const int p = view.offset + r * view.columns + c;
-            if (stamp_[p] != now_) {
-              stamp_[p] = now_;
-              active_.push_back(p);
-              local_[p] = 0;
-              if (derivatives) {
-                std::fill_n(&jacobian_[static_cast<std::size_t>(p) * width], width, 0.f);
-                std::fill_n(&touched_[static_cast<std::size_t>(p) * words], words, 0);
-              }
-            }
-            const double part = d - cell;
-            const double value = m.kernel[cell] + part * (m.kernel[cell + 1] - m.kernel[cell]);
-            local_[p] += static_cast<float>(amount * value);
-            if (!derivatives) continue;
-            const double steep = -2 * amount * (m.slope[cell] + part * (m.slope[cell + 1] - m.slope[cell]));
-            const double per_length = m.attenuation * value / (m.samples * speed);
-            float g[3], h[3];
-            for (int k = 0; k < 3; ++k) {
-              g[k] = static_cast<float>(steep * (dr * seen.by[0][k] + dc * seen.by[1][k]));
-              h[k] = static_cast<float>(per_length * s.along[k]);
-            }
-            for (int j = j0; j < j1; ++j) {
-              const int control = span + j - low;
-              float* out = &jacobian_[static_cast<std::size_t>(p) * width + 3 * control];
-              const float v = static_cast<float>(bs.value[j]), w = static_cast<float>(bs.slope[j]);
-              for (int k = 0; k < 3; ++k) out[k] += v * g[k] + w * h[k];
-              touched_[static_cast<std::size_t>(p) * words + control / 64] |= std::uint64_t{1} << (control % 64);
-            }
-          }
-        }
-      }
-    }
+  if (static_cast<int>(stamp_.size()) != model_.pixels()) {
+    stamp_.assign(model_.pixels(), 0);
+    now_ = 1;
   }
-  double objective = m.prior(controls, low, high, loss);
+  local_.resize(model_.pixels());
+  const std::size_t width = 3 * static_cast<std::size_t>(high - low);
+  stride_ = (width + 7) / 8 * 8;  // whole vectors
+  words_ = (static_cast<std::size_t>(high - low) + 63) / 64;
   if (derivatives) {
-    normal_.assign(static_cast<std::size_t>(width) * width, 0);
+    jacobian_.resize(std::max(jacobian_.size(), model_.pixels() * stride_));
+    touched_.resize(std::max(touched_.size(), model_.pixels() * words_));
+    normal_.assign(width * width, 0);
     gradient_.assign(width, 0);
   }
-  int list[256];
-  for (const int p : active_) {
-    const double scale = 1 / std::sqrt(m.variance[p] + loss.tolerance * loss.tolerance);
-    double weight;
-    const double z = (m.measured[p] - base[p] - local_[p]) * scale;
-    // The pixel's loss without these spans is what the caller compares with, so that vanishing pixels count too.
-    objective += rho(z, loss.reach, &weight) - rho((m.measured[p] - base[p]) * scale, loss.reach, nullptr);
-    if (!derivatives || weight < 1e-4) continue;
-    const double w = weight * scale * scale, residual = z / scale;
-    const float* j = &jacobian_[static_cast<std::size_t>(p) * width];
-    int count = 0;
-    for (int word = 0; word < words; ++word)
-      for (std::uint64_t bits = touched_[static_cast<std::size_t>(p) * words + word]; bits; bits &= bits - 1)
-        list[count++] = 64 * word + __builtin_ctzll(bits);
-    for (int a = 0; a < count; ++a) {
-      const float* ja = j + 3 * list[a];
+  const int first = std::max(0, low - 3), last = std::min(spans(controls), high);
+  for (int span = first; span < last; ++span)
+    for (int i = 0; i < model_.samples; ++i) draw(controls, span, (i + 0.5) / model_.samples, low, high, derivatives);
+  const double objective = model_.prior(controls, low, high, loss) + assemble(base, loss, width, derivatives);
+  if (derivatives) add_prior(controls, low, high, loss);
+  return objective;
+}
+
+PHOTOPEAK_CLONES void Fitter::draw(const Points& controls, int span, double t, int low, int high, bool derivatives) {
+  const Model& m = model_;
+  const Basis bs = basis(t);
+  const Sample s = sample(controls, span, bs);
+  const double speed = norm(s.along) + 1e-9;
+  const float amount = static_cast<float>(m.attenuation * speed / m.samples);
+  const float per_length = static_cast<float>(m.attenuation / (m.samples * speed));
+  const float inverse = static_cast<float>(1 / m.kernel_step), cells = static_cast<float>(m.kernel.size() - 1);
+  const int j0 = 3 * std::max(0, low - span), j1 = 3 * std::min(4, high - span);
+  for (const View& view : m.views) {
+    const Seen seen = project(view, s.at);
+    const Box b = box(view, seen, m.support);
+    float by_row[12], by_column[12], by_length[12];
+    for (int j = 0; derivatives && j < 4; ++j)
       for (int k = 0; k < 3; ++k) {
-        const double wa = w * ja[k];
-        gradient_[3 * list[a] + k] += wa * residual;
-        double* line = &normal_[static_cast<std::size_t>(3 * list[a] + k) * width];
-        for (int q = 0; q <= a; ++q) {
-          const float* jq = j + 3 * list[q];
-          double* out = line + 3 * list[q];
-          out[0] += wa * jq[0];
-          out[1] += wa * jq[1];
-          out[2] += wa * jq[2];
+        by_row[3 * j + k] = static_cast<float>(bs.value[j] * seen.by[0][k]);
+        by_column[3 * j + k] = static_cast<float>(bs.value[j] * seen.by[1][k]);
+        by_length[3 * j + k] = static_cast<float>(bs.slope[j] * s.along[k]);
+      }
+    for (int r = b.top; r <= b.bottom; ++r) {
+      const float dr = static_cast<float>(r - seen.row);
+      for (int c = b.left; c <= b.right; ++c) {
+        const float dc = static_cast<float>(c - seen.column), d = (dr * dr + dc * dc) * inverse;
+        if (d >= cells) continue;
+        const int cell = static_cast<int>(d);
+        const std::size_t p = view.offset + r * view.columns + c;
+        if (stamp_[p] != now_) {
+          stamp_[p] = now_;
+          active_.push_back(static_cast<int>(p));
+          local_[p] = 0;
+          if (derivatives) {
+            std::fill_n(&jacobian_[p * stride_], stride_, 0.f);
+            std::fill_n(&touched_[p * words_], words_, 0);
+          }
+        }
+        const float part = d - static_cast<float>(cell);
+        const float value = m.kernel[cell] + part * (m.kernel[cell + 1] - m.kernel[cell]);
+        local_[p] += amount * value;
+        if (!derivatives) continue;
+        const float steep = -2 * amount * (m.slope[cell] + part * (m.slope[cell + 1] - m.slope[cell]));
+        const float row = steep * dr, column = steep * dc, length = per_length * value;
+        float* out = &jacobian_[p * stride_] + 3 * (span - low);
+        for (int i = j0; i < j1; ++i) out[i] += row * by_row[i] + column * by_column[i] + length * by_length[i];
+        for (int i = j0 / 3; i < j1 / 3; ++i) {
+          const int control = span + i - low;
+          touched_[p * words_ + control / 64] |= std::uint64_t{1} << (control % 64);
         }
       }
     }
   }
-  if (derivatives) add_prior(controls, low, high, loss);
+}
+
+double Fitter::assemble(const float* base, const Loss& loss, std::size_t width, bool derivatives) {
+  const bool dense = width <= kDense;
+  if (derivatives && dense) std::fill_n(dense_, width * stride_, 0.f);
+  double objective = 0;
+  for (const int p : active_) {
+    const double scale = 1 / std::sqrt(model_.variance[p] + loss.tolerance * loss.tolerance);
+    double weight;
+    const double z = (model_.measured[p] - base[p] - local_[p]) * scale;
+    // The pixel's loss without these spans is what the caller compares with, so that vanishing pixels count too.
+    objective += rho(z, loss.reach, &weight) - rho((model_.measured[p] - base[p]) * scale, loss.reach, nullptr);
+    if (!derivatives || weight < 1e-4) continue;
+    const float* row = &jacobian_[p * stride_];
+    const double w = weight * scale * scale, residual = z / scale;
+    if (dense)
+      add_dense(row, width, static_cast<float>(w), residual);
+    else
+      add_sparse(row, width, &touched_[p * words_], w, residual);
+  }
+  if (derivatives && dense)
+    for (std::size_t i = 0; i < width; ++i)
+      for (std::size_t j = 0; j <= i; ++j) normal_[i * width + j] = dense_[i * stride_ + j];
   return objective;
+}
+
+PHOTOPEAK_CLONES void Fitter::add_dense(const float* row, std::size_t width, float weight, double residual) {
+  for (std::size_t i = 0; i < width; ++i) {
+    const float scaled = weight * row[i];
+    gradient_[i] += scaled * residual;
+    float* out = dense_ + i * stride_;
+    for (std::size_t j = 0; j < stride_; ++j) out[j] += scaled * row[j];
+  }
+}
+
+PHOTOPEAK_CLONES void Fitter::add_sparse(const float* row, std::size_t width, const std::uint64_t* touched,
+                                         double weight, double residual) {
+  int list[64 * 16], count = 0;
+  for (std::size_t word = 0; word < words_; ++word)
+    for (std::uint64_t bits = touched[word]; bits; bits &= bits - 1)
+      list[count++] = static_cast<int>(64 * word) + __builtin_ctzll(bits);
+  for (int a = 0; a < count; ++a)
+    for (int k = 0; k < 3; ++k) {
+      const std::size_t i = 3 * list[a] + k;
+      const double scaled = weight * row[i];
+      gradient_[i] += scaled * residual;
+      for (int q = 0; q <= a; ++q) {
+        double* out = &normal_[i * width + 3 * list[q]];
+        for (int l = 0; l < 3; ++l) out[l] += scaled * row[3 * list[q] + l];
+      }
+    }
 }
 
 void Fitter::add_prior(const Points& controls, int low, int high, const Loss& loss) {
@@ -162,7 +190,7 @@ void Fitter::add_prior(const Points& controls, int low, int high, const Loss& lo
   }
 }
 
-bool Fitter::solve(double damping, std::vector<double>& step) {
+PHOTOPEAK_CLONES bool Fitter::solve(double damping, std::vector<double>& step) {
   const int n = static_cast<int>(gradient_.size());
   factor_ = normal_;
   for (int i = 0; i < n; ++i) factor_[static_cast<std::size_t>(i) * n + i] *= 1 + damping;
@@ -200,9 +228,11 @@ double Fitter::fit(Points& controls, int low, int high, float* image, const Loss
   double best = linearise(controls, low, high, base_.data(), loss, true);
   double damping = 1e-3;
   std::vector<double> step;
+  std::pair<std::vector<double>, std::vector<double>> saved;
   Points trial = controls;
   for (int i = 0; i < iterations; ++i) {
     bool better = false;
+    double now = best;
     for (int attempt = 0; attempt < 5 && !better; ++attempt) {
       if (solve(damping, step)) {
         double largest = 0;
@@ -210,17 +240,19 @@ double Fitter::fit(Points& controls, int low, int high, float* image, const Loss
         const double limit = std::min(1.0, 0.4 * loss.spacing / largest);  // beyond the wire's radius nothing is linear
         for (int c = low; c < high; ++c)
           for (int k = 0; k < 3; ++k) trial[c][k] = controls[c][k] + limit * step[3 * (c - low) + k];
-        if (linearise(trial, low, high, base_.data(), loss, false) < best) better = true;
+        saved = {normal_, gradient_};
+        now = linearise(trial, low, high, base_.data(), loss, i + 1 < iterations);
+        better = now < best;
+        if (!better) std::tie(normal_, gradient_) = saved;
       }
       if (!better) damping = std::max(damping * 8, 1e-4);
     }
     if (!better) break;
     damping = std::max(damping * 0.25, 1e-6);
     controls = trial;
-    const double now = linearise(controls, low, high, base_.data(), loss, true);
     const double gain = best - now;
     best = now;
-    if (gain < 1e-3 * std::max(1.0, std::fabs(best)) * 0.01 + 0.05) break;
+    if (gain < 0.05 + 1e-5 * std::fabs(best)) break;
   }
   std::copy(base_.begin(), base_.end(), image);
   model_.add(controls, first, last, 1, image);

@@ -21,7 +21,7 @@ Points spline_points(const Points& controls, int samples) {
   return points;
 }
 
-void Model::add(const Points& controls, int first, int last, float weight, float* image) const {
+PHOTOPEAK_CLONES void Model::add(const Points& controls, int first, int last, float weight, float* image) const {
   const double inverse = 1 / kernel_step;
   for (int span = first; span < last; ++span)
     for (int i = 0; i < samples; ++i) {

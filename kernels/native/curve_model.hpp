@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -68,10 +69,18 @@ class Fitter {
 
  private:
   double linearise(const Points& controls, int low, int high, const float* base, const Loss& loss, bool derivatives);
+  void draw(const Points& controls, int span, double t, int low, int high, bool derivatives);
+  double assemble(const float* base, const Loss& loss, std::size_t width, bool derivatives);
+  void add_dense(const float* row, std::size_t width, float weight, double residual);
+  void add_sparse(const float* row, std::size_t width, const std::uint64_t* touched, double weight, double residual);
   void add_prior(const Points& controls, int low, int high, const Loss& loss);
   bool solve(double damping, std::vector<double>& step);
 
+  static constexpr std::size_t kDense = 24;  // unknowns, up to which the normal matrix is added up whole
+
   const Model& model_;
+  std::size_t stride_ = 0, words_ = 0;
+  float dense_[kDense * kDense];
   std::vector<float> local_, jacobian_;
   std::vector<int> active_;
   std::vector<std::uint32_t> stamp_;

@@ -79,7 +79,7 @@ void extend(const Model& model, Fitter& fitter, const State& state, bool reverse
     child.controls = std::move(candidates[i].second);
     child.image = state.image;
     model.add(child.controls, n - 3, longer - 3, 1, child.image.data());
-    fitter.fit(child.controls, low, longer, child.image.data(), rough, options.iterations);
+    fitter.fit(child.controls, low, longer, child.image.data(), rough, 2);
     const double now = fitter.fit(child.controls, low, longer, child.image.data(), loss, options.iterations);
     child.objective = state.objective + now - old;
     const std::pair<Vec, Vec> tip{child.controls[longer - 1], child.controls[longer - 2]};
@@ -90,6 +90,28 @@ void extend(const Model& model, Fitter& fitter, const State& state, bool reverse
     if (same) continue;
     ends.push_back(tip);
     if (reversed) std::reverse(child.controls.begin(), child.controls.end());
+    out.push_back(std::move(child));
+  }
+}
+
+// Extends the end that gains more. What the other would gain is kept for the children: it seldom changes.
+void extend_best(const Model& model, Fitter& fitter, State& state, const Loss& loss, const SearchOptions& options,
+                 std::vector<State>& out) {
+  std::vector<State> ends[2];
+  const auto try_end = [&](int end) {
+    extend(model, fitter, state, end == 1, loss, options, ends[end]);
+    double least = 1e30;
+    for (const State& child : ends[end]) least = std::min(least, child.objective);
+    state.gain[end] = state.objective - least;
+    state.known[end] = true;
+  };
+  for (int end = 0; end < 2; ++end)
+    if (!state.known[end]) try_end(end);
+  const int chosen = state.gain[0] >= state.gain[1] ? 0 : 1;
+  if (ends[chosen].empty()) try_end(chosen);
+  for (State& child : ends[chosen]) {
+    child.gain[1 - chosen] = state.gain[1 - chosen];
+    child.known[1 - chosen] = true;
     out.push_back(std::move(child));
   }
 }
@@ -128,7 +150,9 @@ std::vector<State> find_seeds(const Model& model, const std::vector<float>& base
                     [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<State> seeds;
   for (int i = 0; i < kept; ++i) {
-    State state{found[i].second, base, 0};
+    State state;
+    state.controls = found[i].second;
+    state.image = base;
     model.add(state.controls, 0, points - 3, 1, state.image.data());
     fitter.fit(state.controls, 0, points, state.image.data(), rough, 8);
     state.objective = fitter.fit(state.controls, 0, points, state.image.data(), loss, 8);
@@ -152,16 +176,7 @@ std::vector<State> grow(const Model& model, const State& start, const Loss& loss
   int worse = 0;
   while (worse < options.patience && static_cast<int>(beam[0].controls.size()) < options.longest) {
     std::vector<State> children;
-    for (const State& state : beam) {
-      std::vector<State> ends[2];
-      for (const bool reversed : {false, true}) extend(model, fitter, state, reversed, loss, options, ends[reversed]);
-      double least[2] = {1e30, 1e30};
-      for (int e = 0; e < 2; ++e)
-        for (const State& child : ends[e]) least[e] = std::min(least[e], child.objective);
-      for (int e = 0; e < 2; ++e)
-        if (least[e] <= least[1 - e])
-          for (State& child : ends[e]) children.push_back(std::move(child));
-    }
+    for (State& state : beam) extend_best(model, fitter, state, loss, options, children);
     std::sort(children.begin(), children.end(),
               [](const State& a, const State& b) { return a.objective < b.objective; });
     beam.clear();

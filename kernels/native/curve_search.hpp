@@ -13,6 +13,8 @@ struct State {
   Points controls;
   std::vector<float> image;  // of everything that is known, other wires included
   double objective = 0;      // relative to the image at the start
+  double gain[2] = {0, 0};   // of growing at the last and at the first control point
+  bool known[2] = {false, false};
 };
 
 struct SearchOptions {

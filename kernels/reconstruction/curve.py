@@ -117,7 +117,9 @@ def reconstruct_curve(
     shadows, _ = read_shadows(
         checked, geometry, radius_mm, region=region, attenuation_per_mm=attenuation_per_mm, photons=photons
     )
-    run = _Run(shadows, wires, effort or Effort(), threads, np.random.default_rng(seed), watch)
+    run = _Run(
+        shadows, wires, effort or Effort(), threads, attenuation_per_mm is None, np.random.default_rng(seed), watch
+    )
     if start is not None:
         run.follow(start)
     run.search()
@@ -145,6 +147,7 @@ class _Run:
     wires: int | None
     effort: Effort
     threads: int
+    calibrate: bool
     random: np.random.Generator
     watch: Watch | None
     found: list[Array] = field(default_factory=list)
@@ -171,7 +174,7 @@ class _Run:
             if self.found and self._left() < _LEAST_WIRE:
                 break
             search = self._search()
-            search.run(_EXPLAINED * self._floor())
+            search.run(self._floor())
             self.interrupted = search.stopped
             best = search.best()
             if best is None:
@@ -199,7 +202,9 @@ class _Run:
 
     def _search(self, index: int | None = None) -> WireSearch:
         last = len(self.found) + 1 >= self.most if index is None else True
-        return WireSearch(self.shadows, self._image(index), last, self.effort, self.threads, self.random, self._report)
+        return WireSearch(
+            self.shadows, self._image(index), last, self.effort, self.threads, self.calibrate, self.random, self._report
+        )
 
     def _image(self, without: int | None = None) -> Image:
         """Return what the views see of the wires, all but one."""

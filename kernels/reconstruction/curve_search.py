@@ -20,6 +20,11 @@ _BEND, _TWIST = 1.2, 0.8  # standard deviations of second and third differences 
 _TOLERANCES = (0.4, 0.2, 0.08)  # of the fit of a whole curve [radii]
 _GROWING = 0.2  # tolerance of growing curves [radii]
 _REACH = 4.0  # half squared standard deviations that an unexplained pixel costs
+_EXPLAINED = 1.25  # of the misfit that noise alone leaves
+_ABOUT = 1.6
+_ROUGHLY = 4.0  # a misfit from which the attenuation is corrected
+_RESTART = 4  # rounds without a better curve after which new pieces are looked for
+_PIECES = 3  # from which the better one is taken
 _LEVELS = (10, 16, 24, 32, 44, 60, 80, 110, 150, 200)  # control points at which the better pieces go on
 
 
@@ -36,16 +41,19 @@ class Effort:
     widest : int
         Most variants of each.
     repairs : int
-        Rounds in which the best curve is cut and grown again.
+        Most rounds in which pieces of the better curves grow again.
     cuts : int
-        Pieces of it that are tried in each round.
+        Pieces in each round.
+    patience : int
+        Rounds without a better curve after which one that is about explained is taken.
     """
 
     seeds: int = 400
     beam: int = 4
     widest: int = 32
-    repairs: int = 6
+    repairs: int = 24
     cuts: int = 8
+    patience: int = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +88,8 @@ class WireSearch:
         How much is tried.
     threads : int
         That work on pieces; the result does not depend on them.
+    calibrate : bool
+        Whether the wire's attenuation is only a first guess.
     random : Generator
         Of the places where pieces are looked for.
     report : callable
@@ -91,6 +101,7 @@ class WireSearch:
     last: bool
     effort: Effort
     threads: int
+    calibrate: bool
     random: np.random.Generator
     report: Report
     candidates: list[Candidate] = field(default_factory=list)
@@ -134,15 +145,28 @@ class WireSearch:
         """Return the curve with the least misfit."""
         return min(self.candidates, key=lambda c: c.misfit, default=None)
 
-    def run(self, explained: float) -> None:
-        """Search until a curve's misfit is below what noise explains, or the effort is spent."""
-        seeds = self.model.seeds(self.base, self.loss(_GROWING, _REACH), self._search(4, 10))
-        self._climb([controls for controls, _ in seeds])
+    def run(self, noise: float) -> None:
+        """Search until a curve leaves little more misfit than noise does, nothing better turns up, or the effort is spent."""
+        self._climb()
+        self._calibrate(noise)
+        idle = 0
         for attempt in range(self.effort.repairs):
             best = self.best()
-            if self.stopped or not self.last or best is None or best.misfit < explained:
+            if self.stopped or not self.last or best is None or best.misfit < _EXPLAINED * noise:
                 return
-            self._repair(best, attempt)
+            if idle >= self.effort.patience and best.misfit < _ABOUT * noise:
+                return
+            if idle and idle % _RESTART == 0:
+                self._climb()
+            self._repair(attempt)
+            improved = self.misfits()[0] < 0.98 * best.misfit
+            idle = 0 if improved else idle + 1
+            if improved:
+                self._calibrate(noise)
+
+    def misfits(self) -> list[float]:
+        """Return the misfits of all curves, the least first."""
+        return sorted(candidate.misfit for candidate in self.candidates)
 
     def refine(self, controls: Array) -> Candidate:
         """Fit a whole curve, and remember it."""
@@ -161,8 +185,10 @@ class WireSearch:
             seeds=self.effort.seeds, beam=beam, children=3, iterations=3, patience=4, longest=longest, seed=seed
         )
 
-    def _climb(self, starts: Sequence[Array]) -> None:
-        """Let pieces grow from level to level; the worse third stays behind at each."""
+    def _climb(self) -> None:
+        """Let short pieces grow from level to level; the worse third stays behind at each."""
+        seeds = self.model.seeds(self.base, self.loss(_GROWING, _REACH), self._search(4, 10))
+        starts = [controls for controls, _ in seeds]
         beam = self.effort.beam
         ended: list[tuple[Array, float]] = []
         levels = self._levels()
@@ -191,19 +217,48 @@ class WireSearch:
         grown = self.model.grow(list(starts), self.base, loss, self._search(beam, longest), 1, self.threads)
         return sorted((states[0] for states in grown), key=lambda found: found[1])
 
-    def _repair(self, best: Candidate, attempt: int) -> None:
-        """Cut pieces out of the best curve and let them grow again."""
-        count = len(best.controls)
+    def _repair(self, attempt: int) -> None:
+        """Cut pieces out of the better curves, rather where residuals are small, and let them grow again."""
+        ranked = self._distinct()
         starts = []
         for _ in range(self.effort.cuts):
-            keep = int(self.random.integers(max(count // 4, 6), max(3 * count // 4, 7)))
-            first = int(self.random.integers(0, max(count - keep, 0) + 1))
-            starts.append(best.controls[first : first + keep])
+            rank = min(int(self.random.geometric(0.6)) - 1, len(ranked) - 1)
+            starts.append(self._cut(ranked[rank].controls))
         grown = self._grow(starts, min(4 * self.effort.beam, self.effort.widest), self._levels()[-1])
         for controls, _ in grown[:3]:
             found = self.refine(controls)
-        done = len(self._levels()) + attempt + 1
-        self.stopped = self.report(done, len(self._levels()) + self.effort.repairs, found.misfit, "repairing")
+        levels = len(self._levels())
+        self.stopped = self.report(levels + attempt + 1, levels + self.effort.repairs, found.misfit, "repairing")
+
+    def _calibrate(self, noise: float) -> None:
+        """Scale the wire's attenuation to the images once a curve explains most of them."""
+        best = self.best()
+        if not (self.calibrate and self.last and best and best.misfit < _ROUGHLY * noise):
+            return
+        drawn, measured = self.base + self.model.render(best.controls), self.shadows.measured
+        weights = 1 / (self.shadows.variance + self.tolerance**2)
+        self.model.attenuation *= float((weights * drawn * measured).sum() / (weights * drawn * drawn).sum())
+        self.refine(best.controls)
+
+    def _distinct(self) -> list[Candidate]:
+        """Return the best curves, without those that are as good as the same."""
+        ranked: list[Candidate] = []
+        for candidate in sorted(self.candidates, key=lambda c: c.misfit):
+            if not ranked or candidate.misfit > 1.02 * ranked[-1].misfit:
+                ranked.append(candidate)
+        return ranked[:4]
+
+    def _cut(self, controls: Array) -> Array:
+        """Return a piece, the one with the smallest residuals of a few."""
+        under = self.shadows.residuals_under(controls, self.base + self.model.render(controls))
+        count = len(controls)
+        pieces = []
+        for _ in range(_PIECES):
+            keep = int(self.random.integers(max(count // 4, 6), max(3 * count // 4, 7)))
+            first = int(self.random.integers(0, max(count - keep, 0) + 1))
+            pieces.append((float(under[first : first + keep].mean()), first, keep))
+        _, first, keep = min(pieces)
+        return np.ascontiguousarray(controls[first : first + keep])
 
 
 def fitted_controls(points_mm: Array, spacing_mm: float) -> Array:

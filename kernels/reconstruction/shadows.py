@@ -75,12 +75,12 @@ class Shadows:
         Where in each view these pixels are.
     matrices : tuple of ndarray, shape (3, 4), float64
         From (x, y, z, 1) [mm] to (row, column, 1) x depth in the crop.
+    radius_mm : float
+        Of the wire [mm].
     radius_px : float
-        Of the wire in the images [pixels].
-    radius_mm, attenuation_per_mm : float
-        Of the wire [mm], [1/mm].
-    length_mm : float
-        Of all the wire, from the mean of the images' sums [mm].
+        In the images [pixels].
+    mass : float
+        Sum of the images per area, the mean of all views: attenuation times volume of the wire [mm2].
     """
 
     model: _native.CurveModel
@@ -90,8 +90,17 @@ class Shadows:
     matrices: tuple[Array, ...]
     radius_mm: float
     radius_px: float
-    attenuation_per_mm: float
-    length_mm: float
+    mass: float
+
+    @property
+    def attenuation_per_mm(self) -> float:
+        """Of the wire [1/mm]; a search may correct the model's first value."""
+        return self.model.attenuation
+
+    @property
+    def length_mm(self) -> float:
+        """Of all the wire [mm]."""
+        return self.mass / (self.attenuation_per_mm * pi * self.radius_mm**2)
 
     def residuals_under(self, points_mm: Array, image: Image) -> Array:
         """Return the mean squared residual, over its noise, of pixels that points' shadows cover, in the worst view.
@@ -192,8 +201,10 @@ def read_shadows(
         _background_variance(image, crop) if photons is None else 1 / photons
         for image, crop in zip(images, crops, strict=True)
     ]
-    measured = np.concatenate([part.ravel() for part in cut]).astype(np.float32)
+    lost = np.concatenate([_partial_volume(part).ravel() for part in cut])
+    measured = (np.concatenate([part.ravel() for part in cut]) + lost).astype(np.float32)
     variance = np.concatenate([n * np.exp(np.clip(part, 0, 10)).ravel() for n, part in zip(noise, cut, strict=True)])
+    variance += lost**2
     radius_px = _radius_px(geometry.views, found, radius_mm)
     kernel, slope, step = _kernel(radius_px)
     matrices = tuple(_matrix(view, crop) for view, crop in zip(geometry.views, crops, strict=True))
@@ -207,16 +218,14 @@ def read_shadows(
         attenuation=attenuation,
         center=found.center_mm,
         radius=found.radius_mm,
-        samples=8,
+        samples=6,
     )
     mass = [
         float(part.sum(dtype=np.float64)) * (view.spacing_mm[0] / view.magnification_at(found.center_mm)) ** 2
         for part, view in zip(cut, geometry.views, strict=True)
     ]
-    length = float(np.mean(mass)) / (attenuation * pi * radius_mm**2)
-    return Shadows(
-        model, measured, variance.astype(np.float32), crops, matrices, radius_mm, radius_px, attenuation, length
-    ), found
+    total = float(np.mean(mass))
+    return Shadows(model, measured, variance.astype(np.float32), crops, matrices, radius_mm, radius_px, total), found
 
 
 def _clean(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -276,6 +285,15 @@ def _background_variance(image: Image, crop: Crop) -> float:
     if len(values) < 100:
         values = np.sort(image.ravel())[: max(image.size // 5, 10)]
     return float(1.4826 * np.median(np.abs(values - np.median(values)))) ** 2 + 1e-6
+
+
+def _partial_volume(image: Image) -> Array:
+    """Return by how much line integrals are too small as intensities, not they, were averaged over a pixel.
+
+    To second order half the variance of line integrals within the pixel, here of a plane with the image's slope.
+    """
+    down, right = np.gradient(image.astype(np.float64))
+    return np.asarray((down**2 + right**2) / 24)
 
 
 def _radius_px(views: Sequence[View], region: Region, radius_mm: float) -> float:
