@@ -47,7 +47,8 @@ def encapsulated_stl(mesh: Mesh, origin: Origin, title: str) -> Dataset:
     ds.SourceInstanceSequence = sources
     ds.ReferencedSeriesSequence = evidence(origin)
     for reference in sources:
-        reference.pop("SpatialLocationsPreserved", None)
+        for keyword in ("SpatialLocationsPreserved", "ReferencedFrameNumber"):
+            reference.pop(keyword, None)
     ds.DocumentTitle, ds.ConceptNameCodeSequence = title, []
     ds.MIMETypeOfEncapsulatedDocument = "model/stl"
     content = stl_file(mesh)

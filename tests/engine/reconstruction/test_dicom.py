@@ -17,7 +17,7 @@ from photopeak.engine.reconstruction.dicom_header import origin_of
 from photopeak.engine.reconstruction.dicom_mesh import encapsulated_stl
 from photopeak.engine.reconstruction.dicom_segmentation import segmentation
 from photopeak.engine.reconstruction.dicom_volume import nuclear_volume
-from photopeak.engine.reconstruction.meshes import isosurface
+from photopeak.engine.reconstruction.meshes import isosurface, tube
 from photopeak.kernels.reconstruction.geometry import Grid
 
 UNIT = ("{counts}/mm", "UCUM", "counts/millimeter")
@@ -46,11 +46,21 @@ def angiography(ball, dicom_factory):
 
 
 @pytest.fixture
-def objects(ball, origin, angiography):
+def wire(helix, dicom_factory):
+    """Return the surface of a wire from two frames of one object."""
+    (path,) = dicom_factory("xa")
+    ds = pydicom.dcmread(path, stop_before_pixels=True)
+    origin = origin_of((path, path), (ds, ds), (1, 3), method="curve", summary="Wires from 2 views.", findings=())
+    return encapsulated_stl(tube(helix[0]), origin, "Wires from 2 views")
+
+
+@pytest.fixture
+def objects(ball, origin, angiography, wire):
     mesh = isosurface(ball.distance_mm, ball.grid, 0.0, inside="below", volume_ml=ball.volume_ml)
     return {
         "volume": nuclear_volume(ball.activity * ball.occupancy, ball.grid, origin, UNIT),
         "angiography": angiography,
+        "wire": wire,
         "segmentation": segmentation(ball.occupancy, ball.grid, origin, "Shape"),
         "surface": encapsulated_stl(mesh, origin, "Shape from 2 views"),
     }
@@ -64,7 +74,7 @@ def written(objects, tmp_path):
     return paths
 
 
-@pytest.mark.parametrize("name", ["volume", "angiography", "segmentation", "surface"])
+@pytest.mark.parametrize("name", ["volume", "angiography", "segmentation", "surface", "wire"])
 def test_dciodvfy_finds_no_error_and_one_known_warning(written, name):
     if not (program := shutil.which("dciodvfy")):
         pytest.skip("dciodvfy is not installed: Debian's package dicom3tools")
