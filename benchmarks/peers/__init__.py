@@ -7,10 +7,11 @@ README.md beside this file tells how to make an environment that has them all.
 from .base import Peer, limit_threads
 from .images import IMAGE_PEERS
 from .measures import MEASURE_PEERS
+from .projectors import PROJECTOR_PEERS
 
 __all__ = ["PEERS", "Peer", "limit_threads", "peers_of"]
 
-PEERS: tuple[Peer, ...] = (*IMAGE_PEERS, *MEASURE_PEERS)
+PEERS: tuple[Peer, ...] = (*IMAGE_PEERS, *MEASURE_PEERS, *PROJECTOR_PEERS)
 
 
 def peers_of(metric: str) -> list[Peer]:
