@@ -65,6 +65,7 @@ def variation_step(
     *,
     moves: bool,
     threads: int,
+    device: str = "cpu",
 ) -> tuple[float, float]:
     """Step in place; return the squares of the moves of volume and flow, 0 unless asked for."""
 
@@ -75,6 +76,7 @@ def measure_variation(
     *,
     weight: tuple[float, float, float],
     threads: int,
+    device: str = "cpu",
 ) -> tuple[float, float]:
     """Return the total variation, and what the flow and the slope leave to gain inside a box of height 1."""
 

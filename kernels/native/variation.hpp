@@ -38,6 +38,16 @@ Moves variation_step(const Box& box, const Iterates& iterates, const float* slop
 Measures measure_variation(const Box& box, const float* value, const float* flow, const float* slope,
                            const float* weight, std::int64_t threads);
 
+// The same on a GPU, and by the GPU's code on the processor, which is slow and for tests. Without a GPU: DeviceError.
+Moves cuda_variation_step(const Box& box, const Iterates& iterates, const float* slope, const VariationStep& step,
+                          bool moves);
+Measures cuda_measure_variation(const Box& box, const float* value, const float* flow, const float* slope,
+                                const float* weight);
+Moves host_variation_step(const Box& box, const Iterates& iterates, const float* slope, const VariationStep& step,
+                          bool moves);
+Measures host_measure_variation(const Box& box, const float* value, const float* flow, const float* slope,
+                                const float* weight);
+
 // Ascent of the data term's dual iterate q, where the model expects `mean`; steps are step * inverse[i].
 void poisson_step(float* q, const float* mean, const float* counts, const float* inverse, float step, float relaxation,
                   std::int64_t n, std::int64_t threads);

@@ -41,7 +41,7 @@ struct Settings {
 };
 
 py::tuple step(py::array value, py::array leading, py::array flow, const py::array& slope, const Settings& settings,
-               bool moves, int threads) {
+               bool moves, int threads, const std::string& device) {
   const Box box = box_of(value);
   const Iterates iterates{write(value, box.size(), "value"), write(leading, box.size(), "leading"),
                           write(flow, 3 * box.size(), "flow")};
@@ -49,20 +49,32 @@ py::tuple step(py::array value, py::array leading, py::array flow, const py::arr
   Moves found;
   {
     py::gil_scoped_release released;
-    found = variation_step(box, iterates, data, settings.step(), moves, threads);
+    if (device == "cuda") {
+      found = cuda_variation_step(box, iterates, data, settings.step(), moves);
+    } else if (device == "host") {
+      found = host_variation_step(box, iterates, data, settings.step(), moves);
+    } else {
+      found = variation_step(box, iterates, data, settings.step(), moves, threads);
+    }
   }
   return py::make_tuple(found.primal, found.dual);
 }
 
 py::tuple measure(const py::array& value, const py::array& flow, const py::array& slope, std::array<float, 3> weight,
-                  int threads) {
+                  int threads, const std::string& device) {
   const Box box = box_of(value);
   const float *const at = read(value, box.size(), "value"), *const p = read(flow, 3 * box.size(), "flow");
   const float* const data = read(slope, box.size(), "slope");
   Measures found;
   {
     py::gil_scoped_release released;
-    found = measure_variation(box, at, p, data, weight.data(), threads);
+    if (device == "cuda") {
+      found = cuda_measure_variation(box, at, p, data, weight.data());
+    } else if (device == "host") {
+      found = host_measure_variation(box, at, p, data, weight.data());
+    } else {
+      found = measure_variation(box, at, p, data, weight.data(), threads);
+    }
   }
   return py::make_tuple(found.variation, found.above);
 }
@@ -104,9 +116,9 @@ void register_variation(py::module_& m) {
            py::kw_only(), py::arg("weight"), py::arg("ascent"), py::arg("descent"), py::arg("radius"), py::arg("upper"),
            py::arg("relaxation"));
   m.def("variation_step", step, py::arg("value"), py::arg("leading"), py::arg("flow"), py::arg("slope"),
-        py::arg("settings"), py::kw_only(), py::arg("moves"), py::arg("threads"));
+        py::arg("settings"), py::kw_only(), py::arg("moves"), py::arg("threads"), py::arg("device") = "cpu");
   m.def("measure_variation", measure, py::arg("value"), py::arg("flow"), py::arg("slope"), py::kw_only(),
-        py::arg("weight"), py::arg("threads"));
+        py::arg("weight"), py::arg("threads"), py::arg("device") = "cpu");
   m.def("poisson_step", poisson, py::arg("q"), py::arg("mean"), py::arg("counts"), py::arg("inverse"), py::kw_only(),
         py::arg("step"), py::arg("relaxation"), py::arg("threads"));
   m.def("gaussian_step", gaussian, py::arg("q"), py::arg("mean"), py::arg("measured"), py::arg("variance"),

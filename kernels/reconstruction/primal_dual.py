@@ -150,6 +150,7 @@ class PrimalDual:
             slope,
             weight=self._system.weight,
             threads=self._threads,
+            device=self._system.projector.device,
         )
         height = self._upper if isfinite(self._upper) else _HEADROOM * float(self.value.max())
         objective = value + regularisation * variation
@@ -180,7 +181,14 @@ class PrimalDual:
             relaxation=relaxation,
         )
         primal, dual = _native.variation_step(
-            self.value, self._leading, self._flow, slope, settings, moves=moves, threads=self._threads
+            self.value,
+            self._leading,
+            self._flow,
+            slope,
+            settings,
+            moves=moves,
+            threads=self._threads,
+            device=projector.device,
         )
         return slope, primal, dual
 

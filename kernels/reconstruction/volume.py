@@ -85,7 +85,7 @@ def reconstruct_volume(
     threads : int
         How many to use. Results do not depend on it.
     device : str
-        "cpu".
+        "cpu" or "cuda": where projections, and the steps of total variation, are computed; results pass through host memory.
     start : VolumeSolution or None
         Where to begin, such as the frame before; it also tells the first guess of the regularisation.
     watch : callable or None
@@ -101,6 +101,8 @@ def reconstruct_volume(
     ------
     UsageError
         If arguments make no sense together.
+    DeviceError
+        If there is no GPU that runs.
     InputError
         If images cannot be used, see :func:`~photopeak.kernels.reconstruction.checks.check_views`.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from photopeak.kernels import _native
-from photopeak.kernels.errors import UsageError
+from photopeak.kernels.errors import DeviceError, UsageError
 
 WEIGHT = (0.5, 1.0, 0.8)
 SHAPES = [(1, 1, 1), (1, 1, 7), (1, 6, 1), (5, 1, 1), (3, 4, 5), (9, 17, 33), (4, 3, 700)]
@@ -64,6 +64,33 @@ def test_step_is_that_of_the_formula(shape, moves):
     for made, wanted in zip((value, leading, flow), expected, strict=True):
         np.testing.assert_allclose(made, wanted, atol=2e-6)
     assert found == pytest.approx(squares if moves else (0, 0), rel=1e-4)
+
+
+def agree(device, shape):
+    """Compare one step and its measures on a device with those of the processor's loops: the same bits."""
+    here, there = iterates(shape), iterates(shape)
+    moves = _native.variation_step(*here, settings(), moves=True, threads=1)
+    assert _native.variation_step(*there, settings(), moves=True, threads=1, device=device) == pytest.approx(moves)
+    for first, second in zip(here, there, strict=True):
+        assert first.tobytes() == second.tobytes()
+    value, _, flow, slope = here
+    measures = _native.measure_variation(value, flow, slope, weight=WEIGHT, threads=1)
+    found = _native.measure_variation(value, flow, slope, weight=WEIGHT, threads=1, device=device)
+    assert found == pytest.approx(measures)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_code_of_the_gpu_gives_the_bits_of_the_loops(shape):
+    agree("host", shape)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gpu_gives_the_bits_of_the_loops(shape):
+    try:
+        agree("cuda", shape)
+    except DeviceError as error:
+        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize("threads", [2, 3, 8])
