@@ -22,7 +22,7 @@ _LEAST_BINS = 8
 _SIGNIFICANT = 5.0  # standard deviations
 # How much of what views show may differ before it is doubtful, and before it is beyond doubt. Attenuation alone moves 15 % of
 # a liver's counts between slices; the table moves between runs of an angiography, so that those are never refused.
-_LIMITS = {"ideal": (0.05, 0.25), "attenuated": (0.3, 0.6), "cone": (0.3, np.inf)}
+_LIMITS = {"ideal": (0.05, 0.25), "attenuated": (0.3, 0.6), "cone": (0.15, np.inf)}
 
 
 @dataclass(frozen=True)
