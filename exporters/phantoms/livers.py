@@ -175,7 +175,10 @@ def liver_views(liver: Liver, views: Sequence[View], scan: Scan) -> tuple[Image,
         if level.min() > _STEP_MM:
             return np.zeros(level.shape)
         slopes = [np.gradient(level, step, axis=axis) for axis, step in enumerate(spacing)]
-        slopes.append((liver.level(points + 0.5 * along) - level) / 0.5)
+        near = np.abs(level) < 4 * _STEP_MM  # elsewhere the slope decides nothing
+        ahead = np.zeros(level.shape)
+        ahead[near] = (liver.level(points[near] + 0.5 * along) - level[near]) / 0.5
+        slopes.append(ahead)
         steepness = np.sqrt(sum(slope**2 for slope in slopes))
         return np.asarray(np.clip(0.5 - level / np.maximum(steepness, 0.2) / _STEP_MM, 0, 1))
 

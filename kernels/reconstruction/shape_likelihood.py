@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .quasi_newton import minimise
 from .shape_model import ShapeModel
 from .shape_prior import SmoothField
 
@@ -13,7 +14,9 @@ __all__ = ["Fit", "Likelihood", "occupancy_of"]
 Image = NDArray[np.float32]
 
 _FLOOR = 1e-3  # of the mean count, in every pixel: what no model explains
-_NEWTON_STEPS = 8
+_NEWTON_STEPS = 20
+_NEAR_MM, _TRUST_MM = 15.0, 4.0  # of a known surface: within which its distance counts, and how exact it is
+_START_STEPS = 40
 
 
 def occupancy_of(level: Image, width_mm: float) -> Image:
@@ -78,17 +81,27 @@ class Likelihood:
         self.attenuation_error = attenuation_error if model.attenuates else 0.0
         counts = model.data.counts
         self._floor = _FLOOR * sum(float(image.sum()) for image in counts) / sum(image.size for image in counts)
-        self._last = (1.0, 0.0)
+        self._last: NDArray[np.float64] | None = None
 
     def start(self, distance: Image | None = None) -> Image:
-        """Return the numbers of the mean, or of a body that is known by the distance to its surface."""
+        """Return the numbers of the mean, or the most probable ones of a body whose signed distance [mm] is known."""
+        numbers = np.zeros(self.field.count + 1, np.float32)
         if distance is None:
-            return np.zeros(int(np.prod(self.field.shape)) + 1, np.float32)
-        return np.append(self.field.numbers_of(distance - self.mean), np.float32(0))
+            return numbers
+        weight = np.exp(-np.square(distance / _NEAR_MM)) / np.float32(_TRUST_MM**2)
+        wanted = distance - self.mean
+
+        def objective(at: Image) -> tuple[float, Image]:
+            misfit = self.field.forward(at) - wanted
+            pull = weight * misfit
+            return 0.5 * float(np.vdot(pull, misfit) + np.vdot(at, at)), self.field.adjoint(pull) + at
+
+        numbers[:-1] = minimise(objective, numbers[:-1], limit=_START_STEPS, tolerance=0.5).at
+        return numbers
 
     def level(self, numbers: Image) -> Image:
         """Return the level-set function of numbers."""
-        return self.mean + self.field.forward(numbers[:-1].reshape(self.field.shape))
+        return self.mean + self.field.forward(numbers[:-1])
 
     def attenuation(self, numbers: Image) -> float:
         """Return the factor of the attenuation."""
@@ -124,30 +137,24 @@ class Likelihood:
         )
 
     def _solve(self, body: Image, veil: Image, counts: Image) -> tuple[float, float]:
-        """Return the two factors, neither below zero, by expectation maximisation and Newton's method."""
-        total = max(float(body.sum(dtype=np.float64)), 1e-12)
-        if not self.with_background:
-            free = max(float(counts.sum(dtype=np.float64)) - self._floor * counts.size, 1e-12)
-            return free / total, 0.0
-        factors = np.array(
-            self._last
-            if self._last[1] > 0
-            else (0.5, 0.5) * np.array([counts.sum() / total, counts.sum() / max(float(veil.sum()), 1e-12)])
-        )
-        parts = np.stack([body, veil]).astype(np.float64)
-        sums = parts.sum(axis=1)
+        """Return the two factors, neither below zero, by Newton's method, or expectation maximisation where that fails."""
+        parts = np.stack([body, veil] if self.with_background else [body]).astype(np.float64)
+        sums = np.maximum(parts.sum(axis=1), 1e-12)
+        factors = counts.sum(dtype=np.float64) / len(parts) / sums if self._last is None else self._last
         for _ in range(_NEWTON_STEPS):
             expected = factors @ parts + self._floor
             ratio = counts / expected
-            gradient = sums - parts @ ratio
             hessian = (parts * (ratio / expected)) @ parts.T
-            step = np.linalg.solve(hessian + 1e-12 * np.trace(hessian) * np.eye(2), gradient)
-            moved = factors - step
-            factors = moved if (moved > 0).all() else factors * (parts @ ratio) / sums
-            if np.abs(step / factors).max() < 1e-6:
+            hessian += 1e-9 * np.diag(np.diag(hessian)) + 1e-30 * np.eye(len(parts))
+            moved = factors - np.linalg.solve(hessian, sums - parts @ ratio)
+            if not (moved > 0.2 * factors).all():
+                moved = factors * (parts @ ratio) / sums
+            change = np.abs(moved / np.maximum(factors, 1e-30) - 1).max()
+            factors = moved
+            if change < 1e-5:
                 break
-        self._last = (float(factors[0]), float(factors[1]))
-        return self._last
+        self._last = np.maximum(factors, 1e-12)
+        return float(factors[0]), float(factors[1]) if self.with_background else 0.0
 
 
 def _half_deviance(counts: Image, expected: Image) -> float:

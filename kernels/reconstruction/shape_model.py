@@ -60,7 +60,7 @@ class Box:
 def shadow_of(image: Image, background: Image) -> NDArray[np.bool_]:
     """Return the pixels of a view that show more than background [counts]."""
     bright = _smoothed(image - background)
-    noise = np.sqrt(_smoothed(background)) / _SMOOTH
+    noise = np.sqrt(np.maximum(_smoothed(background), 0)) / _SMOOTH
     return np.asarray(bright > np.maximum(_EDGE * bright.max(), _BRIGHT * noise))
 
 

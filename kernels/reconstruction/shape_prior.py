@@ -17,6 +17,8 @@ Image = NDArray[np.float32]
 _KNOTS_PER_LENGTH = 5.0
 _LEAST_VARIANCE = 1e-5  # of the largest, of a direction that is kept
 _SQRT5 = 5**0.5
+_TREND_MM = np.float32(50.0)  # standard deviation of the polynomial's coefficients at the borders of the box
+_TERMS = tuple(np.array([powers for powers in np.ndindex(3, 3, 3) if sum(powers) < 3]).T)  # exponents of z, y and x
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Smoothness:
         Its standard deviation [mm]: how far from an ellipsoid bodies are.
     """
 
-    length_mm: float = 40.0
-    amplitude_mm: float = 30.0
+    length_mm: float = 60.0
+    amplitude_mm: float = 40.0
 
     def __post_init__(self) -> None:
         if not (0 < self.length_mm < np.inf and 0 < self.amplitude_mm < np.inf):
@@ -45,18 +47,22 @@ class Smoothness:
 class SmoothField:
     """Smooth functions on voxels, from independent standard normal numbers.
 
-    The covariance is amplitude^2 times a Matern function (order 5/2) of the distance along each axis. It is known at knots and
+    A quadratic polynomial, which says where a body lies, how large and how stretched it is, and a stationary process. The
+    covariance of that is amplitude^2 times a Matern function (order 5/2) of the distance along each axis. It is known at knots and
     interpolated, so that the same numbers mean the same function on coarse and fine voxels.
 
     Parameters
     ----------
     factors : tuple of ndarray, shape (voxels, numbers), float32
-        Along z, y and x.
+        Of the process, along z, y and x.
+    powers : tuple of ndarray, shape (voxels, 3), float32
+        Of the polynomial: 1, the coordinate and its square, along z, y and x.
     amplitude : float
-        Standard deviation of the function.
+        Standard deviation of the process.
     """
 
     factors: tuple[Image, Image, Image]
+    powers: tuple[Image, Image, Image]
     amplitude: float
 
     @classmethod
@@ -72,31 +78,33 @@ class SmoothField:
         smoothness : Smoothness
             Standard deviation, and over which distance functions change.
         """
-        factors = [_factor(axis, span, smoothness.length_mm) for axis, span in zip(axes, spans, strict=True)]
-        return cls((factors[0], factors[1], factors[2]), smoothness.amplitude_mm)
+        pairs = list(zip(axes, spans, strict=True))
+        factors = [_factor(axis, span, smoothness.length_mm) for axis, span in pairs]
+        powers = [_powers(axis, span) for axis, span in pairs]
+        return cls((factors[0], factors[1], factors[2]), (powers[0], powers[1], powers[2]), smoothness.amplitude_mm)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """How many numbers there are along each axis."""
+    def count(self) -> int:
+        """How many numbers there are."""
+        return int(np.prod(self._shape)) + len(_TERMS[0])
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
         z, y, x = (factor.shape[1] for factor in self.factors)
         return z, y, x
 
     def forward(self, numbers: Image) -> Image:
-        """Return the function, shape (slices, rows, columns), of numbers of `shape`."""
-        return self.amplitude * _along_axes(self.factors, numbers)
+        """Return the function, shape (slices, rows, columns), of `count` numbers."""
+        trend = np.zeros((3, 3, 3), np.float32)
+        trend[_TERMS] = _TREND_MM * numbers[: len(_TERMS[0])]
+        process = numbers[len(_TERMS[0]) :].reshape(self._shape)
+        return self.amplitude * _along_axes(self.factors, process) + _along_axes(self.powers, trend)
 
     def adjoint(self, values: Image) -> Image:
         """Return the transpose of :meth:`forward`."""
-        return self.amplitude * _along_axes([factor.T for factor in self.factors], values)
-
-    def numbers_of(self, values: Image) -> Image:
-        """Return the numbers whose function is nearest to `values`, hardly moved by what the field cannot follow."""
-        inverses = []
-        for factor in self.factors:
-            square = (factor.T @ factor).astype(np.float64)
-            square += 1e-3 * np.trace(square) / len(square) * np.eye(len(square))
-            inverses.append(np.linalg.solve(square, factor.T).astype(np.float32))
-        return _along_axes(inverses, values) / np.float32(self.amplitude)
+        trend = _along_axes([power.T for power in self.powers], values)[_TERMS]
+        process = _along_axes([factor.T for factor in self.factors], values)
+        return np.concatenate([_TREND_MM * trend, self.amplitude * process.ravel()])
 
 
 @dataclass(frozen=True)
@@ -174,6 +182,12 @@ def _factor(axis: Array, span: tuple[float, float], length_mm: float) -> Image:
     variances, vectors = np.linalg.eigh(_matern(knots, knots, length_mm))
     kept = variances > _LEAST_VARIANCE * variances[-1]
     return np.asarray(_matern(axis, knots, length_mm) @ (vectors[:, kept] / np.sqrt(variances[kept])), np.float32)
+
+
+def _powers(axis: Array, span: tuple[float, float]) -> Image:
+    """Return 1, the place from -1 to 1, and its square."""
+    place = (2 * axis - sum(span)) / (span[1] - span[0])
+    return np.stack([np.ones(len(axis)), place, place**2], axis=1).astype(np.float32)
 
 
 def _matern(first: Array, second: Array, length_mm: float) -> Array:
