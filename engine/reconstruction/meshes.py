@@ -59,11 +59,11 @@ class Mesh:
 
     @property
     def watertight(self) -> bool:
-        """Whether each edge joins two triangles that run along it in opposite directions."""
+        """Whether each edge is run along as often in one direction as in the other, so that there is no hole."""
         along = np.concatenate([self.faces[:, pair] for pair in ([0, 1], [1, 2], [2, 0])]).astype(np.int64)
         size = len(self.vertices_mm) + 1
         keys, back = along[:, 0] * size + along[:, 1], along[:, 1] * size + along[:, 0]
-        return len(np.unique(keys)) == len(keys) and bool(np.isin(keys, back, assume_unique=True).all())
+        return np.array_equal(np.sort(keys), np.sort(back))
 
 
 def isosurface(
