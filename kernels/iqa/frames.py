@@ -20,7 +20,7 @@ from .score import Reason, Scores
 __all__ = ["Definition", "Outcome", "Planes", "check_masks", "half_size", "measure", "runs"]
 
 _MOST_KEPT = 64 << 20  # bytes
-# Pixels of the frames of a run: what stays in the second-level cache from kernel to kernel.
+# Pixels of the frames of a run: two megabytes, which stay in the caches from kernel to kernel.
 _RUN = 1 << 18
 _kept: list[NDArray[np.uint8]] = []
 _Seen = tuple[str, float, float, float]  # name and ends of a window, and the share of pixels outside

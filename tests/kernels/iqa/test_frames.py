@@ -51,7 +51,7 @@ def test_runs_hold_every_frame_once_and_leave_work_for_each_thread(shape, thread
     found = runs(shape, threads)
     assert [index for run in found for index in range(shape[0])[run]] == list(range(shape[0]))
     assert len(found) >= min(shape[0], threads)
-    assert all((run.stop - run.start) * shape[1] * shape[2] <= 1 << 16 or run.stop - run.start == 1 for run in found)
+    assert all((run.stop - run.start) * shape[1] * shape[2] <= 1 << 18 or run.stop - run.start == 1 for run in found)
 
 
 @given(st.integers(1, 6))
