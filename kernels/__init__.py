@@ -30,7 +30,10 @@ if TYPE_CHECKING:  # the same list again, for type checkers and editors
     from .noise.discs import Disc as Disc
     from .noise.quanta import noise_equivalent_quanta as noise_equivalent_quanta
     from .noise.spectrum import noise_power_spectrum as noise_power_spectrum
+    from .reconstruction.alignment import calibrate_images as calibrate_images
+    from .reconstruction.calibration import calibrate_landmarks as calibrate_landmarks
     from .reconstruction.camera import GammaCamera as GammaCamera
+    from .reconstruction.checks import check_views as check_views
     from .reconstruction.curve import reconstruct_curve as reconstruct_curve
     from .reconstruction.geometry import Geometry as Geometry
     from .reconstruction.geometry import Grid as Grid
@@ -69,6 +72,9 @@ _HOMES = {
     "noise_power_spectrum": "noise.spectrum",
     "GammaCamera": "reconstruction.camera",
     "reconstruct_curve": "reconstruction.curve",
+    "calibrate_images": "reconstruction.alignment",
+    "calibrate_landmarks": "reconstruction.calibration",
+    "check_views": "reconstruction.checks",
     "Geometry": "reconstruction.geometry",
     "Grid": "reconstruction.geometry",
     "View": "reconstruction.geometry",
