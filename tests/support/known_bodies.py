@@ -89,8 +89,11 @@ def helix() -> tuple[Curve, Curve]:
 @lru_cache(maxsize=1)
 def coil_views() -> Measured:
     """Return what a C-arm sees of the helix, roughly, with noise."""
-    shape, distances = (64, 80), {"source_detector_mm": 1100.0, "source_isocenter_mm": 750.0}
-    views = tuple(View.c_arm(shape, (0.2, 0.2), *angles, **distances) for angles in ((-30.0, 10.0), (60.0, 0.0)))
+    shape = (64, 80)
+    views = tuple(
+        View.c_arm(shape, (0.2, 0.2), primary, secondary, source_detector_mm=1100, source_isocenter_mm=750)
+        for primary, secondary in ((-30, 10), (60, 0))
+    )
     noise = [np.random.default_rng(i).normal(0, 0.03, shape) for i in range(2)]
     images = tuple((_drawn(view) + one).astype(np.float32) for view, one in zip(views, noise, strict=True))
     voxels = Grid((32, 32, 32), (0.2, 0.2, 0.2))
