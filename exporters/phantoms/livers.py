@@ -23,6 +23,7 @@ Image = NDArray[np.float32]
 
 _BLEND_MM = 12.0  # over which lobes melt into each other
 _STEP_MM = 2.0  # of the raster along a view's depth
+_SKIP = 8  # samples, in the search for where a plane meets a liver
 _REACH = (150.0, 190.0)  # of a liver and its blurred edge from its centre, along rows and columns of a view [mm]
 
 
@@ -171,16 +172,21 @@ def liver_views(liver: Liver, views: Sequence[View], scan: Scan) -> tuple[Image,
     """
 
     def share(points: Array, along: Array, spacing: tuple[float, float]) -> Array:
+        found = np.zeros(points.shape[:2])
+        coarse = liver.level(points[::_SKIP, ::_SKIP]) < 2 * _SKIP * max(spacing)
+        if not coarse.any():
+            return found
+        rows, columns = (np.flatnonzero(coarse.any(axis=axis)) * _SKIP for axis in (1, 0))
+        part = tuple(slice(max(span[0] - _SKIP, 0), span[-1] + _SKIP + 1) for span in (rows, columns))
+        points = points[part]
         level = liver.level(points)
-        if level.min() > _STEP_MM:
-            return np.zeros(level.shape)
         slopes = [np.gradient(level, step, axis=axis) for axis, step in enumerate(spacing)]
         near = np.abs(level) < 4 * _STEP_MM  # elsewhere the slope decides nothing
         ahead = np.zeros(level.shape)
         ahead[near] = (liver.level(points[near] + 0.5 * along) - level[near]) / 0.5
-        slopes.append(ahead)
-        steepness = np.sqrt(sum(slope**2 for slope in slopes))
-        return np.asarray(np.clip(0.5 - level / np.maximum(steepness, 0.2) / _STEP_MM, 0, 1))
+        steepness = np.sqrt(sum(slope**2 for slope in [*slopes, ahead]))
+        found[part] = np.clip(0.5 - level / np.maximum(steepness, 0.2) / _STEP_MM, 0, 1)
+        return found
 
     def window(view: View) -> tuple[slice, slice]:
         row, column = view.project(liver.center_mm)
