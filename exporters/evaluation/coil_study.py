@@ -18,7 +18,7 @@ __all__ = ["CoilScore", "as_markdown", "compare", "measure_coils"]
 Array = NDArray[np.float64]
 
 TOLERANCE_MM = 0.25  # the wire's radius
-CERTAIN = 0.5
+CERTAIN = 0.8
 _STEP_MM = 0.05
 
 

@@ -1,7 +1,7 @@
 """Coils: wires packed in a sac, and what two cone-beam views see of them.
 
 The wire is a tube of constant radius that neither leaves the sac nor passes through itself. Its images are drawn ray by ray
-from the chords through spheres and cylinders, several rays for each pixel, whose intensities are averaged before the
+from the chords through closely spaced spheres, several rays for each pixel, whose intensities are averaged before the
 logarithm: nothing here is shared with the solver that is judged by them.
 """
 
@@ -158,7 +158,9 @@ def draw_thickness(coil: Coil, view: View, subsamples: int = 4) -> Array:
     )
     source = np.array(view.source_mm)
     reach = coil.radius_mm * view.magnification * 1.1 / min(fine.spacing_mm) + 1
-    return _chords(coil.points_mm, fine.project(coil.points_mm), source, fine.pixels_mm(), coil.radius_mm, reach)
+    return np.asarray(
+        _chords(coil.points_mm, fine.project(coil.points_mm), source, fine.pixels_mm(), coil.radius_mm, reach)
+    )
 
 
 def simulate_views(coil: Coil, geometry: Geometry, beam: Beam | None = None, *, seed: int = 0) -> tuple[Image, ...]:
@@ -260,7 +262,7 @@ def _resampled(points: Array, step: float) -> Array:
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _chords(points, seen, source, pixels, radius, reach):  # type: ignore[no-untyped-def]
-    """Return the length of each ray inside the union of spheres and cylinders along a polyline."""
+    """Return the length of each ray inside the union of spheres along a polyline."""
     rows, columns = pixels.shape[:2]
     out = np.zeros((rows, columns))
     # A ray meets few pieces; those that come near it in the image are listed by pixel.
@@ -271,11 +273,10 @@ def _chords(points, seen, source, pixels, radius, reach):  # type: ignore[no-unt
             count = 0
             direction = pixels[row, column] - source
             direction /= np.sqrt((direction**2).sum())
-            for k in range(len(points) - 1):
+            for k in range(len(points)):
                 if abs(seen[k, 0] - row) > reach or abs(seen[k, 1] - column) > reach or count >= 254:
                     continue
                 a = points[k] - source
-                # sphere at the joint
                 along = (a * direction).sum()
                 gap = radius**2 - ((a * a).sum() - along**2)
                 if gap > 0:

@@ -17,9 +17,10 @@ __all__ = ["rate_points"]
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
 
-_RIVAL = 1.5  # a curve of this times the least misfit is a rival; better ones count more
+_RIVAL = 0.5  # a curve with so much more misfit, as a share, counts 1/e
+_SOLVED = 0.2  # of the misfit of noise: so much more leaves a wire explained by 1/e
+_BIAS, _WHOLE, _AGREED, _UNDER = 0.48, 4.07, 0.9, 0.11
 _NEAR = 1.0  # curves as near agree [radii]
-_CLEAN = 3.0  # mean squared residual under a point that is still good
 
 
 def rate_points(
@@ -28,12 +29,15 @@ def rate_points(
     shadows: Shadows,
     image: Image,
     search: "WireSearch",
+    noise: float,
     samples: int,
 ) -> Image:
-    """Return how sure each point of a centreline is.
+    """Return how likely each point of a centreline is within the wire's radius of the truth.
 
-    Three things make a place uncertain: the images leave room for it (the covariance of the fit), they are not explained
-    there (residuals under its shadow), or another curve explains them about as well and runs elsewhere.
+    The places are sure if the images as a whole are explained but for their noise. Else those are likelier where other good
+    curves, which did not grow from the same piece, run too, and where residuals are small. All are less so where the images
+    leave room to move (the covariance of the fit). The weights are those of a logistic regression over random coils of two
+    to five loops, the searches of most stopped early so that there was something wrong to learn from.
 
     Returns
     -------
@@ -41,11 +45,11 @@ def rate_points(
         0 to 1, for the points of the spline.
     """
     points = _native.spline_points(controls, samples)
-    sure = (
-        _fixed(controls, search, samples)
-        * _explained(points, shadows, image)
-        * _agreed(points, rivals, shadows, samples)
-    )
+    shares = _agreed(points, rivals, shadows, samples)
+    under = np.maximum(shadows.residuals_under(points, image), 1)
+    whole = np.exp(-(search.misfit_of(image) / noise - 1) / _SOLVED)
+    evidence = _BIAS + _WHOLE * whole + _AGREED * np.log(shares / (1 - shares)) - _UNDER * np.log(under)
+    sure = _fixed(controls, search, samples) / (1 + np.exp(-evidence))
     return np.asarray(np.clip(sure, 0, 1), np.float32)
 
 
@@ -60,21 +64,22 @@ def _fixed(controls: Array, search: "WireSearch", samples: int) -> Array:
     return np.asarray(1 - np.exp(-0.5 * (search.shadows.radius_mm / np.maximum(local, 1e-9)) ** 2))
 
 
-def _explained(points: Array, shadows: Shadows, image: Image) -> Array:
-    """Return 1 where residuals under a point are noise, less where they are larger; the worst view counts."""
-    return 1 / np.maximum(shadows.residuals_under(points, image) / _CLEAN, 1)
-
-
 def _agreed(points: Array, rivals: Sequence["Candidate"], shadows: Shadows, samples: int) -> Array:
-    """Return the share of good curves that run here too."""
+    """Return how many of the other good curves run here too, as a share, of those that did not grow from this very piece."""
     least = min((rival.misfit for rival in rivals), default=0.0)
-    total, near = 1e-9, np.zeros(len(points)) + 1e-9
+    total, near = np.full(len(points), 2.0), np.full(len(points), 1.0)  # not sure without any
     for rival in rivals:
-        weight = max(0.0, _RIVAL - rival.misfit / max(least, 1e-9))
-        if weight == 0:
-            continue
-        other = _native.spline_points(rival.controls, samples)
-        distance = np.sqrt(((points[:, None] - other[None]) ** 2).sum(axis=-1).min(axis=1))
-        total += weight
-        near += weight * (distance < _NEAR * shadows.radius_mm)
+        weight = np.exp(-(rival.misfit / max(least, 1e-9) - 1) / _RIVAL)
+        free = np.ones(len(points), bool)
+        if rival.kept is not None:
+            free = _distance(points, _native.spline_points(rival.kept, samples)) > shadows.radius_mm
+        total += weight * free
+        near += weight * (
+            free & (_distance(points, _native.spline_points(rival.controls, samples)) < _NEAR * shadows.radius_mm)
+        )
     return np.asarray(near / total)
+
+
+def _distance(points: Array, others: Array) -> Array:
+    """Return the distance of each point to the nearest other."""
+    return np.asarray(np.sqrt(((points[:, None] - others[None]) ** 2).sum(axis=-1).min(axis=1)))

@@ -189,7 +189,9 @@ class _Run:
         image = self._image()
         curves = []
         for index, controls in enumerate(self.found):
-            rated = rate_points(controls, self.rivals[index], self.shadows, image, self._search(index), _SAMPLES)
+            rated = rate_points(
+                controls, self.rivals[index], self.shadows, image, self._search(index), self._floor(), _SAMPLES
+            )
             curves.append(Curve(_native.spline_points(controls, _SAMPLES), self.shadows.radius_mm, rated))
         residual = (self.shadows.measured - image) / np.sqrt(self.shadows.variance)
         return CurveSolution(

@@ -51,9 +51,9 @@ class Effort:
     seeds: int = 400
     beam: int = 4
     widest: int = 32
-    repairs: int = 24
+    repairs: int = 20
     cuts: int = 8
-    patience: int = 5
+    patience: int = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +66,13 @@ class Candidate:
         Control points of its cubic B-spline [mm].
     misfit : float
         Sum of the pixels' losses, the smaller the better.
+    kept : ndarray, shape (m, 3), float64, or None
+        Control points of the piece of an earlier curve that it grew from.
     """
 
     controls: Array
     misfit: float
+    kept: Array | None = None
 
 
 @dataclass(eq=False)
@@ -168,11 +171,11 @@ class WireSearch:
         """Return the misfits of all curves, the least first."""
         return sorted(candidate.misfit for candidate in self.candidates)
 
-    def refine(self, controls: Array) -> Candidate:
+    def refine(self, controls: Array, kept: Array | None = None) -> Candidate:
         """Fit a whole curve, and remember it."""
         for tolerance in _TOLERANCES:
             controls, _ = self.model.fit(controls, self.base, self._fitting(tolerance), 15)
-        found = Candidate(controls, self.misfit(controls))
+        found = Candidate(controls, self.misfit(controls), kept)
         self.candidates.append(found)
         return found
 
@@ -190,20 +193,20 @@ class WireSearch:
         seeds = self.model.seeds(self.base, self.loss(_GROWING, _REACH), self._search(4, 10))
         starts = [controls for controls, _ in seeds]
         beam = self.effort.beam
-        ended: list[tuple[Array, float]] = []
+        ended: list[tuple[Array, float, int]] = []
         levels = self._levels()
         for level, longest in enumerate(levels):
             reached = self._grow(starts, beam, longest)
             going = [found for found in reached if len(found[0]) >= longest]
             ended += [found for found in reached if len(found[0]) < longest]
-            starts = [controls for controls, _ in going[: max(2 * len(going) // 3, 6)]]
+            starts = [controls for controls, _, _ in going[: max(2 * len(going) // 3, 6)]]
             beam = min(2 * beam, self.effort.widest)
-            best = min((value for _, value in reached), default=0.0)
+            best = min((value for _, value, _ in reached), default=0.0)
             self.stopped = self.report(level + 1, len(levels) + self.effort.repairs, best, "growing")
             if self.stopped or not starts:
                 break
         ended += [found for found in reached if len(found[0]) >= longest]
-        for controls, _ in sorted(ended, key=lambda found: found[1])[:6]:
+        for controls, _, _ in sorted(ended, key=lambda found: found[1])[:6]:
             self.refine(controls)
 
     def _levels(self) -> list[int]:
@@ -211,11 +214,12 @@ class WireSearch:
         most = int(1.08 * self.shadows.length_mm / self.spacing_mm) + 5
         return [level for level in _LEVELS if level < most] + [most]
 
-    def _grow(self, starts: Sequence[Array], beam: int, longest: int) -> list[tuple[Array, float]]:
-        """Return the best of what each piece became, the better first."""
+    def _grow(self, starts: Sequence[Array], beam: int, longest: int) -> list[tuple[Array, float, int]]:
+        """Return the best of what each piece became, its objective and the piece's number, the better first."""
         loss = self.loss(_GROWING, _REACH)
         grown = self.model.grow(list(starts), self.base, loss, self._search(beam, longest), 1, self.threads)
-        return sorted((states[0] for states in grown), key=lambda found: found[1])
+        found = [(*states[0], index) for index, states in enumerate(grown)]
+        return sorted(found, key=lambda state: state[1])
 
     def _repair(self, attempt: int) -> None:
         """Cut pieces out of the better curves, rather where residuals are small, and let them grow again."""
@@ -225,8 +229,8 @@ class WireSearch:
             rank = min(int(self.random.geometric(0.6)) - 1, len(ranked) - 1)
             starts.append(self._cut(ranked[rank].controls))
         grown = self._grow(starts, min(4 * self.effort.beam, self.effort.widest), self._levels()[-1])
-        for controls, _ in grown[:3]:
-            found = self.refine(controls)
+        for controls, _, start in grown[:3]:
+            found = self.refine(controls, starts[start])
         levels = len(self._levels())
         self.stopped = self.report(levels + attempt + 1, levels + self.effort.repairs, found.misfit, "repairing")
 
