@@ -78,7 +78,8 @@ class Orthogonal final : public Projection {
     for (const Reading& reading : readings_) used_[reading.axis] = true;
   }
 
-  void forward(const float* volume, float* const* images, int threads) const override {
+  void forward(const float* volume, float* const* images, int most) const override {
+    const std::int64_t threads = threads_for(most);
     const auto [columns, rows, slices] = grid_.size;
     Sums sums(*this);
     if (used_[0] || used_[1])
@@ -99,7 +100,8 @@ class Orthogonal final : public Projection {
     }
   }
 
-  void adjoint(const float* const* images, float* volume, int threads) const override {
+  void adjoint(const float* const* images, float* volume, int most) const override {
+    const std::int64_t threads = threads_for(most);
     const auto [columns, rows, slices] = grid_.size;
     Sums sums(*this);
     for (std::size_t i = 0; i < readings_.size(); ++i)
@@ -122,6 +124,9 @@ class Orthogonal final : public Projection {
     }
     std::vector<float> along[3];
   };
+
+  // Waking a thread takes as long as it takes to add so many voxels.
+  std::int64_t threads_for(int most) const { return std::clamp<std::int64_t>(grid_.voxels() >> 18, 1, most); }
 
   template <class Body>
   void each_pixel(std::size_t i, Body&& body) const {

@@ -162,6 +162,9 @@ const UprightLoops& upright_loops() {
 }
 
 std::unique_ptr<Projection> cpu_projection(const VolumeGrid& grid, const std::vector<Detector>& detectors) {
+  // Places in a volume are counted in 32 bits, as gathers take them.
+  if (std::max(scratch_size(1, grid), scratch_size(2, grid)) > INT32_MAX)
+    throw UsageError("a volume of " + std::to_string(grid.voxels()) + " voxels is too large; use fewer than 2e9.");
   if (auto orthogonal = orthogonal_projection(grid, detectors)) return orthogonal;
   return std::make_unique<CpuProjection>(grid, detectors);
 }

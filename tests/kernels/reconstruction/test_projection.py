@@ -230,6 +230,11 @@ def test_image_that_is_not_finite_is_refused():
         backproject(images, GEOMETRY)
 
 
+def test_volume_that_no_memory_holds_is_refused():
+    with pytest.raises(UsageError, match="a volume of 8000000000 voxels is too large"):
+        Projector(Geometry(Grid((2000, 2000, 2000), (1.0, 1.0, 1.0)), GEOMETRY.views))
+
+
 def test_wrong_number_of_images_is_refused():
     with pytest.raises(InputError, match="1 images came for 2 views"):
         backproject([np.ones((4, 6))], GEOMETRY)
