@@ -133,7 +133,7 @@ double primal_moves(const VariationRow& row, const VariationStep& step) {
 RowMeasures measure(const MeasuredRow& row, const float* weight) {
   const VariationStep step{{}, {weight[0], weight[1], weight[2]}, 0.0f, 0.0f, 0.0f, 1.0f};
   float variation[kChunk], above[kChunk];
-  LaneSum variations, aboves;
+  LaneSum variations, gains;
   for (std::int64_t first = 0; first < row.length; first += kChunk) {
     const std::int64_t n = row.length - first < kChunk ? row.length - first : kChunk;
     for (std::int64_t k = 0; k < n; ++k) {
@@ -144,9 +144,9 @@ RowMeasures measure(const MeasuredRow& row, const float* weight) {
       above[k] = larger(inflow - row.slope[i], 0.0f);
     }
     variations.add(variation, n);
-    aboves.add(above, n);
+    gains.add(above, n);
   }
-  return {variations.total(), aboves.total()};
+  return {variations.total(), gains.total()};
 }
 
 void poisson(float* q, const float* mean, const float* counts, const float* inverse, float step, float relaxation,

@@ -170,7 +170,7 @@ def expected_deviance(mean: NDArray[np.float32] | Exact) -> Exact:
     Examples
     --------
     >>> expected_deviance(np.array([0.0, 0.01, 1.0, 1000.0])).round(3).tolist()
-    [0.0, 0.083, 1.151, 1.0]
+    [0.0, 0.092, 1.147, 1.0]
     """
     counts = np.maximum(np.asarray(mean, np.float64), 0)
     at, table = _deviance_table()
