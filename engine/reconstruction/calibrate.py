@@ -17,6 +17,10 @@ from .measured import Measured
 
 __all__ = ["Landmark", "LandmarkFile", "calibrated", "parsed_faults", "read_landmarks"]
 
+_BIASED = (
+    "The geometry was calibrated by counts that the body attenuates, which can put the table wrong by several pixels; "
+    "landmarks are safer."
+)
 Place = Annotated[tuple[float, ...], Field(max_length=2)]
 
 
@@ -133,7 +137,7 @@ def calibrated(
     Returns
     -------
     Measured
-        With the residual before and after, and each change, as facts.
+        With the residual before and after, and each change, as facts; with a warning where attenuation biases it.
 
     Raises
     ------
@@ -156,4 +160,6 @@ def calibrated(
         found = calibrate_landmarks(
             measured.geometry, list(places.transpose(1, 0, 2)), adjust=adjust, error_px=told.error_px
         )
-    return replace(measured, geometry=found.geometry, facts=(*measured.facts, *found.facts))
+    biased = landmarks is None and attenuated and not measured.geometry.cone_beam
+    warnings = (*measured.warnings, *([_BIASED] if biased else []))
+    return replace(measured, geometry=found.geometry, warnings=warnings, facts=(*measured.facts, *found.facts))

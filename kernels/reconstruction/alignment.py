@@ -55,8 +55,8 @@ def calibrate_images(
         What may be wrong with views, see :func:`photopeak.kernels.reconstruction.calibration.calibrate_landmarks`.
     attenuated : bool, default True
         Whether a gamma camera's photons were attenuated: centres of gravity are then not compared. What attenuation takes
-        from one slice more than from another resembles a shift, so that the table's place is known to a pixel or two only,
-        whatever its standard error says.
+        from one slice more than from another resembles a shift, so that the table's place is then wrong by several pixels,
+        whatever its standard error says, the more the body round the organ takes up.
 
     Returns
     -------

@@ -45,6 +45,7 @@ def test_landmarks_move_the_second_view(landmarks):
     assert found.geometry.views[1].center_mm == pytest.approx((250, 0, 12))
     names, values = zip(*found.facts, strict=True)
     assert names[0].startswith("Residual before and after")
+    assert not found.warnings
     assert "view 2, table to the head: -12 mm" in values[3]
 
 
@@ -52,6 +53,8 @@ def test_images_move_it_as_well():
     found = calibrated(measured(3))
     assert found.geometry.views[1].center_mm == pytest.approx((250, 0, 12), abs=0.1)
     assert "%" in found.facts[0][1]
+    assert "several pixels" in found.warnings[0]
+    assert not calibrated(measured(3), attenuated=False).warnings
 
 
 def test_landmark_may_be_missing_in_a_view(landmarks):
