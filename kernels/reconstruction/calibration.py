@@ -129,7 +129,7 @@ def calibrate_landmarks(
     ----------
     * Triggs, McLauchlan, Hartley, Fitzgibbon: Bundle adjustment - a modern synthesis. Vision Algorithms, 2000.
     * Golub, Pereyra: The differentiation of pseudo-inverses and nonlinear least squares problems whose variables separate.
-      SIAM J. Numer. Anal. 10, 1973.
+      SIAM Journal on Numerical Analysis 10, 1973.
 
     Examples
     --------
