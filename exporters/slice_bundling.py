@@ -15,6 +15,7 @@ GOLDEN_SIDE = 128
 _GOLDEN = (("brain", 3, 0.5), ("torso", 4, 0.25), ("nema-iq", 5, 1.0), ("shapes", 6, 1 / 8))
 # Gyral brains come after these; with many images of each they would push the other kinds aside, and lie inside as it is.
 _DESCRIBED = round(NUMBER * (1 + FOLDED_SHARE))
+_CONTEXT_PX = {"fast": 48}  # how far around a pixel it measures the spectrum that it chooses filters by
 _PLAIN = (1 / 20, 1.0)  # counts of held-out slices, relative to a clinical acquisition
 
 
@@ -27,7 +28,7 @@ def describe(recipe: Recipe, pool: SlicePool) -> Description:
             units=Units.BECQUEREL_PER_ML,
             scaling="robust",
             multiple=recipe.multiple,
-            overlap=32 // recipe.scale,
+            overlap=_CONTEXT_PX.get(recipe.architecture, 32 // recipe.scale),
         ),
         conserve="mean",
         matrices=tuple(sorted({"x".join(map(str, made.noisy.shape[1:])) for made in pool.pairs})),
