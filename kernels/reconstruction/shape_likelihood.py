@@ -124,6 +124,7 @@ class Likelihood:
     def fit(self, images: tuple[Image, ...]) -> Fit:
         """Return the activity, and the background, that explain the counts best if the body looks like `images`."""
         data = self.model.data
+        images = tuple(np.maximum(image, 0) for image in images)  # a camera's kernels have small negative lobes
         body, veil, counts = (
             np.concatenate([part.ravel() for part in parts]) for parts in (images, data.veil, data.counts)
         )
