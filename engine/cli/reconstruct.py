@@ -72,7 +72,10 @@ def reconstruct(
     wire_radius: Annotated[float | None, typer.Option(help="Radius of the wires in mm; a curve needs it.")] = None,
     wires: Annotated[int, typer.Option(help="How many wires there are; 0 for as many as the images need.")] = 1,
     bootstrap: Annotated[
-        int, typer.Option(help="Repeat the fit of a shape so often with new noise, for the uncertainty of its volume.")
+        int,
+        typer.Option(
+            help="Repeat the fit of a shape so often with new noise, at least twice, for the uncertainty of its volume."
+        ),
     ] = 0,
     start: Annotated[
         Path | None, typer.Option(help="Earlier result to start from: .nii.gz, or the .json of a curve.")

@@ -12,8 +12,7 @@ from ...kernels.reconstruction.solution import ShapeSolution
 from ..errors import UsageError
 from .measured import Measured
 from .result import Method, Reconstruction, Settings
-from .solvers import solve
-from .uncertainty import repeated_volumes
+from .solvers import repeated_volumes, solve
 
 __all__ = ["reconstruct"]
 
@@ -52,8 +51,8 @@ def reconstruct(measured: Measured, settings: Settings, watch: Watch | None = No
 
 
 def _check(measured: Measured, settings: Settings, method: Method) -> None:
-    if settings.bootstrap < 0:
-        raise UsageError(f"--bootstrap {settings.bootstrap} is no number of repetitions; give 0 or more.")
+    if settings.bootstrap < 0 or settings.bootstrap == 1:
+        raise UsageError(f"--bootstrap {settings.bootstrap} tells no spread; give 2 or more, or 0 for none.")
     if settings.bootstrap and method != "shape":
         raise UsageError(f"--bootstrap repeats the fit of a shape, not of a {method}; leave it out.")
     if settings.physics.spelled() and measured.geometry.cone_beam:

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...kernels.reconstruction.progress import Watch
-from ...kernels.reconstruction.solution import CurveSolution, VolumeSolution
+from ...kernels.reconstruction.solution import CurveSolution, ShapeSolution, VolumeSolution
 from ..errors import UsageError
 from .curve_files import read_curves
 from .gamma import values_on
 from .measured import Measured
 from .result import Method, Settings, Solution
 
-__all__ = ["solve"]
+__all__ = ["repeated_volumes", "solve"]
 
 
 def solve(measured: Measured, settings: Settings, method: Method, watch: Watch | None) -> Solution:
@@ -62,17 +66,32 @@ def _shape(measured: Measured, settings: Settings, watch: Watch | None) -> Solut
     from ...kernels.reconstruction.shape import reconstruct_shape
 
     grid = measured.geometry.grid
+    start = values_on(_volume_path(settings.start), grid) if settings.start else None
     return reconstruct_shape(
-        measured.images,
-        measured.geometry,
-        camera=settings.physics.camera(grid),
-        background=settings.background,
-        iterations=settings.iterations,
-        threads=settings.threads,
-        device=settings.device,
-        start=values_on(_volume_path(settings.start), grid) if settings.start else None,
-        watch=watch,
+        measured.images, measured.geometry, start=start, watch=watch, **_shape_options(measured, settings)
     )
+
+
+def repeated_volumes(
+    measured: Measured, settings: Settings, solution: ShapeSolution, watch: Watch | None
+) -> NDArray[np.float64]:
+    """Return the volumes that a shape has with other counting noise [ml]; fewer than asked for if `watch` stops them."""
+    from ...kernels.reconstruction.shape_uncertainty import volume_uncertainty
+
+    found = volume_uncertainty(
+        solution, measured.geometry, repeats=settings.bootstrap, watch=watch, **_shape_options(measured, settings)
+    )
+    return np.array(found.volumes_ml, np.float64)
+
+
+def _shape_options(measured: Measured, settings: Settings) -> dict[str, Any]:
+    return {
+        "camera": settings.physics.camera(measured.geometry.grid),
+        "background": settings.background,
+        "iterations": settings.iterations,
+        "threads": settings.threads,
+        "device": settings.device,
+    }
 
 
 def _curve(measured: Measured, settings: Settings, watch: Watch | None) -> Solution:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import UsageError
 from .geometry import Geometry
+from .progress import Step, Watch
 from .shape import reconstruct_shape
 from .solution import ShapeSolution
 
@@ -21,7 +22,7 @@ class VolumeUncertainty:
     Parameters
     ----------
     volumes_ml : tuple of float
-        One for each repetition [ml].
+        One for each repetition that came to its end [ml].
     """
 
     volumes_ml: tuple[float, ...]
@@ -38,12 +39,18 @@ class VolumeUncertainty:
 
 
 def volume_uncertainty(
-    solution: ShapeSolution, geometry: Geometry, *, repeats: int = 20, seed: int = 0, **options: Any
+    solution: ShapeSolution,
+    geometry: Geometry,
+    *,
+    repeats: int = 20,
+    seed: int = 0,
+    watch: Watch | None = None,
+    **options: Any,
 ) -> VolumeUncertainty:
     """Return the volumes that other counts of the same body would give: a parametric bootstrap.
 
-    Each repetition draws Poisson counts about the views of the solution and solves again from it. This is what noise does; what
-    two views cannot tell, and errors of the model, come on top.
+    Each repetition draws Poisson counts about the views of the solution and solves from the beginning, as the solution itself
+    was found. This is what noise does; what two views cannot tell, and errors of the model, come on top.
 
     Parameters
     ----------
@@ -55,6 +62,8 @@ def volume_uncertainty(
         How many, 2 or more.
     seed : int, default 0
         Of the noise.
+    watch : callable, optional
+        Told of each step of each repetition; if it returns True, the repetition under way is left out and none follows.
     **options
         The other arguments of `reconstruct_shape`, as they were.
 
@@ -69,8 +78,15 @@ def volume_uncertainty(
     if not isinstance(repeats, Integral) or repeats < 2:
         raise UsageError(f"repeats is {repeats}; a spread needs 2 or more.")
     rng = np.random.default_rng(seed)
-    volumes = []
+    volumes: list[float] = []
+
+    def listen(step: Step) -> bool:
+        return bool(watch and watch(Step(len(volumes), repeats, step.objective, "new noise")))
+
     for _ in range(int(repeats)):
         counts = [rng.poisson(np.maximum(image, 0)).astype(np.float32) for image in solution.projections]
-        volumes.append(reconstruct_shape(counts, geometry, start=solution, **options).volume_ml)
+        found = reconstruct_shape(counts, geometry, watch=listen, **options)
+        if found.interrupted:
+            break
+        volumes.append(found.volume_ml)
     return VolumeUncertainty(tuple(volumes))

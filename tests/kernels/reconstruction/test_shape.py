@@ -153,7 +153,7 @@ def test_volume_uncertainty_shrinks_with_counts():
     spread = []
     for counts in (1e4, 2e5):
         solution = reconstruct_shape(noisy(project(truth, GEOMETRY), counts), GEOMETRY)
-        found = volume_uncertainty(solution, GEOMETRY, repeats=4, iterations=12)
+        found = volume_uncertainty(solution, GEOMETRY, repeats=4)
         low, high = found.interval_ml()
         assert low < high
         assert len(found.volumes_ml) == 4
