@@ -83,8 +83,10 @@ def determine(matrix: Array, right: Array) -> Determined:
     kept = singular > 1
     basis = unknowns[kept]
     solution = basis.T @ (left.T[kept] @ right / singular[kept])
-    errors = np.sqrt((basis**2 / singular[kept, None] ** 2).sum(axis=0))
-    errors[(basis**2).sum(axis=0) < _HALF] = np.inf
+    known = (basis**2).sum(axis=0)
+    # What of an unknown lies in combinations that are left alone stays as uncertain as it was.
+    errors = np.sqrt((basis**2 / singular[kept, None] ** 2).sum(axis=0) + np.maximum(1 - known, 0))
+    errors[known < _HALF] = np.inf
     return Determined(np.asarray(solution), np.asarray(errors), int(kept.sum()))
 
 
