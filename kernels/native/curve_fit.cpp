@@ -26,6 +26,7 @@ double Fitter::linearise(const Points& controls, int low, int high, const float*
     touched_.resize(std::max(touched_.size(), model_.pixels() * words_));
     normal_.assign(width * width, 0);
     gradient_.assign(width, 0);
+    list_.resize(64 * words_);
   }
   const int first = std::max(0, low - 3), last = std::min(spans(controls), high);
   for (int span = first; span < last; ++span)
@@ -122,7 +123,8 @@ PHOTOPEAK_CLONES void Fitter::add_dense(const float* row, std::size_t width, flo
 
 PHOTOPEAK_CLONES void Fitter::add_sparse(const float* row, std::size_t width, const std::uint64_t* touched,
                                          double weight, double residual) {
-  int list[64 * 16], count = 0;
+  int* const list = list_.data();
+  int count = 0;
   for (std::size_t word = 0; word < words_; ++word)
     for (std::uint64_t bits = touched[word]; bits; bits &= bits - 1)
       list[count++] = static_cast<int>(64 * word) + __builtin_ctzll(bits);

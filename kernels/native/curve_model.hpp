@@ -82,7 +82,7 @@ class Fitter {
   std::size_t stride_ = 0, words_ = 0;
   float dense_[kDense * kDense];
   std::vector<float> local_, jacobian_;
-  std::vector<int> active_;
+  std::vector<int> active_, list_;
   std::vector<std::uint32_t> stamp_;
   std::uint32_t now_ = 0;
   std::vector<std::uint64_t> touched_;

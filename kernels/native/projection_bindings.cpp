@@ -14,9 +14,15 @@ namespace {
 using Array = py::array_t<float, py::array::c_style>;
 using Three = std::array<double, 3>;
 
+// Sizes beyond this have no place in memory, and products of them none in 64 bits.
+constexpr double kMostVoxels = 1e12, kMostPixels = INT32_MAX;
+
 void copy(const Three& from, double* to) { std::copy(from.begin(), from.end(), to); }
 
 VolumeGrid grid_of(const std::array<std::int64_t, 3>& size, const Three& spacing, const Three& first) {
+  if (static_cast<double>(size[0]) * static_cast<double>(size[1]) * static_cast<double>(size[2]) > kMostVoxels)
+    throw UsageError("a volume of " + std::to_string(size[2]) + " x " + std::to_string(size[1]) + " x " +
+                     std::to_string(size[0]) + " voxels is too large; use fewer than 2e9.");
   VolumeGrid grid;
   std::copy(size.begin(), size.end(), grid.size);
   copy(spacing, grid.spacing);
@@ -26,6 +32,9 @@ VolumeGrid grid_of(const std::array<std::int64_t, 3>& size, const Three& spacing
 
 Detector detector_of(std::int64_t rows, std::int64_t columns, const std::array<Three, 3>& pixels, bool cone,
                      const Three& origin) {
+  if (static_cast<double>(rows) * static_cast<double>(columns) > kMostPixels)
+    throw UsageError("a view of " + std::to_string(rows) + " x " + std::to_string(columns) +
+                     " pixels is too large; use fewer than 2e9.");
   Detector detector;
   detector.rows = rows;
   detector.columns = columns;

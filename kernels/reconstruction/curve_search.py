@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
+from ..errors import UsageError
 from .shadows import Shadows
 
 __all__ = ["Candidate", "Effort", "WireSearch", "fitted_controls"]
@@ -46,6 +48,11 @@ class Effort:
         Pieces in each round.
     patience : int
         Rounds without a better curve after which one that is about explained is taken.
+
+    Raises
+    ------
+    UsageError
+        If a number is not whole, below 0, or 0 where there must be something to try.
     """
 
     seeds: int = 400
@@ -54,6 +61,13 @@ class Effort:
     repairs: int = 20
     cuts: int = 8
     patience: int = 3
+
+    def __post_init__(self) -> None:
+        least = {"seeds": 1, "beam": 1, "widest": 1, "repairs": 0, "cuts": 1, "patience": 0}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < low:
+                raise UsageError(f"{name} of the effort is {value}; use a whole number from {low} up.")
 
 
 @dataclass(frozen=True, eq=False)

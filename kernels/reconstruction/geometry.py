@@ -7,6 +7,7 @@ head. Arrays are C-contiguous: a volume is ``volume[slice, row, column]``, that 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import cos, radians, sin
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,9 +51,9 @@ class Grid:
     center_mm: Vector = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        if len(self.shape) != 3 or min(self.shape) < 1:
+        if len(self.shape) != 3 or not _whole(self.shape):
             raise UsageError(
-                f"a volume of {self.shape} voxels is empty; give slices, rows and columns, each 1 or more."
+                f"a volume of {self.shape} voxels is empty; give slices, rows and columns, whole numbers from 1 up."
             )
         if len(self.spacing_mm) != 3 or not all(0 < spacing < np.inf for spacing in self.spacing_mm):
             raise UsageError(f"voxels of {self.spacing_mm} mm have no size; give three numbers above 0.")
@@ -121,8 +122,8 @@ class View:
     source_mm: Vector | None = None
 
     def __post_init__(self) -> None:
-        if len(self.shape) != 2 or min(self.shape) < 1:
-            raise UsageError(f"a view of {self.shape} pixels is empty; give rows and columns, each 1 or more.")
+        if len(self.shape) != 2 or not _whole(self.shape):
+            raise UsageError(f"a view of {self.shape} pixels is empty; give rows and columns, whole numbers from 1 up.")
         if len(self.spacing_mm) != 2 or not all(0 < spacing < np.inf for spacing in self.spacing_mm):
             raise UsageError(f"pixels of {self.spacing_mm} mm have no size; give two numbers above 0.")
         points = [self.center_mm, self.right, self.down, *([self.source_mm] if self.source_mm else [])]
@@ -351,6 +352,10 @@ class Geometry:
     def cone_beam(self) -> bool:
         """Whether rays come from focal spots."""
         return self.views[0].source_mm is not None
+
+
+def _whole(counts: Sequence[int]) -> bool:
+    return all(isinstance(count, Integral) and count > 0 for count in counts)
 
 
 def _vector(values: object) -> Vector:

@@ -308,6 +308,10 @@ def _radius_px(views: Sequence[View], region: Region, radius_mm: float) -> float
 
 def _crop(view: View, region: Region, radius_mm: float) -> Crop:
     row, column = view.project(np.array(region.center_mm))
+    if not np.isfinite([row, column]).all():
+        raise UsageError(
+            f"the region at {region.center_mm} mm lies outside a view, behind its focal spot; correct its middle."
+        )
     reach = (region.radius_mm + radius_mm) * view.magnification_at(region.center_mm) / view.spacing_mm[0] + _MARGIN
     spans = [
         slice(max(0, int(middle - reach)), min(count, int(middle + reach) + 2))

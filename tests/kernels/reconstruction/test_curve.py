@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from photopeak.exporters.phantoms.coils import Beam, Coil, biplane, draw_thickness, random_coil, simulate_views
-from photopeak.kernels import Geometry, Grid, reconstruct_curve
+from photopeak.kernels import Geometry, Grid, _native, reconstruct_curve
 from photopeak.kernels.errors import DeviceError, InputError, UsageError
 from photopeak.kernels.reconstruction.curve_search import Effort, fitted_controls
 from photopeak.kernels.reconstruction.shadows import Region, read_shadows
@@ -141,6 +141,28 @@ def test_wire_outside_the_region_is_refused(loop):
 def test_senseless_arguments_are_refused(loop, options, error, message):
     with pytest.raises(error, match=message):
         reconstruct_curve(loop[1], GEOMETRY, **{"radius_mm": 0.25, **options})
+
+
+@pytest.mark.parametrize(
+    "options", [{"seeds": 0}, {"seeds": -5}, {"beam": 0}, {"cuts": 0}, {"repairs": -1}, {"widest": 1.5}]
+)
+def test_impossible_effort_is_refused(options):
+    with pytest.raises(UsageError, match="effort"):
+        Effort(**options)
+
+
+def test_region_behind_the_focal_spot_is_refused(loop):
+    behind = 2 * np.array(GEOMETRY.views[0].source_mm)
+    with pytest.raises(UsageError, match="outside a view"):
+        reconstruct_curve(loop[1], GEOMETRY, radius_mm=0.25, region=Region(tuple(behind), 3.0))
+
+
+def test_a_pixel_may_be_touched_by_any_number_of_control_points(loop):
+    shadows, _ = read_shadows(loop[1], GEOMETRY, 0.25, region=None, attenuation_per_mm=None, photons=None)
+    loss = _native.CurveLoss(tolerance=0.1, reach=0.0, spacing=0.8, bend=0.3, twist=0.2)
+    crowd = np.tile(np.linspace(-0.2, 0.2, 6)[:, None] * [1.0, 1.0, 1.0], (220, 1))
+    _, value = shadows.model.fit(crowd, np.zeros_like(shadows.measured), loss, 0)
+    assert np.isfinite(value)
 
 
 def test_parallel_views_are_refused():

@@ -44,6 +44,8 @@ def test_grid_lies_around_its_middle():
     [
         ((0, 4, 4), (1.0, 1.0, 1.0)),
         ((4, 4), (1.0, 1.0, 1.0)),
+        ((4.5, 4, 4), (1.0, 1.0, 1.0)),
+        ((np.nan, 4, 4), (1.0, 1.0, 1.0)),
         ((4, 4, 4), (1.0, 0.0, 1.0)),
         ((4, 4, 4), (1.0, np.nan, 1.0)),
         ((4, 4, 4), (1.0, np.inf, 1.0)),
@@ -173,6 +175,7 @@ VIEW = {
     [
         ({"shape": (0, 8)}, "empty"),
         ({"shape": (8,)}, "empty"),
+        ({"shape": (8, 7.5)}, "whole numbers"),
         ({"spacing_mm": (1.0, -1.0)}, "no size"),
         ({"spacing_mm": (np.inf, 1.0)}, "no size"),
         ({"center_mm": (0.0, np.nan, 0.0)}, "three finite numbers"),

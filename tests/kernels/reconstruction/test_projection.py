@@ -235,6 +235,19 @@ def test_volume_that_no_memory_holds_is_refused():
         Projector(Geometry(Grid((2000, 2000, 2000), (1.0, 1.0, 1.0)), GEOMETRY.views))
 
 
+@pytest.mark.parametrize("edge", [2**16, 2**32, 2**40])
+def test_view_of_too_many_pixels_is_refused(edge):
+    view = View.gamma_camera((edge, edge), (1.0, 1.0), 30)
+    with pytest.raises(UsageError, match="pixels is too large"):
+        Projector(Geometry(Grid((4, 4, 4), (1.0, 1.0, 1.0)), (view,)))
+
+
+@pytest.mark.parametrize("edge", [2**21, 2**31, 2**40])
+def test_volume_of_too_many_voxels_is_refused(edge):
+    with pytest.raises(UsageError, match="voxels is too large"):
+        Projector(Geometry.around(Grid((edge, edge, edge), (1.0, 1.0, 1.0)), (0,), shape=(4, 4)))
+
+
 def test_wrong_number_of_images_is_refused():
     with pytest.raises(InputError, match="1 images came for 2 views"):
         backproject([np.ones((4, 6))], GEOMETRY)
