@@ -153,7 +153,7 @@ def profiles(
     pencil = Pencil.of(first_view, second_view)
     planes = (
         pencil
-        and min(*first_view.shape, *second_view.shape) > 1
+        and min(*first_view.shape, *second_view.shape) > 2  # fewer have no second differences, which tell the noise
         and (pencil.planes(first_view), pencil.planes(second_view))
     )
     if not planes or planes[0] is None or planes[1] is None:

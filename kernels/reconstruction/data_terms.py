@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
+from ..errors import InputError
 
 __all__ = ["DataTerm", "GaussianTerm", "PoissonTerm", "expected_deviance", "noise_variance"]
 
@@ -206,6 +207,11 @@ def noise_variance(view: NDArray[np.float32]) -> float:
     float
         In the square of the unit of the image.
 
+    Raises
+    ------
+    InputError
+        If the image has one row or column only.
+
     References
     ----------
     * Donoho and Johnstone, Ideal spatial adaptation by wavelet shrinkage, Biometrika 81 (1994).
@@ -216,5 +222,7 @@ def noise_variance(view: NDArray[np.float32]) -> float:
     >>> round(noise_variance(noise) / 9, 1)
     1.0
     """
+    if min(view.shape) < 2:
+        raise InputError(f"an image of {view.shape} pixels does not tell its noise; give variance.")
     details = 0.5 * (view[:-1, :-1] - view[1:, :-1] - view[:-1, 1:] + view[1:, 1:])
     return float(np.median(np.abs(details)) / 0.6744897501960817) ** 2

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError, UsageError
 from .camera import GammaCamera
 from .geometry import Geometry, Grid, View
 from .projection import Projector
@@ -159,6 +160,13 @@ class ShapeModel:
         For projectors.
     device : str
         For projectors.
+
+    Raises
+    ------
+    UsageError
+        If a view shows no part of the box.
+    InputError
+        If there are no counts where the box is.
     """
 
     def __init__(
@@ -179,6 +187,10 @@ class ShapeModel:
             tuple(cut.binned(image) for cut, image in zip(cuts, veil, strict=True)),
             tuple(float(cut.bins[0] * cut.bins[1]) for cut in cuts),
         )
+        if not any(image.any() for image in self.data.counts):
+            raise InputError(
+                "the views show nothing where the volume is; correct the geometry, or give a larger volume."
+            )
         camera = levels.camera and replace(levels.camera, mu_per_cm=0.0, body=None, attenuation_map=None)
         groups = [[cut.view] for cut in cuts] if paths else [[cut.view for cut in cuts]]
         self._projectors = [
@@ -234,6 +246,8 @@ class _Cut:
             margin = _MARGIN_MM / view.spacing_mm[axis]
             low = max(int(np.floor(corners[:, axis].min() - margin)), 0)
             high = min(int(np.ceil(corners[:, axis].max() + margin)) + 1, view.shape[axis])
+            if high <= low:
+                raise UsageError("a view misses the volume; correct the geometry.")
             size = min(max(1, round(min(grid.spacing_mm) / view.spacing_mm[axis])), factor, max(high - low, 1))
             spans.append(slice(low, low + (high - low) // size * size))
             bins.append(size)

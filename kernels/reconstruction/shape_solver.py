@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
+from ..errors import InputError
 from .camera import GammaCamera
 from .geometry import Geometry, Grid
 from .progress import Step, Watch
@@ -106,6 +107,11 @@ class _Stages:
             np.maximum(image - floor, 0) * shadow
             for image, floor, shadow in zip(task.counts, floors, shadows, strict=True)
         ]
+        for number, body in enumerate(bodies, start=1):
+            if not body.any():
+                raise InputError(
+                    f"view {number} shows nothing but background; correct where background lies, or give more counts."
+                )
         levels = Levels(geometry, box_of(shadows, geometry), task.projector.camera)
         return cls(task, levels, levels.paths(), ellipsoid_of(bodies, geometry))
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -136,7 +136,9 @@ def reconstruct_volume(
         raise UsageError(f"upper is {upper}, which leaves no voxel anything; give a number above 0, or None.")
     measured = flatten(check_views(images, geometry))
     projector = Projector(geometry, camera=camera, threads=threads, device=device)
-    problem = _Problem(System.of(projector), measured, inf if upper is None else upper, limit, threads, start)
+    system = System.of(projector)
+    _check_sight(system, measured)
+    problem = _Problem(system, measured, inf if upper is None else upper, limit, threads, start)
     solve = _by_total_variation if method == "tv" else _by_expectation
     return solve(request, problem, _Record(limit, watch))
 
@@ -296,8 +298,8 @@ def _variance(given: float | Sequence[NDArray[Any]] | None, problem: _Problem) -
     images = split(measured, projector)
     if given is None:
         parts = [np.full(image.shape, noise_variance(image), np.float32) for image in images]
-    elif isinstance(given, int | float):
-        parts = [np.full(image.shape, given, np.float32) for image in images]
+    elif isinstance(given, Real):
+        parts = [np.full(image.shape, float(given), np.float32) for image in images]
     else:
         parts = [np.asarray(part, np.float32) for part in given]
         if [part.shape for part in parts] != [image.shape for image in images]:
@@ -306,6 +308,15 @@ def _variance(given: float | Sequence[NDArray[Any]] | None, problem: _Problem) -
     if not (np.isfinite(found).all() and found.min() > 0):
         raise UsageError(f"a pixel has the variance {found.min():g}; give variance, finite and above 0.")
     return found
+
+
+def _check_sight(system: System, measured: Image) -> None:
+    """Refuse views beside the volume, and an object there."""
+    for number, seen in enumerate(split(system.inverse, system.projector), start=1):
+        if not seen.any():
+            raise UsageError(f"view {number} misses the volume; correct the geometry.")
+    if not measured[system.inverse > 0].any():
+        raise InputError("the views show nothing where the volume is; correct the geometry, or give a larger volume.")
 
 
 def _check_start(start: VolumeSolution | None, geometry: Geometry) -> None:

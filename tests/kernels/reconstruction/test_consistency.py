@@ -35,10 +35,10 @@ def c_arm(primary, secondary, **changes):
 @settings(max_examples=20)
 @given(st.floats(-60, 0), st.floats(-40, 40), st.floats(30, 90), st.floats(-40, 40))
 def test_cone_beams_of_one_object_agree(primary, secondary, other, tilt):
-    """Any two focal spots measure the same integral over each plane of the pencil, to 0.5 % of the largest."""
+    """Any two focal spots measure the same integral over each plane of the pencil, to 1 % of the largest."""
     views = c_arm(primary, secondary), c_arm(other, tilt)
     found = profiles(gaussians(views[0], CENTERS), views[0], gaussians(views[1], CENTERS), views[1], pixels=2)
-    assert np.abs(found.first - found.second).max() < 0.005 * found.first.max()
+    assert np.abs(found.first - found.second).max() < 0.01 * found.first.max()
 
 
 def test_profile_of_cone_beams_is_the_plane_integral_over_the_distance():
@@ -71,7 +71,7 @@ def test_tilted_parallel_views_agree_too(turn, tilt):
     stand = c_arm(90 + turn, tilt)
     two = View((64, 64), (4.0, 4.0), tuple(-300 * np.array(stand.looking)), stand.right, stand.down)
     found = profiles(gaussians(one, CENTERS, 20.0), one, gaussians(two, CENTERS, 20.0), two, pixels=2)
-    assert np.abs(found.first - found.second).max() < 0.005 * found.first.max()
+    assert np.abs(found.first - found.second).max() < 0.01 * found.first.max()
 
 
 def test_variance_of_profiles_is_that_of_noise():
@@ -97,6 +97,15 @@ def test_variance_of_profiles_is_that_of_noise():
 def test_views_along_one_line_have_no_pencil(views):
     assert Pencil.of(*views) is None
     assert compare_views(np.ones(views[0].shape), views[0], np.ones(views[1].shape), views[1]) is None
+
+
+def test_views_of_two_columns_do_not_tell_their_noise():
+    views = [
+        View.c_arm((16, 2), (2.5, 2.4), angle, 0, source_detector_mm=1000, source_isocenter_mm=700)
+        for angle in (0.0, 90.0)
+    ]
+    image = np.random.default_rng(0).random((16, 2))
+    assert compare_views(image, views[0], image, views[1]) is None
 
 
 def test_views_of_other_places_cannot_be_compared():

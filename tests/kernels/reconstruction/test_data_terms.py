@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from photopeak.kernels.errors import InputError
 from photopeak.kernels.reconstruction.data_terms import GaussianTerm, PoissonTerm, expected_deviance, noise_variance
 
 
@@ -41,6 +42,12 @@ def test_pixels_that_see_nothing_count_for_nothing():
     term = PoissonTerm(measured, inverse)
     assert term.value(np.array([3, 0], np.float32)) == pytest.approx(0, abs=1e-6)
     assert term.residuals(np.array([3, 0], np.float32)).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("shape", [(1, 16), (16, 1), (1, 1)])
+def test_one_row_does_not_tell_its_noise(shape):
+    with pytest.raises(InputError, match="give variance"):
+        noise_variance(np.ones(shape, np.float32))
 
 
 def test_noise_is_measured_beside_an_edge():

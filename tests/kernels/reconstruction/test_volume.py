@@ -268,6 +268,7 @@ def test_views_that_fit_no_volume_are_told():
         {"method": "osem", "subsets": 0},
         {"variance": 2.0},
         {"noise": "gaussian", "variance": 0.0},
+        {"noise": "gaussian", "variance": np.float32(0)},
         {"noise": "gaussian", "variance": [np.ones((2, 2))] * 4},
         {"regularisation": -1.0},
         {"regularisation": float("nan")},
@@ -293,6 +294,24 @@ def test_start_of_another_grid_is_refused():
     other, views, _ = measured(1e4, n=8)
     with pytest.raises(UsageError, match="same grid"):
         reconstruct_volume(views, other, start=start)
+
+
+@pytest.mark.parametrize("method", ["tv", "mlem", "osem"])
+def test_view_that_misses_the_volume_is_refused(method):
+    geometry, images, _ = measured(1e4)
+    views = (*geometry.views[:3], geometry.views[3].moved((0.0, 0.0, 500.0)))
+    with pytest.raises(UsageError, match="view 4 misses the volume"):
+        reconstruct_volume(images, replace(geometry, views=views), method=method)
+
+
+@pytest.mark.filterwarnings("ignore::photopeak.kernels.reconstruction.checks.TruncatedViewWarning")
+@pytest.mark.parametrize("method", ["tv", "mlem"])
+def test_object_outside_the_volume_is_refused(method):
+    geometry = Geometry.around(Grid((4, 4, 4), (4.0, 4.0, 4.0)), (0, 90), shape=(32, 32), spacing_mm=(4.0, 4.0))
+    image = np.zeros((32, 32))
+    image[2:5, 2:5] = 50
+    with pytest.raises(InputError, match="show nothing where the volume is"):
+        reconstruct_volume([image, image], geometry, method=method)
 
 
 def test_negative_line_integrals_are_no_counts():

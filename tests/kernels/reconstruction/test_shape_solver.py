@@ -1,0 +1,38 @@
+"""Views that show no shape."""
+
+import numpy as np
+import pytest
+
+from photopeak.kernels import Geometry, Grid, View, project, reconstruct_shape
+from photopeak.kernels.errors import InputError, UsageError
+
+GRID = Grid((16, 16, 16), (4.0, 4.0, 4.0))
+
+
+def spot(shape, center=None):
+    """Return counts of a Gaussian."""
+    offset = np.indices(shape) - np.reshape(center or np.divide(shape, 2), (2, 1, 1))
+    return np.round(100 * np.exp(-(offset**2).sum(axis=0) / 20))
+
+
+def test_view_that_misses_the_volume_is_refused():
+    views = [View.gamma_camera((16, 16), (4.0, 4.0), angle, isocenter_mm=(0.0, 0.0, 500.0)) for angle in (0, 90)]
+    with pytest.raises(UsageError, match="misses the volume"):
+        reconstruct_shape([spot((16, 16))] * 2, Geometry(GRID, tuple(views)))
+
+
+@pytest.mark.filterwarnings("ignore::photopeak.kernels.reconstruction.checks.TruncatedViewWarning")
+def test_body_outside_the_volume_is_refused():
+    geometry = Geometry.around(Grid((4, 4, 4), (4.0, 4.0, 4.0)), (0, 90), shape=(48, 48), spacing_mm=(4.0, 4.0))
+    with pytest.raises(InputError, match="show nothing where the volume is"):
+        reconstruct_shape([spot((48, 48), (8, 8))] * 2, geometry)
+
+
+@pytest.mark.filterwarnings("ignore::photopeak.kernels.reconstruction.checks.TruncatedViewWarning")
+def test_background_alone_is_no_shape():
+    geometry = Geometry.around(GRID, (0, 90))
+    body = np.zeros(GRID.shape, bool)
+    body[2:14, 2:14, 2:14] = True
+    views = [np.round(3 * view) for view in project(body, geometry)]
+    with pytest.raises(InputError, match="view 1 shows nothing but background"):
+        reconstruct_shape(views, geometry, background=body)
