@@ -28,6 +28,7 @@ _NEARLY_PARALLEL = 30.0  # [degrees], where depth is half as certain as between 
 _TRUNCATED = 0.25  # of the peak, after smoothing
 _STRIP = 3  # rows or columns at a border, averaged [pixels]
 _ALONG = 5  # and pixels along it
+_MANY = 8  # views, above which not all pairs are compared
 
 
 class NearlyParallelWarning(UserWarning):
@@ -104,10 +105,12 @@ def check_views(
     if count > 1:
         _check_directions(geometry)
     whole = not _warn_of_truncation(checked, geometry)
-    for (one, first), (two, second) in combinations(enumerate(zip(checked, geometry.views, strict=True), start=1), 2):
-        agreement = compare_views(first[0], first[1], second[0], second[1], attenuated=attenuated)
+    for one, two in _pairs(count):
+        agreement = compare_views(
+            checked[one], geometry.views[one], checked[two], geometry.views[two], attenuated=attenuated
+        )
         if agreement and (whole or not geometry.cone_beam):
-            _check_agreement(agreement, one, two)
+            _check_agreement(agreement, one + 1, two + 1)
     return checked
 
 
@@ -179,6 +182,13 @@ def _checked(image: NDArray[Any], view: View, number: int, *, counts: bool) -> I
 
 def _by(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "no"
+
+
+def _pairs(count: int) -> list[tuple[int, int]]:
+    """Return which views are compared: all with all, or of many each with two, a quarter of them before and after it."""
+    if count <= _MANY:
+        return list(combinations(range(count), 2))
+    return [(first, (first + count // 4) % count) for first in range(count)]
 
 
 def _check_directions(geometry: Geometry) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from photopeak.kernels import Geometry, Grid, View
 from photopeak.kernels.errors import InputError, UsageError
+from photopeak.kernels.reconstruction import checks
 from photopeak.kernels.reconstruction.checks import (
     InconsistentViewsWarning,
     NearlyParallelWarning,
@@ -219,6 +220,18 @@ def test_cone_beams_of_two_objects_warn():
     ]
     with pytest.warns(InconsistentViewsWarning, match="of what common planes hold"):
         check_views(images, geometry)
+
+
+def test_many_views_are_compared_in_number_as_they_are(monkeypatch):
+    compared = []
+    monkeypatch.setattr(checks, "compare_views", lambda *args, **options: compared.append(args[1::2]))
+    geometry = Geometry.around(Grid((16, 16, 16), (4.0, 4.0, 4.0)), np.arange(0, 360, 6))
+    image = np.pad(np.ones((8, 8)), 4)
+    check_views([image] * 60, geometry)
+    assert len(compared) == 60
+    for view in geometry.views:
+        assert sum(view in pair for pair in compared) == 2
+    assert all(abs(np.dot(one.looking, two.looking)) < 0.1 for one, two in compared)
 
 
 def test_one_view_has_no_angle():
