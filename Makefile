@@ -12,7 +12,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .peers
-KERNELS := --suite iqa,mtf,noise $(ARGS)
+KERNELS := --suite iqa,mtf,noise,reconstruction $(ARGS)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # pip builds against the tools in .venv, so that they are pinned too and a rebuild compiles only what changed.
 BUILD_TOOLS := scikit-build-core pybind11 cmake ninja
