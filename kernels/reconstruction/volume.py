@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -298,7 +298,7 @@ def _variance(given: float | Sequence[NDArray[Any]] | None, problem: _Problem) -
     images = split(measured, projector)
     if given is None:
         parts = [np.full(image.shape, noise_variance(image), np.float32) for image in images]
-    elif isinstance(given, Real):
+    elif isinstance(given, int | float | np.number):
         parts = [np.full(image.shape, float(given), np.float32) for image in images]
     else:
         parts = [np.asarray(part, np.float32) for part in given]
