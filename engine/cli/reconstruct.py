@@ -118,7 +118,8 @@ def reconstruct(
     targets = Targets(out, mesh, curve, dicom, report)
     with answer(as_json) as found:
         measured = read_views(views, geometry, voxel_mm=voxel)
-        targets.check(measured, settings.method_for(measured))
+        told = [path for path in (geometry, landmarks, settings.physics.attenuation_map) if path]
+        targets.check(measured, settings.method_for(measured), told)
         if calibrate or landmarks:
             measured = calibrated(measured, parsed_faults(calibrate or "table"), landmarks)
         with progress("reconstruct", shown=not as_json) as bar, _until_interrupted() as stopped:

@@ -1,9 +1,11 @@
 """Which files a reconstruction becomes, and writing them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from pydicom.dataset import Dataset
 
@@ -24,6 +26,7 @@ from .volume_files import VOLUME_SUFFIXES, nifti_file
 
 __all__ = ["Targets", "write_outputs"]
 
+_OBJECTS = ("volume", "segmentation", "surface")
 _COUNTS_PER_MM = ("{counts}/mm", "UCUM", "counts/millimeter")
 
 
@@ -51,15 +54,24 @@ class Targets:
     dicom: Path | None = None
     report: Path | None = None
 
-    def check(self, measured: Measured, method: Method) -> None:
+    def check(self, measured: Measured, method: Method, inputs: Sequence[Path] = ()) -> None:
         """Refuse, before anything is computed, what could not be written afterwards.
+
+        Parameters
+        ----------
+        measured : Measured
+            The views.
+        method : str
+            What is made of them.
+        inputs : sequence of Path
+            Other files that were read and are not to be replaced.
 
         Raises
         ------
         UsageError
-            If a suffix is wrong, a file would be written twice or replace a view, or a target does not fit the method.
+            If a suffix is wrong, a file would be written twice or replace what was read, or a target does not fit the method.
         InputError
-            If DICOM is wanted of views that are not.
+            If DICOM is wanted of views that are not, or a place cannot be written.
         """
         for path, suffixes, what in (
             (self.volume, VOLUME_SUFFIXES, "-o"),
@@ -70,24 +82,34 @@ class Targets:
                 raise UsageError(f"{path}: {what} writes {' or '.join(suffixes)}; change the suffix.")
         if self.curve and method != "curve":
             raise UsageError(f"--curve writes the wires of --method curve, not of a {method}; leave it out.")
-        files = [path.resolve() for path in (self.volume, self.mesh, self.curve, self.report) if path]
-        if len(set(files)) < len(files):
-            raise UsageError("two results would be written to one file; give each a name of its own.")
-        for source in measured.sources:
-            if source.resolve() in files:
-                raise UsageError(f"{source}: this is one of the views and is never replaced; choose another name.")
+        self._check_names(measured.sources, inputs)
         if (self.mesh or self.report) and method != "curve":
             marching_cubes()
         if self.dicom:
             if method == "curve" and not self.mesh:
                 raise UsageError("--dicom writes wires as a surface; give --mesh too, or leave it out.")
             instances(measured.sources, measured.datasets, measured.frames)
-            if self.dicom.exists() and not self.dicom.is_dir():
-                raise UsageError(f"{self.dicom}: --dicom takes a folder; choose another name.")
             if method == "volume" and measured.kind != "nm" and not measured.geometry.cone_beam:
                 raise InputError(
                     "--dicom writes volumes of gamma-camera and X-ray views only; leave it out, or take --method shape."
                 )
+
+    def _check_names(self, views: Sequence[Path], inputs: Sequence[Path]) -> None:
+        """Refuse names that are taken, and places where nothing can be written."""
+        named = [path for path in (self.volume, self.mesh, self.curve, self.report) if path]
+        if self.dicom:
+            if self.dicom.exists() and not self.dicom.is_dir():
+                raise UsageError(f"{self.dicom}: --dicom takes a folder; choose another name.")
+            named += [self.dicom / f"{name}.dcm" for name in _OBJECTS]
+        files = [path.resolve() for path in named]
+        if len(set(files)) < len(files) or (self.dicom and self.dicom.resolve() in files):
+            raise UsageError("two results would be written to one file; give each a name of its own.")
+        for sources, what in ((views, "one of the views"), (inputs, "read for this reconstruction")):
+            for source in sources:
+                if source.resolve() in files:
+                    raise UsageError(f"{source}: this is {what} and is never replaced; choose another name.")
+        for path in named:
+            _check_place(path)
 
 
 def write_outputs(found: Reconstruction, targets: Targets) -> list[Path]:
@@ -101,6 +123,11 @@ def write_outputs(found: Reconstruction, targets: Targets) -> list[Path]:
         What to write.
     targets : Targets
         Where; the report is written elsewhere.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
     """
     contents = [(targets.volume, nifti_file(found.values, found.grid, targets.volume, _described(found)))]
     if targets.mesh:
@@ -111,10 +138,30 @@ def write_outputs(found: Reconstruction, targets: Targets) -> list[Path]:
     if targets.dicom:
         objects = _dicom_objects(found, surface=targets.mesh is not None)
         contents += [(targets.dicom / f"{name}.dcm", encode(ds)) for name, ds in objects]
-    for path, content in contents:
-        with atomic_write(path) as file:
-            file.write(content)
+    # No file takes its name before all of them are whole.
+    with ExitStack() as stack:
+        for path, content in contents:
+            try:
+                stack.enter_context(atomic_write(path)).write(content)
+            except OSError as error:
+                raise _not_written(path, error) from error
     return [path for path, _ in contents]
+
+
+def _check_place(path: Path) -> None:
+    """Refuse a file that cannot be made: its folder, or the one that its folder would be made in, takes none."""
+    if path.is_dir():
+        raise UsageError(f"{path}: this is a folder; give the name of a file.")
+    try:
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _not_written(path, error) from error
+
+
+def _not_written(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: cannot be written ({error.strerror or error}); choose another place.")
 
 
 def _described(found: Reconstruction) -> str:

@@ -204,6 +204,8 @@ def test_second_interruption_ends_at_once():
         (("-o", "v.mha"), 2, "v.mha"),
         (("-o", "views.npy"), 2, "views.npy"),
         (("-o", "v.nii", "--mesh", "v.obj"), 2, "v.obj"),
+        (("-o", "v.nii", "--report", "stand.toml"), 2, "stand.toml: this is read"),
+        (("-o", "v.nii", "--report", "views.npy/v.html"), 3, "v.html: cannot be written"),
         (("-o", "v.nii", "--attenuation", "0.15"), 2, "--body"),
         (("-o", "v.nii", "--collimator", "1.5"), 2, "--collimator"),
         (("-o", "v.nii", "--attenuation", "gone.nii"), 3, "gone.nii"),

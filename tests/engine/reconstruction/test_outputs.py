@@ -79,6 +79,40 @@ def test_wrong_targets_are_refused_at_once(method, targets, words):
         Targets(**{"volume": Path("o.nii"), **targets}).check(found.measured, method)
 
 
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [
+        ({"volume": Path("folder.nii")}, r"folder\.nii: this is a folder"),
+        ({"report": Path("file/a.html")}, r"file/a\.html: cannot be written \(Not a directory\)"),
+        ({"mesh": Path("file/new/a.stl")}, r"a\.stl: cannot be written"),
+    ],
+)
+def test_places_that_take_no_file_are_refused_at_once(tmp_path, monkeypatch, targets, words):
+    monkeypatch.chdir(tmp_path)
+    Path("folder.nii").mkdir()
+    Path("file").touch()
+    with pytest.raises((UsageError, InputError), match=words):
+        Targets(**{"volume": Path("o.nii"), **targets}).check(reconstruction("shape").measured, "shape")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.nii"]
+
+
+def test_dicom_objects_replace_no_view_and_no_result(shape, tmp_path):
+    view = tmp_path / "volume.dcm"
+    view.touch()
+    measured = replace(shape.measured, sources=(view, shape.measured.sources[1]))
+    with pytest.raises(UsageError, match=r"volume\.dcm: this is one of the views"):
+        Targets(tmp_path / "a.nii", dicom=tmp_path).check(measured, "shape")
+    with pytest.raises(UsageError, match="one file"):
+        Targets(tmp_path / "a.nii", dicom=tmp_path / "a.nii").check(shape.measured, "shape")
+
+
+def test_file_that_cannot_be_written_leaves_the_others_unwritten(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"a\.stl: cannot be written"):
+        write_outputs(reconstruction("shape"), Targets(tmp_path / "a.nii", tmp_path / "file" / "a.stl"))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_dicom_needs_dicom(tmp_path):
     with pytest.raises(InputError, match="not DICOM"):
         Targets(Path("a.nii"), dicom=tmp_path).check(reconstruction("shape").measured, "shape")
