@@ -5,10 +5,7 @@
 
 namespace photopeak {
 
-// A plane of lines along z: each goes on to `pitch` with zeros, and there are kPlaneMargin lines of zeros on both
-// sides.
-constexpr std::int64_t kPlaneMargin = 2;
-
+// A plane of lines along z: each goes on to `pitch` with zeros, and there are kReach lines of zeros on both sides.
 struct CameraPlane {
   std::int64_t lines, size, pitch;
   float* values;  // of line 0

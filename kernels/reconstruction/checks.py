@@ -82,7 +82,8 @@ def check_views(
         If something brighter than a quarter of the peak reaches over an edge. Parallel views of one upright axis may be cut
         above and below: each slice is seen by itself.
     InconsistentViewsWarning
-        If views disagree by more than their noise and what attenuation explains, but not beyond doubt.
+        If views disagree by more than their noise and what attenuation explains, but not beyond doubt. Of more than eight
+        views each is compared with two others.
 
     Examples
     --------
