@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,8 @@ def reconstruct_curve(
     for name, value in (("attenuation_per_mm", attenuation_per_mm), ("photons", photons)):
         if value is not None and not 0 < value < np.inf:
             raise UsageError(f"{name} of {value} makes no sense; give a number above 0.")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise UsageError(f"a seed of {seed} makes no sense; give a whole number from 0 up.")
     checked = check_views(images, geometry)
     shadows, _ = read_shadows(
         checked, geometry, radius_mm, region=region, attenuation_per_mm=attenuation_per_mm, photons=photons
@@ -131,9 +134,9 @@ def _check(geometry: Geometry, radius_mm: float, wires: int | None, threads: int
         raise UsageError("wires are looked for in cone-beam views only; give each view its focal spot.")
     if not 0 < radius_mm < np.inf:
         raise UsageError(f"a wire of radius {radius_mm} mm cannot be seen; give a radius above 0.")
-    if wires is not None and not 1 <= wires <= _MOST_WIRES:
+    if wires is not None and not (isinstance(wires, Integral) and 1 <= wires <= _MOST_WIRES):
         raise UsageError(f"{wires} wires cannot be looked for; give 1 to {_MOST_WIRES}, or None.")
-    if threads < 1:
+    if not isinstance(threads, Integral) or threads < 1:
         raise UsageError(f"{threads} threads do no work; give 1 or more.")
     if device != "cpu":
         raise DeviceError(f"wires are not searched on {device!r}; use the CPU.")

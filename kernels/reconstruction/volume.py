@@ -29,6 +29,7 @@ Noise = Literal["poisson", "gaussian"]
 
 _ITERATIONS = {"tv": 500, "mlem": 30, "osem": 6}
 _VIEWS_OF_SUBSET = 4
+_LEAST = np.float32(0.05)  # of the uniform volume, to start from: factors never leave 0
 
 
 def reconstruct_volume(
@@ -87,7 +88,8 @@ def reconstruct_volume(
     device : str
         "cpu" or "cuda": where projections, and the steps of total variation, are computed; results pass through host memory.
     start : VolumeSolution or None
-        Where to begin, such as the frame before; it also tells the first guess of the regularisation.
+        Where to begin, such as the frame before; it also tells the first guess of the regularisation. Expectation maximisation,
+        which never leaves zero, begins with at least a twentieth of the uniform volume.
     watch : callable or None
         Told of each step; if it returns True the solver stops.
 
@@ -265,11 +267,10 @@ def _by_expectation(request: _Request, problem: _Problem, record: _Record) -> Vo
         if wanted > count:
             raise UsageError(f"there are {wanted} subsets for {count} views; give at most one for each view.")
         subsets = [_subset(problem, views) for views in interleaved(count, wanted)]
+    values = np.full(problem.geometry.grid.shape, min(uniform_level(system, term), problem.upper), np.float32)
     if problem.start is not None:
-        values = problem.start.values.copy()
-    else:
-        values = np.full(problem.geometry.grid.shape, min(uniform_level(system, term), problem.upper), np.float32)
-        values[system.sensitivity <= 0] = 0
+        values = np.maximum(problem.start.values, _LEAST * values)
+    values[system.sensitivity <= 0] = 0
     maximise_expectation(
         subsets,
         values,

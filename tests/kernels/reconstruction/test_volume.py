@@ -235,6 +235,20 @@ def test_start_is_ahead_in_the_next_frame():
     assert onwards.history[0].objective < 1.2 * first.history[-1].objective
 
 
+@pytest.mark.parametrize("method", ["mlem", "osem"])
+def test_start_without_activity_somewhere_is_left_again(method):
+    geometry = Geometry.around(Grid((16, 16, 16), (4.0, 4.0, 4.0)), ANGLES)
+    first, second = np.zeros((2, 16, 16, 16), np.float32)
+    first[6:10, 6:10, 4:7] = second[6:10, 6:10, 9:12] = 20
+    start = reconstruct_volume(project(first, geometry), geometry, regularisation=0.1, iterations=100)
+    assert (start.values == 0).mean() > 0.5
+    views = project(second, geometry)
+    solution = reconstruct_volume(views, geometry, method=method, start=start)
+    assert sum(view.sum() for view in solution.projections) == pytest.approx(
+        sum(view.sum() for view in views), rel=0.01
+    )
+
+
 @pytest.mark.parametrize("method", ["tv", "mlem", "osem"])
 def test_watch_stops_the_solver_which_returns_what_it_has(method):
     geometry, images, _ = measured(1e5)
