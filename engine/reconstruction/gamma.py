@@ -53,7 +53,7 @@ class Physics:
         Raises
         ------
         UsageError
-            If they are neither, or one of coefficient and body is missing.
+            If they are neither, one of coefficient and body is missing, or holes are wider than long.
 
         Examples
         --------
@@ -62,6 +62,10 @@ class Physics:
         """
         outline = _pair(body, "--body", "320x220")
         holes = _pair(collimator, "--collimator", "1.5x24")
+        if holes and holes[0] >= holes[1]:
+            raise UsageError(
+                f"--collimator {collimator}: holes are wider than long; give diameter x length, 1.5x24, say."
+            )
         if attenuation and attenuation.lower().endswith(VOLUME_SUFFIXES):
             if outline:
                 raise UsageError("a map of attenuation holds the body too; leave --body out.")

@@ -162,9 +162,9 @@ def _started(
     start = number(head, "StartAngle")
     if start is None:
         raise InputError(
-            f"frame {info.number} says neither {tag_name('ViewCodeSequence')} nor {tag_name('ImageOrientationPatient')} nor "
-            f"{tag_name('StartAngle')}, so where the camera stood is unknown; give `angle` of each view in a file for "
-            "--geometry."
+            f"where the camera stood for frame {info.number} is unknown, since neither {tag_name('ViewCodeSequence')} nor "
+            f"{tag_name('ImageOrientationPatient')} nor {tag_name('StartAngle')} says it; give `angle` of each view in a "
+            "file for --geometry."
         )
     radius, notes = _radius(ds, head, 0)
     return Camera(View.gamma_camera(shape, spacing, (180 - start) % 360, radius_mm=radius), radius, notes=notes)

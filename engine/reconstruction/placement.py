@@ -100,7 +100,7 @@ def grid_around(views: Sequence[View], center: Vector, voxel_mm: float | None = 
     Raises
     ------
     UsageError
-        If the point lies beside or behind a focal spot, or voxels have no size or are too many.
+        If the point lies beside or behind a focal spot, or voxels have no size, are too many or larger than what views see.
 
     Examples
     --------
@@ -117,6 +117,8 @@ def grid_around(views: Sequence[View], center: Vector, voxel_mm: float | None = 
     upright = all(abs(view.down[2]) > _UPRIGHT for view in views)
     height, across = (extents[:, 0].min(), extents[:, 1].max()) if upright else (extents.max(), extents.max())
     if voxel_mm is not None:
+        if voxel_mm > min(height, across):
+            raise UsageError(f"voxels of {voxel_mm:g} mm are larger than what the views see; give smaller ones.")
         edge = np.full(2, voxel_mm)
     else:
         edge = sizes.min(axis=0) if upright else np.full(2, sizes.min())

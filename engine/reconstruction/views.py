@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from ...kernels.reconstruction.geometry import Geometry, View
-from ..dicom.attributes import number, text
+from ..dicom.attributes import number, tag_name, text
 from ..dicom.geometry import pixel_spacing
 from ..dicom.guard import DEFAULT_LIMITS, Limits
 from ..dicom.quiet import input_errors
@@ -103,7 +103,7 @@ def read_views(
         kind=kinds.pop() if len(kinds) == 1 else "other",
         sources=tuple(one.path for one in chosen),
         datasets=tuple(whole) if len(whole) == len(chosen) else (),
-        warnings=tuple(dict.fromkeys((*told, *notes, *_durations(whole), *_reader_notes(chosen)))),
+        warnings=tuple(dict.fromkeys((*told, *notes, *_owners(whole), *_durations(whole), *_reader_notes(chosen)))),
         frames=tuple(one.info.number for one in chosen) if len(whole) == len(chosen) else (),
     )
 
@@ -164,6 +164,14 @@ def _told(chosen: Sequence[Chosen], described: GeometryFile, source: str) -> lis
 
 def _shape(image: NDArray[np.float32]) -> tuple[int, int]:
     return image.shape[0], image.shape[1]
+
+
+def _owners(headers: Sequence[Dataset]) -> list[str]:
+    """Return a note if views are of different patients or studies; it names neither."""
+    for keyword, words in (("PatientID", "patients"), ("StudyInstanceUID", "studies")):
+        if len({text(ds, keyword) for ds in headers}) > 1:
+            return [f"The views are of different {words}: {tag_name(keyword)} differs between their files."]
+    return []
 
 
 def _durations(headers: Sequence[Dataset]) -> list[str]:

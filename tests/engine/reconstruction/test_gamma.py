@@ -51,6 +51,7 @@ def test_map_is_read(grid, tmp_path):
         (("0.15", "320", None), "no pair"),
         (("0.15", "0x220", None), "no pair"),
         ((None, None, "1.5"), "no pair"),
+        ((None, None, "24x1.5"), "wider than long"),
         (("mu.nii", "320x220", None), "leave --body out"),
     ],
 )

@@ -212,6 +212,23 @@ def test_different_durations_are_told(dicom_factory):
     assert any("(600, 300 s)" in note for note in read_views([first, second]).warnings)
 
 
+@pytest.mark.parametrize(("keyword", "words"), [("PatientID", "patients"), ("StudyInstanceUID", "studies")])
+def test_views_of_two_patients_or_studies_are_told(dicom_factory, keyword, words):
+    same = {"PatientID": "1", "StudyInstanceUID": "1.2.3"}
+    paths = [path for seed in (0, 1) for path in dicom_factory("static", seed=seed, tags=same)]
+    assert not any("different" in note for note in read_views(paths).warnings)
+    [other] = dicom_factory("static", seed=2, tags=same | {keyword: "1.2.4567"})
+    [note] = [note for note in read_views([paths[0], other]).warnings if "different" in note]
+    assert f"different {words}" in note
+    assert "4567" not in note
+
+
+def test_voxels_larger_than_the_field_of_view_are_refused(dicom_factory):
+    [path] = dicom_factory("tomo")
+    with pytest.raises(UsageError, match="voxels of 5000 mm"):
+        read_views([f"{path}@1,5"], voxel_mm=5000)
+
+
 def test_one_frame_twice_is_refused(dicom_factory):
     [path] = dicom_factory("tomo")
     with pytest.raises(UsageError, match="frame 3 is given twice"):
