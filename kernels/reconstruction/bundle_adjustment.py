@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from .adjustments import PARAMETERS, Parameter, predicted
 from .geometry import Geometry
 
@@ -107,11 +108,18 @@ def adjust_bundle(
         Where the search starts [mm].
     error_px : float
         Standard error of a landmark's place [pixels].
+
+    Raises
+    ------
+    InputError
+        If landmarks meet where a view sees nothing.
     """
     observed = _Observed(geometry, seen, chosen, error_px)
     values, points = np.zeros((len(geometry.views), len(PARAMETERS))), points_mm.copy()
     residual = observed.residual(values, points)
     first = residual
+    if not np.isfinite(residual).all():
+        raise InputError("landmarks meet behind a focal spot; number them alike in all views, or correct the geometry.")
     for _ in range(_STEPS):
         step, shifts = observed.step(values, points)
         share = 1.0

@@ -47,7 +47,7 @@ class GammaCamera:
     Raises
     ------
     UsageError
-        If a number is negative or not finite, or a map comes with a coefficient of its own.
+        If a number is negative or not finite, efficiency is 0, or a map comes with a coefficient of its own.
     InputError
         If the map holds values below 0 or that are not finite.
 
@@ -77,6 +77,8 @@ class GammaCamera:
         for name in ("mu_per_cm", "intrinsic_mm", "face_mm", "slope", "efficiency"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise UsageError(f"{name} of a camera is {getattr(self, name)}; use a number from 0 on.")
+        if not self.efficiency:
+            raise UsageError("a camera of efficiency 0 counts nothing; give counts in a pixel per activity x mm.")
         if self.attenuation_map is not None and (self.mu_per_cm or self.body is not None):
             raise UsageError("a camera has an attenuation map and a coefficient or a body; give one or the other.")
         if self.body is not None and not self.mu_per_cm:

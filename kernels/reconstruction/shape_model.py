@@ -77,7 +77,7 @@ def box_of(shadows: Sequence[NDArray[np.bool_]], geometry: Geometry) -> Box:
     """
     grid = geometry.grid
     factor = max(1, round(_COARSE_MM / min(grid.spacing_mm)))
-    z, y, x = (axis[factor // 2 :: factor] for axis in grid.axes())
+    z, y, x = (axis[min(factor // 2, (len(axis) - 1) // 2) :: factor] for axis in grid.axes())
     points = np.stack(np.meshgrid(z, y, x, indexing="ij")[::-1], axis=-1)
     inside = np.ones(points.shape[:3], bool)
     for shadow, view in zip(shadows, geometry.views, strict=True):

@@ -159,7 +159,8 @@ def ellipsoid_of(images: Sequence[Image], geometry: Geometry) -> Ellipsoid:
     rest = np.array(spread_right) - system @ (round_one * np.eye(3)).ravel()
     found = round_one * np.eye(3) + np.linalg.lstsq(system, rest, rcond=1e-6)[0].reshape(3, 3)
     values, vectors = np.linalg.eigh((found + found.T) / 2)
-    values = np.maximum(values, 0.05 * values.max())
+    pixel = min(min(view.spacing_mm) for view in geometry.views)
+    values = np.maximum(values, max(0.05 * values.max(), pixel**2 / 12))  # what a pixel alone has
     return Ellipsoid(center, np.asarray((vectors * values) @ vectors.T))
 
 

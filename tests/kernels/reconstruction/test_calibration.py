@@ -226,6 +226,12 @@ def test_views_along_one_line_are_refused():
         calibrate_landmarks(geometry, [view.project(cloud()) for view in geometry.views])
 
 
+def test_landmarks_that_meet_behind_a_focal_spot_are_refused():
+    seen = [np.random.default_rng(0).uniform(-1e5, 1e5, (6, 2)) for _ in STAND.views]
+    with pytest.raises(InputError, match="behind a focal spot"):
+        calibrate_landmarks(STAND, seen)
+
+
 def test_landmarks_that_tell_nothing_are_refused():
     """Known to 1000 pixels only."""
     with pytest.raises(InputError, match="determine none"):

@@ -161,6 +161,11 @@ def test_camera_of_no_sense_is_refused(name, value):
         GammaCamera(**{name: value})
 
 
+def test_camera_that_counts_nothing_is_refused():
+    with pytest.raises(UsageError, match="counts nothing"):
+        GammaCamera(efficiency=0.0)
+
+
 def test_map_beside_a_coefficient_is_refused():
     with pytest.raises(UsageError, match="one or the other"):
         GammaCamera(mu_per_cm=0.1, attenuation_map=np.ones((2, 2, 2)))

@@ -36,3 +36,17 @@ def test_background_alone_is_no_shape():
     views = [np.round(3 * view) for view in project(body, geometry)]
     with pytest.raises(InputError, match="view 1 shows nothing but background"):
         reconstruct_shape(views, geometry, background=body)
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (16, 1, 16), (16, 16, 1)])
+def test_volume_of_one_slice_is_solved(shape):
+    geometry = Geometry.around(Grid(shape, (4.0, 4.0, 4.0)), (0, 90))
+    images = [spot(view.shape) for view in geometry.views]
+    assert 0 < reconstruct_shape(images, geometry, iterations=5).volume_ml < GRID.voxel_ml * 256
+
+
+def test_one_count_is_a_small_body():
+    geometry = Geometry.around(Grid((17, 17, 17), (4.0, 4.0, 4.0)), (0, 90))
+    image = np.zeros((17, 17))
+    image[8, 8] = 1
+    assert 0 < reconstruct_shape([image, image], geometry).volume_ml < 10
