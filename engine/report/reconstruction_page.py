@@ -12,6 +12,7 @@ from plotly.colors import unlabel_rgb
 from ...kernels.reconstruction.geometry import View
 from ...kernels.reconstruction.solution import CurveSolution, ShapeSolution, VolumeSolution
 from ..reconstruction.result import Reconstruction
+from ..reconstruction.summary import SURE
 from . import facts
 from .document import COLOUR_MAPS, DIVERGING, write_document
 from .images import Window
@@ -28,7 +29,6 @@ SIDES = {0: "anterior", 90: "left lateral", 180: "posterior", 270: "right latera
 MOST_SHOWN = 4.0
 # A fit whose residuals are larger than noise by more is worth a remark.
 USUAL_CHI2 = 1.5
-SURE = 0.5
 _DIVERGING = ["#" + "".join(f"{int(part):02x}" for part in unlabel_rgb(colour)) for colour in DIVERGING]
 
 

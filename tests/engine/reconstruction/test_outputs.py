@@ -137,6 +137,17 @@ def test_numbers_are_json():
     )
 
 
+def test_places_rather_likely_than_sure_are_not_called_certain():
+    """Of what the command calls certain, the study of coils counts how much is right."""
+    from photopeak.exporters.evaluation.coil_study import CERTAIN
+
+    one = coil().curves[1]
+    halves = np.repeat(np.float32([CERTAIN - 0.01, CERTAIN]), (30, 31))
+    found = reconstruction("curve", solution=replace(coil(), curves=(replace(one, certainty=halves),)))
+    assert described(found)["curves"][0]["certain"] == pytest.approx(31 / 61)
+    assert "51 % certain" in dict(spelled(found))["wire 1"]
+
+
 def test_interval_is_the_spread_of_the_repetitions_around_the_fit():
     found = reconstruction("shape", volumes_ml=np.arange(101.0))
     assert described(found)["interval_ml"] == pytest.approx((BALL_ML - 47.5, BALL_ML + 47.5))
