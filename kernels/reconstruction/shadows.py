@@ -312,6 +312,9 @@ def _crop(view: View, region: Region, radius_mm: float) -> Crop:
         raise UsageError(
             f"the region at {region.center_mm} mm lies outside a view, behind its focal spot; correct its middle."
         )
+    before = float((np.array(view.source_mm) - region.center_mm) @ np.array(view.looking))
+    if before <= region.radius_mm + radius_mm:
+        raise UsageError(f"the region of radius {region.radius_mm} mm reaches behind a focal spot; give a smaller one.")
     reach = (region.radius_mm + radius_mm) * view.magnification_at(region.center_mm) / view.spacing_mm[0] + _MARGIN
     spans = [
         slice(max(0, int(middle - reach)), min(count, int(middle + reach) + 2))

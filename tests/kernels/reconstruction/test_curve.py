@@ -160,6 +160,11 @@ def test_region_behind_the_focal_spot_is_refused(loop):
         reconstruct_curve(loop[1], GEOMETRY, radius_mm=0.25, region=Region(tuple(behind), 3.0))
 
 
+def test_region_round_a_focal_spot_is_refused(loop):
+    with pytest.raises(UsageError, match="reaches behind a focal spot"):
+        reconstruct_curve(loop[1], GEOMETRY, radius_mm=0.25, region=Region((0.0, 0.0, 0.0), 3000.0), effort=QUICK)
+
+
 def test_a_pixel_may_be_touched_by_any_number_of_control_points(loop):
     shadows, _ = read_shadows(loop[1], GEOMETRY, 0.25, region=None, attenuation_per_mm=None, photons=None)
     loss = _native.CurveLoss(tolerance=0.1, reach=0.0, spacing=0.8, bend=0.3, twist=0.2)
