@@ -23,6 +23,8 @@ _OF_SERIES = """
     SeriesDescription SeriesDate SeriesTime ContributingEquipmentSequence InstanceCreationDate InstanceCreationTime
     BodyPartExamined ImageComments StudyDescription InstitutionName
 """
+# Which highdicom copies and which may be empty, but are left out by some.
+_MAY_LACK = "PatientID PatientName PatientBirthDate PatientSex AccessionNumber StudyID StudyDate StudyTime"
 # Of Body Part Examined (0018,0015), PS3.16 annex L.
 _PARTS = {"LIVER": _LIVER}
 
@@ -99,6 +101,9 @@ def _first_slice(header: Dataset, grid: Grid) -> Dataset:
     """Return what highdicom reads of a source image: views of planar detectors have no place in the patient."""
     ds = Dataset()
     ds.update(header)
+    for keyword in _MAY_LACK.split():
+        if keyword not in ds:
+            setattr(ds, keyword, None)
     ds.SOPClassUID, ds.SOPInstanceUID, ds.Modality = CTImageStorage, generate_uid(prefix=None), "CT"
     ds.Rows, ds.Columns = grid.shape[1:]
     ds.ImagePositionPatient, ds.ImageOrientationPatient = position(grid), orientation()

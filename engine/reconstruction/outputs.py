@@ -10,6 +10,7 @@ from tempfile import TemporaryFile
 from pydicom.dataset import Dataset
 
 from ...kernels.reconstruction.solution import CurveSolution, ShapeSolution, VolumeSolution
+from ..dicom.quiet import input_errors
 from ..dicom.write import encode
 from ..errors import InputError, UsageError
 from ..files import atomic_write
@@ -136,8 +137,10 @@ def write_outputs(found: Reconstruction, targets: Targets) -> list[Path]:
         interrupted = found.solution.interrupted
         contents.append((targets.curve, curve_file(found.solution.curves, targets.curve, interrupted=interrupted)))
     if targets.dicom:
-        objects = _dicom_objects(found, surface=targets.mesh is not None)
-        contents += [(targets.dicom / f"{name}.dcm", encode(ds)) for name, ds in objects]
+        # The general modules of the objects are those of the first view.
+        with input_errors(found.measured.sources[0]):
+            objects = _dicom_objects(found, surface=targets.mesh is not None)
+            contents += [(targets.dicom / f"{name}.dcm", encode(ds)) for name, ds in objects]
     # No file takes its name before all of them are whole.
     with ExitStack() as stack:
         for path, content in contents:

@@ -124,6 +124,19 @@ def test_segment_is_named_by_the_body_part(objects):
     assert segment.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Liver"
 
 
+def test_segmentation_needs_nothing_that_headers_may_lack(views, ball):
+    """Attributes that may be empty are often left out, after removing names above all."""
+    paths, headers = views
+    lacking = "PatientName PatientBirthDate PatientSex StudyDate StudyTime StudyID AccessionNumber"
+    for ds in headers:
+        for keyword in lacking.split():
+            ds.pop(keyword, None)
+    origin = origin_of(paths, headers, (1, 1), method="shape", summary="A shape.", findings=())
+    found = segmentation(ball.occupancy, ball.grid, origin, "Shape")
+    assert not found.PatientName
+    assert encode(found)
+
+
 def test_surface_is_the_stl_in_mm(objects):
     ds = objects["surface"]
     assert ds.MIMETypeOfEncapsulatedDocument == "model/stl"

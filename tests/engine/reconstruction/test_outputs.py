@@ -113,6 +113,18 @@ def test_file_that_cannot_be_written_leaves_the_others_unwritten(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_broken_header_is_named_and_nothing_is_written(shape, tmp_path):
+    first, second = shape.measured.datasets
+    broken = pydicom.Dataset()
+    broken.update(first)
+    broken.file_meta = first.file_meta
+    broken.add_new("PatientSex", "CS", "WHO")
+    found = replace(shape, measured=replace(shape.measured, datasets=(broken, second)))
+    with pytest.raises(InputError, match=r"\.dcm: "):
+        write_outputs(found, Targets(tmp_path / "out" / "a.nii", dicom=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_dicom_needs_dicom(tmp_path):
     with pytest.raises(InputError, match="not DICOM"):
         Targets(Path("a.nii"), dicom=tmp_path).check(reconstruction("shape").measured, "shape")
