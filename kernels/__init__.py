@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # the same list again, for type checkers and editors
     from .reconstruction.projection import backproject as backproject
     from .reconstruction.projection import project as project
     from .reconstruction.shape import reconstruct_shape as reconstruct_shape
+    from .reconstruction.shape_uncertainty import volume_uncertainty as volume_uncertainty
     from .reconstruction.volume import reconstruct_volume as reconstruct_volume
     from .sparse.scsr import scsr as scsr
 
@@ -82,6 +83,7 @@ _HOMES = {
     "backproject": "reconstruction.projection",
     "project": "reconstruction.projection",
     "reconstruct_shape": "reconstruction.shape",
+    "volume_uncertainty": "reconstruction.shape_uncertainty",
     "reconstruct_volume": "reconstruction.volume",
     "scsr": "sparse.scsr",
 }

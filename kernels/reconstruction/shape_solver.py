@@ -170,6 +170,10 @@ def _solution(
     level[inside] = part
     occupancy = np.zeros(grid.shape, np.float32)
     occupancy[inside] = occupancy_of(part, likelihood.width_mm)
+    if not (occupancy > 0.5).any():
+        raise InputError(
+            "no body of the size of a voxel explains the views; check the geometry, or give more slices or finer voxels."
+        )
     factor = likelihood.attenuation(numbers)
     fit = likelihood.fit(likelihood.model.forward(occupancy[inside], factor))
     projector = task.projector

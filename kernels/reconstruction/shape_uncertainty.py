@@ -74,6 +74,16 @@ def volume_uncertainty(
     References
     ----------
     * B. Efron, R. Tibshirani, An Introduction to the Bootstrap (1993), section 6.5.
+
+    Examples
+    --------
+    >>> from photopeak.kernels import Geometry, Grid, project
+    >>> geometry = Geometry.around(Grid((16, 16, 16), (8.0, 8.0, 8.0)), (0, 90))
+    >>> z, y, x = np.meshgrid(*geometry.grid.axes(), indexing="ij")
+    >>> views = project((x**2 + y**2 + z**2 < 40**2).astype(np.float32), geometry)
+    >>> solution = reconstruct_shape(views, geometry)
+    >>> 0 < volume_uncertainty(solution, geometry, repeats=3).standard_ml < 0.1 * solution.volume_ml
+    True
     """
     if not isinstance(repeats, Integral) or repeats < 2:
         raise UsageError(f"repeats is {repeats}; a spread needs 2 or more.")

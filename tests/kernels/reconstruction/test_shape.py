@@ -319,3 +319,11 @@ def test_minimise_finds_the_bottom_of_a_curved_valley():
     found = minimise(rosenbrock, np.array([-1.2, 1.0], np.float32), limit=200, tolerance=1e-12)
     np.testing.assert_allclose(found.at, (1, 1), atol=0.02)
     assert not found.stopped
+
+
+def test_bodies_thinner_than_a_voxel_are_refused():
+    geometry = Geometry.around(Grid((1, 16, 16), (8.0, 8.0, 8.0)), (0, 90), shape=(1, 16), spacing_mm=(8.0, 8.0))
+    view = np.zeros((1, 16))
+    view[0, 7:9] = 100
+    with pytest.raises(InputError, match="finer voxels"):
+        reconstruct_shape([view, view], geometry)
