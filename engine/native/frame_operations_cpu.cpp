@@ -2,8 +2,6 @@
 //
 // Work is cut into pieces that do not depend on the number of threads, so results do not either.
 #include <algorithm>
-#include <cstdlib>
-#include <string>
 #include <vector>
 
 #include "frame_finishing.hpp"
@@ -11,6 +9,7 @@
 #include "frame_parallel.hpp"
 #include "frame_quantiles.hpp"
 #include "frame_results.hpp"
+#include "processor.hpp"
 
 namespace photopeak {
 namespace {
@@ -159,14 +158,11 @@ class CpuOperations final : public FrameOperations {
 
 const Loops& choose_loops() {
 #ifdef PHOTOPEAK_X86_LOOPS
-  const char* wish = std::getenv("PHOTOPEAK_SIMD");
-  const std::string most = wish ? wish : "avx512";
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512cd");
-  if (avx512 && most == "avx512") return loops_avx512;
-  if (avx2 && most != "baseline") return loops_avx2;
+  switch (choose_simd()) {
+    case Simd::avx512: return loops_avx512;
+    case Simd::avx2: return loops_avx2;
+    case Simd::baseline: break;
+  }
 #endif
   return loops_baseline;
 }

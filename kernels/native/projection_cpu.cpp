@@ -3,11 +3,11 @@
 // A voxel belongs to one plane, and all that reaches a plane is added by one thread in the order of the rays: results
 // do not depend on the number of threads.
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <string>
 
 #include "orthogonal.hpp"
+#include "processor.hpp"
 #include "projection_layout.hpp"
 #include "projection_loops.hpp"
 #include "projection_rays.hpp"
@@ -134,14 +134,11 @@ class CpuProjection final : public Projection {
 
 const ProjectionLoops& choose_loops() {
 #ifdef PHOTOPEAK_X86_LOOPS
-  const char* wish = std::getenv("PHOTOPEAK_SIMD");
-  const std::string most = wish ? wish : "avx512";
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512cd");
-  if (avx512 && most == "avx512") return projection_loops_avx512;
-  if (avx2 && most != "baseline") return projection_loops_avx2;
+  switch (choose_simd()) {
+    case Simd::avx512: return projection_loops_avx512;
+    case Simd::avx2: return projection_loops_avx2;
+    case Simd::baseline: break;
+  }
 #endif
   return projection_loops_baseline;
 }

@@ -3,10 +3,9 @@
 // Every voxel is computed alike whatever the number of threads, and sums are added slice by slice, so results are the
 // same.
 #include <algorithm>
-#include <cstdlib>
-#include <string>
 
 #include "parallel.hpp"
+#include "processor.hpp"
 #include "variation.hpp"
 #include "variation_loops.hpp"
 
@@ -21,19 +20,19 @@ namespace {
 
 constexpr std::int64_t kPiece = 1 << 16;  // values in a piece of work without neighbours
 
-const VariationLoops& best_loops() {
+const VariationLoops& choose_loops() {
 #ifdef PHOTOPEAK_X86_LOOPS
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (avx512) return variation_loops_avx512;
-  if (avx2) return variation_loops_avx2;
+  switch (choose_simd()) {
+    case Simd::avx512: return variation_loops_avx512;
+    case Simd::avx2: return variation_loops_avx2;
+    case Simd::baseline: break;
+  }
 #endif
   return variation_loops_baseline;
 }
 
 const VariationLoops& loops() {
-  static const VariationLoops& found = best_loops();
+  static const VariationLoops& found = choose_loops();
   return found;
 }
 
