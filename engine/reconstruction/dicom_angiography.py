@@ -14,12 +14,11 @@ from ..dicom.derived.codes import CODES, code, item
 from ..dicom.derived.derivation import sop_reference, uid_element
 from ..dicom.derived.magnify import decimals
 from ..dicom.derived.repair import repair
-from ..dicom.derived.values import Scale, round_to_stored, set_pixels
 from .dicom_header import Origin, head, orientation
+from .dicom_values import LARGEST_STORED, slope_of, store
 
 __all__ = ["angiographic_volume"]
 
-_LARGEST_STORED = 32767  # some readers take 16 bits as signed
 _PER_MM = ("/mm", "UCUM", "per millimeter")
 _ANATOMY = {"HEAD": ("69536005", "SCT", "Head"), "BRAIN": ("12738006", "SCT", "Brain")}
 _SOMEWHERE = ("38266002", "SCT", "Entire body")
@@ -45,8 +44,7 @@ def angiographic_volume(values: NDArray[np.float32], grid: Grid, origin: Origin)
     * PS3.3 A.53 (IOD), C.8.21 (X-ray 3D modules), C.7.6.16 (functional groups).
     """
     values = np.maximum(values, 0)
-    peak = float(values.max())
-    slope = float(str(decimals([peak / _LARGEST_STORED if peak > 0 else 1.0])[0]))
+    slope = slope_of(values)
     ds = head(origin, (f"Attenuation per mm = stored value x {slope:g}.",))
     ds.SOPClassUID, ds.Modality = XRay3DAngiographicImageStorage, "XA"
     ds.ImageType, ds.PixelPresentation, ds.VolumetricProperties = _TYPE, "MONOCHROME", "VOLUME"
@@ -58,10 +56,7 @@ def angiographic_volume(values: NDArray[np.float32], grid: Grid, origin: Origin)
     ds.DeviceSerialNumber = origin.derivation.digest[:16]
     ds.ContentDate, ds.ContentTime = ds.InstanceCreationDate, ds.InstanceCreationTime
     ds.AcquisitionContextSequence = []
-    count = len(values)
-    ds.NumberOfFrames = count
-    scale = Scale(np.full(count, slope), np.zeros(count))
-    set_pixels(ds, round_to_stored(values.astype(np.float32), scale, signed=False, keep_sum=False))
+    store(ds, values, slope)
     ds.ReferencedImageEvidenceSequence = [_evidence(origin)]
     ds.SharedFunctionalGroupsSequence = [_shared(ds, grid, slope)]
     _add_frames(ds, grid)
@@ -106,8 +101,8 @@ def _shared(ds: Dataset, grid: Grid, slope: float) -> Dataset:
         FrameAnatomySequence=[item(FrameLaterality="U", AnatomicRegionSequence=[code(where)])],
         FrameVOILUTSequence=[
             item(
-                WindowCenter=decimals([slope * _LARGEST_STORED / 2])[0],
-                WindowWidth=decimals([slope * _LARGEST_STORED])[0],
+                WindowCenter=decimals([slope * LARGEST_STORED / 2])[0],
+                WindowWidth=decimals([slope * LARGEST_STORED])[0],
             )
         ],
         PixelValueTransformationSequence=[values],

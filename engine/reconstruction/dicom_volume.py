@@ -13,8 +13,8 @@ from ..dicom.attributes import items, text
 from ..dicom.derived.codes import code, item
 from ..dicom.derived.magnify import decimals
 from ..dicom.derived.repair import repair
-from ..dicom.derived.values import Scale, round_to_stored, set_pixels
 from .dicom_header import Origin, head, orientation, position
+from .dicom_values import LARGEST_STORED, slope_of, store
 
 __all__ = ["nuclear_volume"]
 
@@ -24,7 +24,6 @@ _KEPT = """
     PatientGantryRelationshipCodeSequence
 """
 _HIGHEST = 65535
-_LARGEST_STORED = 32767  # some readers take 16 bits as signed
 _OF_COLLIMATOR = ("CollimatorType", "CollimatorGridName", "FieldOfViewShape", "FieldOfViewDimensions")
 
 
@@ -49,16 +48,12 @@ def nuclear_volume(values: NDArray[np.float32], grid: Grid, origin: Origin, unit
     * PS3.3 A.5 (IOD), C.8.4.8 (Image Type, frame increment pointer), C.8.4.15 (reconstruction).
     """
     values = np.maximum(values, 0)
-    peak = float(values.max())
-    slope = float(str(decimals([peak / _LARGEST_STORED if peak > 0 else 1.0])[0]))
+    slope = slope_of(values)
     ds = head(origin, (f"Value [{unit[0]}] = stored value x {slope:g} (Real World Value Mapping).",))
     ds.SOPClassUID, ds.Modality = NuclearMedicineImageStorage, "NM"
     ds.ImageType = ["DERIVED", "PRIMARY", "RECON TOMO", "EMISSION"]
-    count = len(values)
-    ds.NumberOfFrames = count
     ds.PhotometricInterpretation = "MONOCHROME2"
-    scale = Scale(np.full(count, slope), np.zeros(count))
-    set_pixels(ds, round_to_stored(values.astype(np.float32), scale, signed=False, keep_sum=False))
+    store(ds, values, slope)
     ds.RealWorldValueMappingSequence = [_mapping(slope, unit)]
     _place(ds, grid)
     source = origin.sources[0].header
@@ -76,7 +71,7 @@ def nuclear_volume(values: NDArray[np.float32], grid: Grid, origin: Origin, unit
     ds.RotationInformationSequence = []
     ds.CountsAccumulated, ds.AcquisitionTerminationCondition = None, None
     ds.AcquisitionContextSequence = []
-    ds.WindowCenter, ds.WindowWidth = _LARGEST_STORED / 2, _LARGEST_STORED
+    ds.WindowCenter, ds.WindowWidth = LARGEST_STORED / 2, LARGEST_STORED
     repair(ds)
     return ds
 

@@ -38,9 +38,8 @@ def gyral_brain(rng: np.random.Generator, side: int = 512, uptake: Uptake = _HOF
     a, b, high = head(canvas, uptake, rng)
     depth = _depth(canvas, rng, a, b, high)
     white = _white(canvas, rng, depth, 0.5 * (a + b))
-    far = (distance_transform_edt(~white) - 0.5) * (
-        FIELD_MM / side
-    )  # from the border, half a pixel before the first centre
+    pixel = FIELD_MM / side
+    far = (distance_transform_edt(~white) - 0.5) * pixel  # the border is half a pixel before the first centre
     cortex = rng.uniform(2.0, 5.0) * (1 + 0.2 * smooth_field(canvas, rng, 4.0))
     cortex = np.maximum(cortex + rng.uniform(0, 0.5) * smooth_field(canvas, rng, 1.4), 0.8)
     canvas.paint(canvas.inside(far - cortex) * canvas.inside(-depth.nearest), uptake.grey)
