@@ -1,0 +1,379 @@
+"""From an image of any matrix to the grid that an analysis model works on, and back.
+
+Coordinates are those of edges: pixel i reaches from i to i + 1, its centre is i + 0.5. A grid lies parallel to its image,
+so that the way between them is a scale and an offset for each axis.
+
+Counts are physics: a pixel's counts are divided among the grid's pixels by area, and none are lost where the grid covers
+the image. Where the grid is coarser this is the sum over its pixels' areas. Where it is finer, counts are spread with
+a density that is smoothed over what the grid is finer by, half a pixel wide for twice the matrix: it has no steps, and at
+equal sizes it is the image itself. Neighbours of such a grid share counts, so that their noise is correlated and
+smaller than Poisson's, whatever method is used: 128 x 128 pixels hold no more than they do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..frames import Frames
+from ..manifest import Grid
+from ..matrix import MatrixSize
+
+__all__ = [
+    "Placement",
+    "Working",
+    "fit_placement",
+    "pitch_placement",
+    "place",
+    "prepare",
+    "resample",
+    "thorax_placement",
+]
+
+_ROUNDING = 1e-6  # of a pixel: what a spacing that a header spells in decimals may be off by
+_LARGEST_GRID = 1 << 24  # pixels: more means that a spacing is wrong by orders of magnitude
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a working grid lies on an image.
+
+    Parameters
+    ----------
+    grid, source : MatrixSize
+        Rows and columns of the grid and of the image.
+    step : tuple of float
+        Height and width of a pixel of the grid [px of the image].
+    origin : tuple of float
+        Row and column of the grid's upper left edge [px of the image]; negative where the grid reaches beyond it.
+
+    Examples
+    --------
+    >>> placement = pitch_placement(MatrixSize(128, 128), (4.8, 4.8), 2.4)
+    >>> placement.grid, placement.to_source([[1.0, 0.5]]).tolist()
+    (MatrixSize(rows=256, columns=256), [[0.5, 0.25]])
+    """
+
+    grid: MatrixSize
+    source: MatrixSize
+    step: tuple[float, float]
+    origin: tuple[float, float]
+
+    def to_source(self, points: Any) -> NDArray[np.float64]:
+        """Return rows and columns on the image for those on the grid, shape (..., 2)."""
+        return np.asarray(points, np.float64) * self.step + self.origin
+
+    def to_grid(self, points: Any) -> NDArray[np.float64]:
+        """Return rows and columns on the grid for those on the image, shape (..., 2)."""
+        return (np.asarray(points, np.float64) - self.origin) / self.step
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Working:
+    """Frames on the working grid.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (n, rows, columns), float32
+        Counts for each pixel of the grid, or grey values above the frame's lowest; 0 beyond the image.
+    placements : tuple of Placement, length n
+        Where the grid lies on each frame.
+    """
+
+    pixels: NDArray[np.float32]
+    placements: tuple[Placement, ...]
+
+
+def prepare(frames: Frames, grid: Grid, *, multiple: int = 1, cover: Sequence[Frames] = ()) -> Working:
+    """Return frames on the grid that a model wants.
+
+    Parameters
+    ----------
+    frames : Frames
+        The images.
+    grid : Grid
+        From the model's manifest: ``pitch``, ``fit`` or ``thorax``.
+    multiple : int
+        Rows and columns of a grid of kind ``pitch`` are multiples of this.
+    cover : sequence of Frames
+        Other phases: a grid of kind ``pitch`` is made large enough for all of them, with their centres in one place.
+
+    Raises
+    ------
+    InputError
+        If the grid needs lengths and the image has no pixel spacing.
+
+    Notes
+    -----
+    Values of kind ``fit`` are grey: their mean is kept, not their sum, and the frame's lowest value becomes 0, so that
+    what is padded is black.
+
+    Examples
+    --------
+    >>> counts = np.random.default_rng(0).poisson(9, (128, 128))
+    >>> frames = Frames.from_array(counts, pixel_spacing_mm=(4.8, 4.8))
+    >>> working = prepare(frames, Grid(kind="pitch", pitch_mm=2.4), multiple=16)
+    >>> working.pixels.shape, bool(abs(working.pixels.sum() / counts.sum() - 1) < 1e-6)
+    ((1, 256, 256), True)
+    """
+    placements = place(frames, grid, multiple=multiple, cover=cover)
+    pixels = np.stack([resample(frame, placement) for frame, placement in zip(frames.pixels, placements, strict=True)])
+    if grid.kind == "fit":
+        for frame, placement, out in zip(frames.pixels, placements, pixels, strict=True):
+            # Sums over a grid's pixel, of which some lie at the image's edge, become means above black.
+            step = placement.step[0] * placement.step[1]
+            out -= np.float32(frame.min()) * _area(placement)
+            np.maximum(out, 0, out=out)
+            out /= np.float32(step)
+    return Working(pixels, placements)
+
+
+def place(frames: Frames, grid: Grid, *, multiple: int = 1, cover: Sequence[Frames] = ()) -> tuple[Placement, ...]:
+    """Return where the grid lies on each frame; see :func:`prepare`."""
+    side, pitch_mm = grid.side or 0, grid.pitch_mm or 0.0  # the manifest has what its kind needs
+    if grid.kind == "fit":
+        return (fit_placement(frames.matrix, side, frames.pixel_spacing_mm),) * len(frames)
+    spacing = spacing_of(frames)
+    if grid.kind == "pitch":
+        fields = [_field_mm(other.matrix, spacing_of(other)) for other in cover]
+        least = (max((field[0] for field in fields), default=0.0), max((field[1] for field in fields), default=0.0))
+        placement = pitch_placement(frames.matrix, spacing, pitch_mm, multiple=multiple, least_mm=least)
+        return (placement,) * len(frames)
+    from .thorax import find_ribs
+
+    return tuple(
+        thorax_placement(frames.matrix, spacing, find_ribs(frame, spacing), pitch_mm=pitch_mm, side=side)
+        for frame in frames.pixels
+    )
+
+
+def spacing_of(frames: Frames) -> tuple[float, float]:
+    """Return the pixel spacing [mm], which models of sizes cannot do without.
+
+    Raises
+    ------
+    InputError
+        If the image has none.
+    """
+    spacing = frames.pixel_spacing_mm
+    if spacing is None or not all(np.isfinite(spacing)) or min(spacing) <= 0:
+        raise InputError(
+            f"{frames.source}: has no pixel spacing, without which sizes mean nothing; "
+            "give it with --pixel-mm, or as pixel_spacing_mm of Frames."
+        )
+    return spacing
+
+
+def pitch_placement(
+    matrix: MatrixSize,
+    spacing: tuple[float, float],
+    pitch_mm: float,
+    *,
+    multiple: int = 1,
+    least_mm: tuple[float, float] = (0.0, 0.0),
+) -> Placement:
+    """Return a grid of square pixels that covers a whole image, with its centre on the image's.
+
+    Parameters
+    ----------
+    matrix : MatrixSize
+        That of the image.
+    spacing : tuple of float
+        Its row and column spacing [mm].
+    pitch_mm : float
+        Edge of the grid's pixels [mm].
+    multiple : int
+        Rows and columns of the grid are multiples of this.
+    least_mm : tuple of float
+        Height and width that the grid has at least [mm].
+
+    Raises
+    ------
+    InputError
+        If the grid would be absurdly large.
+    """
+    field = _field_mm(matrix, spacing)
+    sizes = [
+        ceil(max(mm, least) / pitch_mm / multiple - _ROUNDING) * multiple
+        for mm, least in zip(field, least_mm, strict=True)
+    ]
+    grid = MatrixSize(*sizes)
+    if grid.pixels > _LARGEST_GRID:
+        raise InputError(
+            f"a field of {field[0]:.0f} x {field[1]:.0f} mm makes {grid} pixels of {pitch_mm:g} mm; "
+            "check the pixel spacing, or give the right one with --pixel-mm."
+        )
+    return _centred(grid, matrix, (pitch_mm / spacing[0], pitch_mm / spacing[1]), (matrix.rows / 2, matrix.columns / 2))
+
+
+def fit_placement(matrix: MatrixSize, side: int, spacing: tuple[float, float] | None = None) -> Placement:
+    """Return a square grid that a whole image just fits into, with its centre on the image's.
+
+    Parameters
+    ----------
+    matrix : MatrixSize
+        That of the image.
+    side : int
+        Rows and columns of the grid.
+    spacing : tuple of float, optional
+        Row and column spacing, whose ratio keeps shapes; pixels are taken as square without it.
+    """
+    across, down = (spacing[1], spacing[0]) if spacing else (1.0, 1.0)
+    longest = max(matrix.rows * down, matrix.columns * across)
+    step = longest / side
+    return _centred(MatrixSize(side, side), matrix, (step / down, step / across), (matrix.rows / 2, matrix.columns / 2))
+
+
+def thorax_placement(
+    matrix: MatrixSize,
+    spacing: tuple[float, float],
+    box: tuple[float, float, float, float],
+    *,
+    pitch_mm: float,
+    side: int,
+) -> Placement:
+    """Return a square grid about the middle of a box, such as that of the ribs (row, column, row, column) [px]."""
+    centre = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return _centred(MatrixSize(side, side), matrix, (pitch_mm / spacing[0], pitch_mm / spacing[1]), centre)
+
+
+def resample(image: NDArray[Any], placement: Placement) -> NDArray[np.float32]:
+    """Return an image on a grid, counts divided by area.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, columns)
+        Counts per pixel [counts].
+    placement : Placement
+        Where the grid lies.
+
+    Returns
+    -------
+    ndarray, shape (grid.rows, grid.columns), float32
+        Counts per pixel of the grid; 0 where it reaches beyond the image.
+
+    Examples
+    --------
+    >>> placement = pitch_placement(MatrixSize(4, 4), (1.0, 1.0), 2.0)
+    >>> resample(np.arange(16.0).reshape(4, 4), placement).tolist()
+    [[10.0, 18.0], [42.0, 50.0]]
+    """
+    down = _weights(image.shape[0], placement.grid.rows, placement.step[0], placement.origin[0])
+    across = _weights(image.shape[1], placement.grid.columns, placement.step[1], placement.origin[1])
+    rows = _banded(down, np.asarray(image, np.float32))
+    return np.ascontiguousarray(_banded(across, np.ascontiguousarray(rows.T)).T)
+
+
+def upsample(cells: NDArray[np.float32], placement: Placement) -> NDArray[np.float32]:
+    """Return a coarse map over the grid, such as a class activation, on the image: bilinear between the cells' centres.
+
+    Parameters
+    ----------
+    cells : ndarray, shape (..., rows, columns), float32
+        Cells of equal size that divide the grid.
+    placement : Placement
+        Where the grid lies.
+
+    Returns
+    -------
+    ndarray, shape (..., source.rows, source.columns), float32
+        Constant beyond the outer cells' centres; 0 where the image reaches beyond the grid.
+    """
+    down, across = (
+        _between(size, count, (step, origin), of)
+        for size, count, step, origin, of in zip(
+            placement.source, cells.shape[-2:], placement.step, placement.origin, placement.grid, strict=True
+        )
+    )
+    return np.asarray(down @ cells @ across.T, np.float32)
+
+
+def _field_mm(matrix: MatrixSize, spacing: tuple[float, float]) -> tuple[float, float]:
+    return matrix.rows * spacing[0], matrix.columns * spacing[1]
+
+
+def _centred(grid: MatrixSize, source: MatrixSize, step: tuple[float, float], centre: tuple[float, float]) -> Placement:
+    origin = centre[0] - grid.rows * step[0] / 2, centre[1] - grid.columns * step[1] / 2
+    return Placement(grid, source, step, origin)
+
+
+def _area(placement: Placement) -> NDArray[np.float32]:
+    """Return the area of each pixel of the grid that lies on the image [px of the image]."""
+    inside = [
+        np.diff(np.clip(origin + step * np.arange(size + 1), 0, of))
+        for size, step, origin, of in zip(
+            placement.grid, placement.step, placement.origin, placement.source, strict=True
+        )
+    ]
+    return np.asarray(np.outer(*inside), np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Weights:
+    """What each pixel of one axis of a grid takes from which pixels of the image."""
+
+    starts: tuple[int, ...]
+    bands: tuple[NDArray[np.float32], ...]
+
+
+@lru_cache(maxsize=64)
+def _weights(count: int, size: int, step: float, origin: float) -> _Weights:
+    """Return the weights of `count` pixels for a grid of `size`; those of each pixel of the image sum to 1 where it is covered."""
+    edges = np.clip(origin + step * np.arange(size + 1), 0, count)
+    smooth = max(1 - step, 0.0)
+    starts, bands = [], []
+    for lower, upper in pairwise(edges.tolist()):
+        first = max(int(np.floor(lower - smooth / 2)), 0)
+        last = min(int(np.ceil(upper + smooth / 2)), count)
+        pixels = np.arange(first, last)
+        share = _below(upper - pixels, smooth) - _below(lower - pixels, smooth)
+        # What would leave the image is reflected at its edge.
+        if smooth and first == 0 and last:
+            share[0] += _below(upper + 1, smooth) - _below(lower + 1, smooth)
+        if smooth and last == count and last > first:
+            share[-1] += _below(upper - count, smooth) - _below(lower - count, smooth)
+        starts.append(first)
+        bands.append(share.astype(np.float32))
+    return _Weights(tuple(starts), tuple(bands))
+
+
+def _below(place: Any, smooth: float) -> Any:
+    """Return the share of a pixel from 0 to 1, smoothed by a box, that lies below a place."""
+    if smooth < _ROUNDING:
+        return np.clip(place, 0, 1)
+    return (_ramp(place + smooth / 2) - _ramp(place - smooth / 2)) / smooth
+
+
+def _ramp(place: Any) -> Any:
+    """Return the integral of a place clipped to 0 and 1."""
+    inside = np.clip(place, 0, 1)
+    return inside**2 / 2 + np.maximum(place - 1, 0)
+
+
+def _banded(weights: _Weights, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the rows that weights make of the rows of an image."""
+    out = np.zeros((len(weights.bands), image.shape[1]), np.float32)
+    for row, start, band in zip(out, weights.starts, weights.bands, strict=True):
+        if len(band):
+            np.dot(band, image[start : start + len(band)], out=row)
+    return out
+
+
+def _between(size: int, count: int, line: tuple[float, float], of: int) -> NDArray[np.float32]:
+    """Return the (size, count) weights of cells at the centres of an image's pixels; `of` is the grid's size in pixels."""
+    step, origin = line
+    place = (np.arange(size) + 0.5 - origin) / step
+    at = np.clip(place * count / of - 0.5, 0, count - 1)
+    below = np.minimum(at.astype(np.intp), max(count - 2, 0))
+    share = at - below
+    weights = np.zeros((size, count))
+    weights[np.arange(size), below] = 1 - share
+    weights[np.arange(size), np.minimum(below + 1, count - 1)] += share
+    weights[(place < 0) | (place > of)] = 0
+    return weights.astype(np.float32)
