@@ -120,8 +120,8 @@ def reconstruct(
         measured = read_views(views, geometry, voxel_mm=voxel)
         told = [path for path in (geometry, landmarks, settings.physics.attenuation_map) if path]
         targets.check(measured, settings.method_for(measured), told)
-        if calibrate or landmarks:
-            measured = calibrated(measured, parsed_faults(calibrate or "table"), landmarks)
+        if calibrate is not None or landmarks:
+            measured = calibrated(measured, parsed_faults("table" if calibrate is None else calibrate), landmarks)
         with progress("reconstruct", shown=not as_json) as bar, _until_interrupted() as stopped:
             result = run(measured, settings, _shown(bar, stopped))
         paths = write_outputs(result, targets)

@@ -14,6 +14,7 @@ from .volume_files import VOLUME_SUFFIXES, read_volume
 
 __all__ = ["Physics", "cylinder", "values_on"]
 
+_DENSEST = 5.0  # [1/cm]: bone, at the lowest energies that cameras see, has under 3
 _PAIR = re.compile(r"(\d+(?:\.\d*)?)x(\d+(?:\.\d*)?)")
 
 
@@ -74,9 +75,10 @@ class Physics:
             mu = float(attenuation or 0)
         except ValueError:
             mu = -1.0
-        if not 0 <= mu < np.inf:
+        if not 0 <= mu <= _DENSEST:
             raise UsageError(
-                f"--attenuation {attenuation} is no coefficient in 1/cm and no NIfTI file; give 0.15, say."
+                f"--attenuation {attenuation} is no coefficient of a body, from 0 to {_DENSEST:g} / cm, and no NIfTI file; "
+                "give 0.15, say."
             )
         if bool(mu) != bool(outline):
             raise UsageError(

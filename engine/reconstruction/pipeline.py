@@ -1,5 +1,6 @@
 """From views to a reconstruction: which solver, with what."""
 
+import re
 import time
 import warnings
 from collections.abc import Iterator
@@ -9,12 +10,14 @@ import numpy as np
 
 from ...kernels.reconstruction.progress import Watch
 from ...kernels.reconstruction.solution import ShapeSolution
-from ..errors import UsageError
+from ..errors import PhotopeakError, UsageError
 from .measured import Measured
 from .result import Method, Reconstruction, Settings
 from .solvers import repeated_volumes, solve
 
 __all__ = ["reconstruct"]
+
+_VIEWS = re.compile(r"\bviews? (\d+)(?: and (\d+)\b)?")
 
 
 def reconstruct(measured: Measured, settings: Settings, watch: Watch | None = None) -> Reconstruction:
@@ -40,7 +43,7 @@ def reconstruct(measured: Measured, settings: Settings, watch: Watch | None = No
     _check(measured, settings, method)
     heard: list[str] = list(measured.warnings)
     began = time.perf_counter()
-    with _listening(heard):
+    with _listening(heard), _naming(measured):
         solution = solve(measured, settings, method, watch)
     seconds = time.perf_counter() - began
     volumes = np.zeros(0)
@@ -69,6 +72,27 @@ def _check(measured: Measured, settings: Settings, method: Method) -> None:
         raise UsageError("wires are searched by their thickness: give --wire-radius, such as 0.25.")
     if method != "curve" and settings.radius_mm is not None:
         raise UsageError(f"--wire-radius is that of a curve, not of a {method}; leave it out.")
+
+
+@contextmanager
+def _naming(measured: Measured) -> Iterator[None]:
+    """Say which files the views are that an error of the kernels numbers."""
+    try:
+        yield
+    except PhotopeakError as error:
+        numbers = [int(one) for found in _VIEWS.findall(str(error)) for one in found if one]
+        if not numbers:
+            raise
+        files = ", ".join(f"view {number} is {_spelled(measured, number - 1)}" for number in numbers)
+        raise type(error)(f"{str(error).rstrip('.')} ({files}).") from error
+
+
+def _spelled(measured: Measured, index: int) -> str:
+    """Return a view's file, with its frame where files have several."""
+    path = str(measured.sources[index])
+    if measured.sources.count(measured.sources[index]) < 2:
+        return path
+    return f"{path}, frame {measured.frames[index] if measured.frames else index + 1}"
 
 
 @contextmanager

@@ -91,6 +91,7 @@ def read_views(
     if len(kinds) > 1 and described is None:
         raise UsageError("gamma camera and X-ray views are mixed; give views of one kind.")
     whole = [one.header for one in chosen if one.header is not None]
+    _check_patient(chosen)
     cameras = [each.camera for each in seen if each.camera is not None]
     references = {text(header, "FrameOfReferenceUID") for header in whole}
     views, center, notes = place([each.view for each in seen], cameras, one_frame=len(references) == 1)
@@ -103,7 +104,7 @@ def read_views(
         kind=kinds.pop() if len(kinds) == 1 else "other",
         sources=tuple(one.path for one in chosen),
         datasets=tuple(whole) if len(whole) == len(chosen) else (),
-        warnings=tuple(dict.fromkeys((*told, *notes, *_owners(whole), *_durations(whole), *_reader_notes(chosen)))),
+        warnings=tuple(dict.fromkeys((*told, *notes, *_studies(whole), *_durations(whole), *_reader_notes(chosen)))),
         frames=tuple(one.info.number for one in chosen) if len(whole) == len(chosen) else (),
     )
 
@@ -166,11 +167,20 @@ def _shape(image: NDArray[np.float32]) -> tuple[int, int]:
     return image.shape[0], image.shape[1]
 
 
-def _owners(headers: Sequence[Dataset]) -> list[str]:
-    """Return a note if views are of different patients or studies; it names neither."""
-    for keyword, words in (("PatientID", "patients"), ("StudyInstanceUID", "studies")):
-        if len({text(ds, keyword) for ds in headers}) > 1:
-            return [f"The views are of different {words}: {tag_name(keyword)} differs between their files."]
+def _check_patient(chosen: Sequence[Chosen]) -> None:
+    """Refuse views of two patients: no body has views of both; the message names neither."""
+    owners = {text(one.header, "PatientID"): one.path for one in chosen if one.header is not None}
+    if len(owners) > 1:
+        first, second = list(owners.values())[:2]
+        raise InputError(
+            f"{first} and {second}: are of different patients ({tag_name('PatientID')} differs); give views of one."
+        )
+
+
+def _studies(headers: Sequence[Dataset]) -> list[str]:
+    """Return a note if views are of different studies; it names none."""
+    if len({text(ds, "StudyInstanceUID") for ds in headers}) > 1:
+        return [f"The views are of different studies: {tag_name('StudyInstanceUID')} differs between their files."]
     return []
 
 

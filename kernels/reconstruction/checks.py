@@ -23,6 +23,7 @@ __all__ = [
 
 Image = NDArray[np.float32]
 
+_MOST_COUNTS = 1e9  # in one pixel; a sum of squares of more would leave single precision
 _SAME_LINE = 1.0  # [degrees]
 _NEARLY_PARALLEL = 30.0  # [degrees], where depth is half as certain as between views at right angles
 _TRUNCATED = 0.25  # of the peak, after smoothing
@@ -70,8 +71,8 @@ def check_views(
     UsageError
         If there are too few views, not one image for each, or all look along one line.
     InputError
-        If an image has another shape than its view, is not finite, has counts below zero, shows nothing, or cannot show the
-        same object as another one.
+        If an image has another shape than its view, is not finite, has counts below zero or above a billion, shows nothing,
+        or cannot show the same object as another one.
 
     Warns
     -----
@@ -175,6 +176,11 @@ def _checked(image: NDArray[Any], view: View, number: int, *, counts: bool) -> I
         raise InputError(
             f"view {number} has {negative} pixel(s) below zero, the lowest {lowest:g}, which counts cannot be; "
             "give counts before any background was subtracted."
+        )
+    if counts and float(values.max()) > _MOST_COUNTS:
+        raise InputError(
+            f"view {number} has a pixel of {values.max():g} counts, more than the {_MOST_COUNTS:g} that any camera collects; "
+            "give counts."
         )
     if float(values.max()) <= max(lowest, 0.0):
         raise InputError(f"view {number} shows nothing: its largest value is {values.max():g}; give another image.")

@@ -74,10 +74,34 @@ def box_of(shadows: Sequence[NDArray[np.bool_]], geometry: Geometry) -> Box:
         Pixels of each view that show the body.
     geometry : Geometry
         The volume and the views.
+
+    Raises
+    ------
+    UsageError
+        If no voxel lies where a view looks.
+    InputError
+        If no voxel lies in the shadow of a view, or none in those of all.
     """
     grid = geometry.grid
-    factor = max(1, round(_COARSE_MM / min(grid.spacing_mm)))
-    z, y, x = (axis[min(factor // 2, (len(axis) - 1) // 2) :: factor] for axis in grid.axes())
+    # A body thinner than the coarse steps slips between them.
+    for factor in dict.fromkeys((max(1, round(_COARSE_MM / min(grid.spacing_mm))), 1)):
+        inside = _in_all(shadows, geometry, factor)
+        if inside.any():
+            return _around(inside, grid, factor)
+    for number, (shadow, view) in enumerate(zip(shadows, geometry.views, strict=True), start=1):
+        alone = Geometry(grid, (view,))
+        if not _in_all([np.ones_like(shadow)], alone, 1).any():
+            raise UsageError(f"view {number} misses the volume; correct the geometry.")
+        if not _in_all([shadow], alone, 1).any():
+            raise InputError(
+                f"view {number} shows nothing where the volume is; correct the geometry, or give a larger volume."
+            )
+    raise InputError("no voxel lies in the shadows of all views; correct their geometry, or give views of one body.")
+
+
+def _in_all(shadows: Sequence[NDArray[np.bool_]], geometry: Geometry, factor: int) -> NDArray[np.bool_]:
+    """Return which of every so many voxels lie in the shadows of all views."""
+    z, y, x = (axis[min(factor // 2, (len(axis) - 1) // 2) :: factor] for axis in geometry.grid.axes())
     points = np.stack(np.meshgrid(z, y, x, indexing="ij")[::-1], axis=-1)
     inside = np.ones(points.shape[:3], bool)
     for shadow, view in zip(shadows, geometry.views, strict=True):
@@ -85,8 +109,11 @@ def box_of(shadows: Sequence[NDArray[np.bool_]], geometry: Geometry) -> Box:
         seen = np.asarray(((place >= 0) & (place < view.shape)).all(axis=-1))
         place = np.where(seen[..., None], place, 0)
         inside &= seen & shadow[place[..., 0], place[..., 1]]
-    if not inside.any():
-        inside[:] = True
+    return inside
+
+
+def _around(inside: NDArray[np.bool_], grid: Grid, factor: int) -> Box:
+    """Return the box round these voxels, with a margin."""
     slices = []
     for axis, count in enumerate(grid.shape):
         filled = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
@@ -161,12 +188,6 @@ class ShapeModel:
     device : str
         For projectors.
 
-    Raises
-    ------
-    UsageError
-        If a view shows no part of the box.
-    InputError
-        If there are no counts where the box is.
     """
 
     def __init__(
@@ -187,10 +208,6 @@ class ShapeModel:
             tuple(cut.binned(image) for cut, image in zip(cuts, veil, strict=True)),
             tuple(float(cut.bins[0] * cut.bins[1]) for cut in cuts),
         )
-        if not any(image.any() for image in self.data.counts):
-            raise InputError(
-                "the views show nothing where the volume is; correct the geometry, or give a larger volume."
-            )
         camera = levels.camera and replace(levels.camera, mu_per_cm=0.0, body=None, attenuation_map=None)
         groups = [[cut.view] for cut in cuts] if paths else [[cut.view for cut in cuts]]
         self._projectors = [
@@ -246,8 +263,6 @@ class _Cut:
             margin = _MARGIN_MM / view.spacing_mm[axis]
             low = max(int(np.floor(corners[:, axis].min() - margin)), 0)
             high = min(int(np.ceil(corners[:, axis].max() + margin)) + 1, view.shape[axis])
-            if high <= low:
-                raise UsageError("a view misses the volume; correct the geometry.")
             size = min(max(1, round(min(grid.spacing_mm) / view.spacing_mm[axis])), factor, max(high - low, 1))
             spans.append(slice(low, low + (high - low) // size * size))
             bins.append(size)

@@ -56,8 +56,9 @@ def test_table_is_calibrated_and_told(photopeak, here, how):
     assert float(moved) == pytest.approx(-4 * ROWS, abs=0.3)
 
 
-def test_unknown_fault_is_a_usage_error(photopeak, here):
-    code, _, err = photopeak(*WORDS, "--calibrate", "colour")
+@pytest.mark.parametrize("fault", ["colour", ""])
+def test_unknown_fault_is_a_usage_error(photopeak, here, fault):
+    code, _, err = photopeak(*WORDS, "--calibrate", fault)
     assert code == 2
-    assert "'colour' cannot be calibrated" in err
+    assert f"'{fault}' cannot be calibrated" in err
     assert not Path("v.nii.gz").exists()

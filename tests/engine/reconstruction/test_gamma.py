@@ -66,3 +66,9 @@ def test_facts_are_words():
         ("Collimator", "holes of 1.5 mm, 24 mm long"),
     ]
     assert Physics(attenuation_map=Path("mu.nii")).spelled() == [("Attenuation", "from a map")]
+
+
+@pytest.mark.parametrize("value", ["-0.1", "5.1", "1e30", "nan", "inf", "water"])
+def test_coefficient_of_no_body_is_refused(value):
+    with pytest.raises(UsageError, match=rf"--attenuation {value} is no coefficient"):
+        Physics.parsed(value, "60x40", None)

@@ -147,3 +147,13 @@ def test_repetitions_do_not_depend_on_what_ran_before():
     np.testing.assert_array_equal(one, two)
     assert len(one) == 2
     assert len(solvers.repeated_volumes(ball_views(), settings, ball(), lambda step: isinstance(step, Step))) == 0
+
+
+def test_error_of_the_kernels_names_the_files():
+    measured = replace(ball_views(), sources=(Path("front.dcm"), Path("side.dcm")))
+    empty = replace(measured, images=(measured.images[0], np.zeros_like(measured.images[1])))
+    with pytest.raises(InputError, match=r"^view 2 shows nothing.* \(view 2 is side\.dcm\)\.$"):
+        pipeline.reconstruct(empty, Settings())
+    one_file = replace(empty, sources=(Path("both.dcm"),) * 2, frames=(5, 9))
+    with pytest.raises(InputError, match=r"\(view 2 is both\.dcm, frame 9\)"):
+        pipeline.reconstruct(one_file, Settings())

@@ -212,15 +212,27 @@ def test_different_durations_are_told(dicom_factory):
     assert any("(600, 300 s)" in note for note in read_views([first, second]).warnings)
 
 
-@pytest.mark.parametrize(("keyword", "words"), [("PatientID", "patients"), ("StudyInstanceUID", "studies")])
-def test_views_of_two_patients_or_studies_are_told(dicom_factory, keyword, words):
-    same = {"PatientID": "1", "StudyInstanceUID": "1.2.3"}
-    paths = [path for seed in (0, 1) for path in dicom_factory("static", seed=seed, tags=same)]
+SAME = {"PatientID": "1", "StudyInstanceUID": "1.2.3"}
+
+
+def test_views_of_two_studies_are_told(dicom_factory):
+    paths = [path for seed in (0, 1) for path in dicom_factory("static", seed=seed, tags=SAME)]
     assert not any("different" in note for note in read_views(paths).warnings)
-    [other] = dicom_factory("static", seed=2, tags=same | {keyword: "1.2.4567"})
+    [other] = dicom_factory("static", seed=2, tags=SAME | {"StudyInstanceUID": "1.2.4567"})
     [note] = [note for note in read_views([paths[0], other]).warnings if "different" in note]
-    assert f"different {words}" in note
+    assert "different studies" in note
     assert "4567" not in note
+
+
+def test_views_of_two_patients_are_refused_without_naming_them(dicom_factory):
+    [first] = dicom_factory("static", tags=SAME)
+    [other] = dicom_factory("static", seed=2, tags=SAME | {"PatientID": "4567"})
+    with pytest.raises(InputError, match=r"different patients") as refused:
+        read_views([first, other])
+    assert first.name in str(refused.value)
+    assert other.name in str(refused.value)
+    assert "(0010,0020)" in str(refused.value)
+    assert "4567" not in str(refused.value)
 
 
 def test_voxels_larger_than_the_field_of_view_are_refused(dicom_factory):

@@ -237,3 +237,12 @@ def test_many_views_are_compared_in_number_as_they_are(monkeypatch):
 def test_one_view_has_no_angle():
     with pytest.raises(UsageError, match="two or more"):
         widest_angle(Geometry.around(GRID, (0,)))
+
+
+def test_more_counts_than_a_camera_collects_are_refused():
+    views = counts(ORTHOGONAL, *BODY)
+    views[1][3, 4] = 2e9
+    with pytest.raises(InputError, match=r"view 2 has a pixel of 2e\+09 counts"):
+        check_views(views, ORTHOGONAL)
+    stand_with_rays = stand((-30, 0), (60, 0))
+    check_views([1e10 * image for image in line_integrals(stand_with_rays, *BODY)], stand_with_rays)
