@@ -24,7 +24,7 @@ def bench_file_to_file(measure, nm_file, tmp_path, matrix, model, threads):
         pytest.skip(f"{model} takes no scintigraphy")
     (outcome,) = measure(lambda: list(stream(nm_file, tmp_path / "out", session)))
     assert isinstance(outcome, Processed)
-    scale = session.bundle.manifest.output.scale
+    scale = session.bundle.manifest.image_output.scale
     written = pydicom.dcmread(outcome.paths[0])
     assert (written.Rows, written.Columns) == (scale * matrix.rows, scale * matrix.columns)
     assert written.NumberOfFrames == 2

@@ -36,7 +36,7 @@ def bench_session(compare, frames, model, provider, device, precision, threads):
     lane, tensor = session.runnable.lane(), np.ascontiguousarray(frames.pixels[:, np.newaxis])
     compare({"session": lambda: session.run(frames), "bare": lambda: lane.run(tensor)}, baseline="bare", settle=True)
     result = session.run(frames)
-    scale = manifest.output.scale
+    scale = manifest.image_output.scale
     assert result.frames.pixels.shape[1:] == tuple(scale * length for length in frames.pixels.shape[1:])
-    if kept := {"sum": np.sum, "mean": np.mean}.get(manifest.output.conserve):
+    if kept := {"sum": np.sum, "mean": np.mean}.get(manifest.image_output.conserve):
         assert kept(result.frames.pixels, dtype=float) == pytest.approx(kept(frames.pixels, dtype=float), rel=1e-5)

@@ -150,7 +150,7 @@ def check_graph(bundle: Bundle) -> CheckedGraph:
     operators = tuple(sorted({node.op_type for node in clean.graph.node}))
     data = clean.SerializeToString(deterministic=True)
     return CheckedGraph(
-        manifest.name, data, manifest.input.name, manifest.output.name, manifest.output.scale, operators
+        manifest.name, data, manifest.input.name, manifest.image_output.name, manifest.image_output.scale, operators
     )
 
 
@@ -251,7 +251,7 @@ def _problem_of_interface(graph: GraphProto, bundle: Bundle) -> str:
     inputs = [value for value in graph.input if value.name not in weights]
     for kind, values, name in (
         ("input", inputs, manifest.input.name),
-        ("output", list(graph.output), manifest.output.name),
+        ("output", list(graph.output), manifest.image_output.name),
     ):
         if [value.name for value in values] != [name]:
             return f"the graph's {kind}s are {[value.name for value in values]} and not [{name!r}] as in the manifest"
@@ -277,7 +277,7 @@ def _problem_of_shapes(model: ModelProto, bundle: Bundle) -> str:
     onnx.checker.check_model(model)
     trial = ModelProto()
     trial.CopyFrom(model)
-    side, scale = _TRIAL_STEPS * bundle.manifest.input.multiple, bundle.manifest.output.scale
+    side, scale = _TRIAL_STEPS * bundle.manifest.input.multiple, bundle.manifest.image_output.scale
     for axis, size in zip((0, 2, 3), (1, side, side), strict=True):
         trial.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
     trial.graph.output[0].type.tensor_type.ClearField("shape")
@@ -290,8 +290,10 @@ def _problem_of_shapes(model: ModelProto, bundle: Bundle) -> str:
                 return f"the size of {name!r} from the operator {node.op_type} cannot be told beforehand"
             if math.prod(shape) > _MOST_VALUES_PER_PIXEL * side * side:
                 return f"the operator {node.op_type} makes {math.prod(shape)} values of {side * side} pixels"
-    if shapes[bundle.manifest.output.name] != (1, 1, scale * side, scale * side):
-        return f"the graph makes {shapes[bundle.manifest.output.name]} of {side}x{side} pixels, the scale is {scale}"
+    if shapes[bundle.manifest.image_output.name] != (1, 1, scale * side, scale * side):
+        return (
+            f"the graph makes {shapes[bundle.manifest.image_output.name]} of {side}x{side} pixels, the scale is {scale}"
+        )
     return ""
 
 

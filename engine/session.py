@@ -143,7 +143,7 @@ class Session:
         self._idle: deque[_Workspace] = deque(maxlen=available_processors())
         self._plans: dict[tuple[int, ...], tuple[Plan, Tiling]] = {}
         manifest = bundle.manifest
-        self._taken, self._kept, self._domain = manifest.input, manifest.output, manifest.domain
+        self._taken, self._kept, self._domain = manifest.input, manifest.image_output, manifest.domain
         self._modalities = (*manifest.modalities, "OT")
 
     def run(self, frames: Frames | NDArray[Any], progress: Progress | None = None) -> Result:
@@ -196,7 +196,7 @@ class Session:
         """Return the plan for frames of this size, and where their tiles lie; made once."""
         if matrix not in self._plans:
             plan, manifest = self.plan.for_matrix(matrix), self.bundle.manifest
-            multiple, scale = manifest.input.multiple, manifest.output.scale
+            multiple, scale = manifest.input.multiple, manifest.image_output.scale
             edge = plan.tile - plan.tile % multiple
             # A tile's outer pixels lack their context; the blend gives no weight to a quarter of each overlap.
             overlap = min(4 * manifest.input.overlap, edge // 2)

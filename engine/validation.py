@@ -103,7 +103,7 @@ def _sizes(bundle: Bundle) -> tuple[bool, str]:
     """Run sizes and batches other than the golden ones."""
     plan, runnable = choose(bundle, Request(device="cpu", precision="fp32", threads=1))
     session = Session(bundle, plan, runnable)
-    scale = bundle.manifest.output.scale
+    scale = bundle.manifest.image_output.scale
     for shape in ((1, 64, 64), (3, 40, 72), (1, 37, 51)):
         result = session.run(np.ones(shape, np.float32))
         if result.frames.pixels.shape != (shape[0], scale * shape[1], scale * shape[2]):

@@ -98,7 +98,7 @@ def _save_nifti(result: Result, file: IO[bytes]) -> None:
     """Write float32 voxels data[i, j, k] = pixels[k, j, i], without a time stamp: equal results give equal files."""
     import nibabel
 
-    scale = result.bundle.manifest.output.scale
+    scale = result.bundle.manifest.image_output.scale
     to_old_voxels = np.diag([1 / scale, 1 / scale, 1, 1])
     to_old_voxels[:2, 3] = (1 / scale - 1) / 2
     image: Any = nibabel.Nifti1Image(result.frames.pixels.transpose(2, 1, 0), result.source.affine @ to_old_voxels)

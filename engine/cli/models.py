@@ -18,7 +18,7 @@ def models(as_json: JsonOption = False) -> None:
         (
             bundle.name,
             bundle.manifest.version,
-            f"x{bundle.manifest.output.scale}",
+            f"x{bundle.manifest.image_output.scale}",
             ", ".join(bundle.manifest.modalities),
             f"{len(bundle.model) / 1e6:.1f} MB",
             bundle.manifest.title,

@@ -204,7 +204,7 @@ def _judged(session: Session, shifted: Shifted) -> Judged:
         verdict = domain.judge_pixels(shifted.image[None], manifest.input, manifest.domain)
     else:
         result = session.run(shifted.image)
-        verdict, errors = result.domain, _errors(shifted, result.frames.pixels[0], manifest.output.scale)
+        verdict, errors = result.domain, _errors(shifted, result.frames.pixels[0], manifest.image_output.scale)
     relative = float(verdict.distances[0] / verdict.limits[0])
     return Judged(shifted.kind, shifted.how, shifted.case, relative, verdict.verdict, *errors)
 

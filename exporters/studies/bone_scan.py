@@ -34,7 +34,7 @@ def bone_scan(
     scan = read_scan(data)
     bundles = {name: zoo.load_bundle(name) for name in models or [_SHIPPED]}
     for name, bundle in bundles.items():
-        if bundle.manifest.modalities != ("NM",) or bundle.manifest.output.scale != 2:
+        if bundle.manifest.modalities != ("NM",) or bundle.manifest.image_output.scale != 2:
             raise UsageError(f"{name} does not double the matrix of planar scans, leave it out.")
     graphs = {bundle.manifest.name: bundle.model for bundle in bundles.values()}
     found = enlarge_scan(scan, graphs, partial(typer.echo, err=True))

@@ -57,7 +57,7 @@ def sr(
 
     bundles = {name: zoo.load_bundle(name) for name in models or _shipped()}
     for name, bundle in bundles.items():
-        if bundle.manifest.modalities != ("PT",) or bundle.manifest.output.scale != 2:
+        if bundle.manifest.modalities != ("PT",) or bundle.manifest.image_output.scale != 2:
             raise UsageError(f"{name} does not double the matrix of PET slices, leave it out.")
     graphs = {bundle.manifest.name: bundle.model for bundle in bundles.values()}
     judges = train_judges(references(recipe, tell=say), recipe)

@@ -82,7 +82,7 @@ def of_result(result: Result) -> Derivation:
     """Return what the objects of `result` say about their origin."""
     manifest, plan = result.bundle.manifest, result.plan
     phrase, label, derivation_code = _DONE[manifest.task]
-    scale = manifest.output.scale
+    scale = manifest.image_output.scale
     action = phrase.format(scale=scale)
     summary = (
         f"{action} by {manifest.name} {manifest.version} (SHA-256 {result.bundle.digest[:16]}), photopeak "

@@ -85,5 +85,5 @@ def part_of(result: Result, index: int, derivation: Derivation) -> Part:
         info=tuple(info[i] for i in order),
         units=result.frames.units,
         derivation=derivation,
-        conserve=result.bundle.manifest.output.conserve,
+        conserve=result.bundle.manifest.image_output.conserve,
     )
