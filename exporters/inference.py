@@ -19,9 +19,7 @@ class Runner:
     """
 
     def __init__(self, model: bytes, multiple: int = 8, threads: int = 2) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session = _session(model, threads)
         self._multiple = multiple
 
     def __call__(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -32,3 +30,31 @@ class Runner:
         output = self._session.run(None, {self._session.get_inputs()[0].name: np.ascontiguousarray(padded)})[0]
         scale = output.shape[-1] // padded.shape[-1]
         return np.ascontiguousarray(output[..., : scale * rows, : scale * columns], np.float32)
+
+
+class HeadRunner:
+    """Call an ONNX model that gives several tensors by name.
+
+    Parameters
+    ----------
+    model : bytes
+        Serialised graph with one input.
+    threads : int
+        Threads of one call.
+    """
+
+    def __init__(self, model: bytes, threads: int = 2) -> None:
+        self._session = _session(model, threads)
+        self._taken = self._session.get_inputs()[0].name
+        self.heads = tuple(value.name for value in self._session.get_outputs())
+
+    def __call__(self, tensor: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Return each head of an input of shape (n, channels, h, w), whose sides suit the graph."""
+        outputs = self._session.run(None, {self._taken: np.ascontiguousarray(tensor)})
+        return dict(zip(self.heads, outputs, strict=True))
+
+
+def _session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

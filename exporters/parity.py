@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
 from ..engine.errors import ModelError
-from .inference import Runner
+from .inference import HeadRunner, Runner
+from .onnx import in_order
 
 TOLERANCE = 1e-4
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -27,15 +29,18 @@ class Difference:
     shape : tuple of int
         Shape of the input.
     absolute : float
-        Largest difference [counts].
+        Largest difference [counts, or units of the head].
     relative : float
         Largest difference over the largest output.
+    head : str
+        Which output, where there are several.
     """
 
     engine: str
     shape: tuple[int, ...]
     absolute: float
     relative: float
+    head: str = ""
 
 
 def compare(net: torch.nn.Module, model: bytes, inputs: Sequence[NDArray[np.float32]]) -> list[Difference]:
@@ -92,3 +97,61 @@ def check(net: torch.nn.Module, model: bytes, multiple: int) -> None:
                 f"the exported graph differs from its network by {difference.relative:.2g} of the largest output in "
                 f"{difference.engine}, train again or check the versions of torch and onnxscript."
             )
+
+
+def compare_heads(net: torch.nn.Module, model: bytes, inputs: Sequence[NDArray[np.float32]]) -> list[Difference]:
+    """Run the same inputs through PyTorch, ONNX Runtime and the reference evaluator of ONNX, head by head.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        The trained network, in evaluation mode; gives a dict of heads, or a tuple in the order of the graph's outputs.
+    model : bytes
+        Its exported graph.
+    inputs : sequence of ndarray, shape (n, channels, h, w), float32
+        Images; sides are multiples of what the network wants.
+
+    Returns
+    -------
+    list of Difference
+        For each input two for each head.
+    """
+    runner, evaluator = HeadRunner(model), ReferenceEvaluator(onnx.load_from_string(model))
+    found = []
+    for image in inputs:
+        with torch.no_grad():
+            expected = in_order(net(torch.from_numpy(image)), runner.heads)
+        reference: Any = evaluator.run(list(runner.heads), {"image": image})
+        given = {"onnxruntime": runner(image), "reference": dict(zip(runner.heads, reference, strict=True))}
+        for engine, outputs in given.items():
+            found += [_difference(engine, head, outputs[head], expected[head].numpy()) for head in runner.heads]
+    return found
+
+
+def check_heads(net: torch.nn.Module, model: bytes, inputs: Sequence[NDArray[np.float32]]) -> None:
+    """Refuse a graph whose heads are not what its network computes.
+
+    Parameters
+    ----------
+    net, model, inputs
+        As in :func:`compare_heads`.
+
+    Raises
+    ------
+    ModelError
+        If a head differs by more than ``TOLERANCE`` of its largest value, or is not finite.
+    """
+    for difference in compare_heads(net, model, inputs):
+        if not difference.relative <= TOLERANCE:
+            raise ModelError(
+                f"the head {difference.head!r} of the exported graph differs from its network by {difference.relative:.2g} "
+                f"of its largest value in {difference.engine}, train again or check the versions of torch and onnxscript."
+            )
+
+
+def _difference(engine: str, head: str, output: NDArray[np.float32], expected: NDArray[np.float32]) -> Difference:
+    """Compare one head; where all of it is zero, so must be what is compared."""
+    if output.shape != expected.shape:
+        raise ModelError(f"the head {head!r} is {output.shape} in {engine} and {expected.shape} in its network.")
+    absolute, peak = float(np.abs(output - expected).max()), float(np.abs(expected).max())
+    return Difference(engine, output.shape, absolute, absolute / (peak or _TINY), head)
