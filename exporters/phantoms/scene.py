@@ -182,7 +182,7 @@ def project(scene: Scene, camera: Camera) -> NDArray[np.float32]:
     >>> bool(abs(image.sum() / ball.volume_mm3()[0] - 1) < 1e-3)
     True
     """
-    front, back = _outline(scene.body, camera)
+    front, back = outline(scene.body, camera)
     nearest, farthest = _depth_range(scene)
     edges = np.arange(nearest, farthest + SLAB_MM, SLAB_MM)
     stack = _Stack(np.zeros((len(edges) - 1, *camera.shape), np.float32), edges, front, back)
@@ -191,7 +191,7 @@ def project(scene: Scene, camera: Camera) -> NDArray[np.float32]:
     if scene.background:
         for k, (low, high) in enumerate(pairwise(edges)):
             start, stop = np.clip(front, low, high), np.clip(back, low, high)
-            integral = _attenuated_length(start, stop, front, back, scene.attenuation_per_mm)
+            integral = attenuated_length(start, stop, front, back, scene.attenuation_per_mm)
             stack.planes[k] += scene.background * camera.pixel_mm**2 * np.where(stop > start, integral, 0)
     centres = (edges[:-1] + edges[1:]) / 2
     image = detect(stack.planes, centres - nearest + camera.gap_mm, camera)
@@ -215,7 +215,7 @@ class _Stack:
 def _deposit(stack: _Stack, scene: Scene, index: int, camera: Camera) -> None:
     """Add one source to the planes it reaches."""
     source, mu = scene.sources, scene.attenuation_per_mm
-    found = _interval(source, index, camera)
+    found = interval(source, index, camera)
     if found is None:
         return
     window, near, far, inside_field = found
@@ -226,21 +226,42 @@ def _deposit(stack: _Stack, scene: Scene, index: int, camera: Camera) -> None:
         activity *= float(source.volume_mm3()[index] / length)
     if source.semi_axes[index].max() < SLAB_MM:
         k = stack.plane_at(float(source.centre[index, 2]))
-        stack.planes[(k, *window)] += activity * _attenuated_length(near, far, front, back, mu)
+        stack.planes[(k, *window)] += activity * attenuated_length(near, far, front, back, mu)
         return
     for k in range(stack.plane_at(float(near.min())), stack.plane_at(float(far.max())) + 1):
         start, stop = (np.clip(depth, stack.edges[k], stack.edges[k + 1]) for depth in (near, far))
-        stack.planes[(k, *window)] += activity * _attenuated_length(start, stop, front, back, mu)
+        stack.planes[(k, *window)] += activity * attenuated_length(start, stop, front, back, mu)
 
 
-def _attenuated_length(
+def attenuated_length(
     start: NDArray[np.float64],
     stop: NDArray[np.float64],
     front: NDArray[np.float64],
     back: NDArray[np.float64],
     mu: float,
 ) -> NDArray[np.float64]:
-    """Integrate exp(-mu * depth below the surface) from start to stop."""
+    """Integrate exp(-mu * depth below the surface) from start to stop.
+
+    Parameters
+    ----------
+    start, stop : ndarray, shape (rows, columns)
+        Depths between which to integrate [mm].
+    front, back : ndarray, same shape
+        Surfaces of the body, see ``outline`` [mm].
+    mu : float
+        Linear attenuation coefficient [1/mm].
+
+    Returns
+    -------
+    ndarray, same shape
+        Effective length [mm].
+
+    Examples
+    --------
+    >>> ends = [np.array([[depth]]) for depth in (0.0, 100.0, 0.0, 100.0)]
+    >>> round(float(attenuated_length(*ends, 0.01)[0, 0]), 3)  # 100 (1 - 1/e)
+    63.212
+    """
     length = stop - start
     if mu == 0:
         return length
@@ -249,10 +270,32 @@ def _attenuated_length(
     return np.asarray(length * np.exp(-mu * np.where(np.isfinite(depth), depth, 0.0)) * np.sinh(half) / half)
 
 
-def _interval(
+def interval(
     body: Ellipsoids, index: int, camera: Camera
 ) -> tuple[tuple[slice, slice], NDArray[np.float64], NDArray[np.float64], bool] | None:
-    """Return the window of pixels an ellipsoid covers and where each ray enters and leaves it."""
+    """Return the window of pixels an ellipsoid covers and where each ray enters and leaves it.
+
+    Parameters
+    ----------
+    body : Ellipsoids
+        A set of ellipsoids.
+    index : int
+        Which of them.
+    camera : Camera
+        Matrix; the image centre looks at x = y = 0.
+
+    Returns
+    -------
+    tuple or None
+        Window of rows and columns, depth where each ray enters and leaves [mm], and whether all of the ellipsoid lies in the
+        field; None where none of it does.
+
+    Examples
+    --------
+    >>> _, near, far, inside = interval(ellipsoid((0.0, 0.0, 0.0), (9.0, 9.0, 9.0)), 0, Camera(1.0, (33, 33)))
+    >>> float((far - near).max()), inside
+    (18.0, True)
+    """
     turn, axes, centre = body.rotation[index], body.semi_axes[index], body.centre[index]
     reach = np.sqrt((turn**2) @ axes**2)
     (rows, columns), p = camera.shape, camera.pixel_mm
@@ -275,11 +318,30 @@ def _interval(
     return (slice(top, bottom), slice(left, right)), middle - half, middle + half, inside_field
 
 
-def _outline(body: Ellipsoids, camera: Camera) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return front and back surface of the union; +inf and -inf where there is no body."""
+def outline(body: Ellipsoids, camera: Camera) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return front and back surface of the union of ellipsoids.
+
+    Parameters
+    ----------
+    body : Ellipsoids
+        The parts of the body.
+    camera : Camera
+        Matrix; the image centre looks at x = y = 0.
+
+    Returns
+    -------
+    front, back : ndarray, shape (rows, columns)
+        Depths [mm]; +inf and -inf where there is no body.
+
+    Examples
+    --------
+    >>> front, back = outline(ellipsoid((0.0, 0.0, 5.0), (9.0, 9.0, 9.0)), Camera(1.0, (33, 33)))
+    >>> float(front[16, 16]), float(back[16, 16]), float(front[0, 0])
+    (-4.0, 14.0, inf)
+    """
     front, back = np.full(camera.shape, np.inf), np.full(camera.shape, -np.inf)
     for index in range(len(body)):
-        found = _interval(body, index, camera)
+        found = interval(body, index, camera)
         if found is None:
             continue
         window, near, far, _ = found
