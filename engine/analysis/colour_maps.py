@@ -98,4 +98,5 @@ def coloured(values: NDArray[np.floating], name: str = "inferno") -> NDArray[np.
         Red, green and blue.
     """
     levels = np.nan_to_num(np.clip(values, 0, 1)) * 255
-    return colour_map(name)[np.rint(levels).astype(np.uint8)]
+    colours: NDArray[np.uint8] = colour_map(name)[np.rint(levels).astype(np.uint8)]
+    return colours

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dicom.attributes import text
 from ..errors import InputError
-from ..frames import Frames
+from ..frames import Frames, Units
 from ..manifest import Grid
 from ..matrix import MatrixSize
 
@@ -29,11 +30,13 @@ __all__ = [
     "Placement",
     "Working",
     "fit_placement",
+    "is_inverted",
     "pitch_placement",
     "place",
     "prepare",
     "resample",
     "thorax_placement",
+    "upsample",
 ]
 
 _ROUNDING = 1e-6  # of a pixel: what a spacing that a header spells in decimals may be off by
@@ -111,8 +114,8 @@ def prepare(frames: Frames, grid: Grid, *, multiple: int = 1, cover: Sequence[Fr
 
     Notes
     -----
-    Values of kind ``fit`` are grey: their mean is kept, not their sum, and the frame's lowest value becomes 0, so that
-    what is padded is black.
+    Values of kind ``fit`` are grey: their mean is kept, not their sum, and the frame's blackest value becomes 0, so that
+    what is padded is black. A radiograph that is stored as MONOCHROME1 is turned round, so that bone is always bright.
 
     Examples
     --------
@@ -123,15 +126,25 @@ def prepare(frames: Frames, grid: Grid, *, multiple: int = 1, cover: Sequence[Fr
     ((1, 256, 256), True)
     """
     placements = place(frames, grid, multiple=multiple, cover=cover)
-    pixels = np.stack([resample(frame, placement) for frame, placement in zip(frames.pixels, placements, strict=True)])
+    source = _above_black(frames) if grid.kind == "fit" else frames.pixels
+    pixels = np.stack([resample(frame, placement) for frame, placement in zip(source, placements, strict=True)])
     if grid.kind == "fit":
-        for frame, placement, out in zip(frames.pixels, placements, pixels, strict=True):
-            # Sums over a grid's pixel, of which some lie at the image's edge, become means above black.
-            step = placement.step[0] * placement.step[1]
-            out -= np.float32(frame.min()) * _area(placement)
-            np.maximum(out, 0, out=out)
-            out /= np.float32(step)
+        pixels /= np.float32(placements[0].step[0] * placements[0].step[1])
     return Working(pixels, placements)
+
+
+def is_inverted(frames: Frames, index: int = 0) -> bool:
+    """Return whether low values of a radiograph are meant to be white, as the header says.
+
+    References
+    ----------
+    * PS3.3 C.7.6.3.1.2: MONOCHROME1 shows the lowest value as white. Counts are no grey values: the header of a gamma
+      camera's image chooses a display and nothing else.
+    """
+    if not frames.instances or frames.units is not Units.NONE:
+        return False
+    header = frames.instances[frames.info[index].instance].header
+    return text(header, "PhotometricInterpretation") == "MONOCHROME1"
 
 
 def place(frames: Frames, grid: Grid, *, multiple: int = 1, cover: Sequence[Frames] = ()) -> tuple[Placement, ...]:
@@ -145,12 +158,17 @@ def place(frames: Frames, grid: Grid, *, multiple: int = 1, cover: Sequence[Fram
         least = (max((field[0] for field in fields), default=0.0), max((field[1] for field in fields), default=0.0))
         placement = pitch_placement(frames.matrix, spacing, pitch_mm, multiple=multiple, least_mm=least)
         return (placement,) * len(frames)
+    boxes = [_ribs(frames, index, spacing) for index in range(len(frames))]
+    return tuple(thorax_placement(frames.matrix, spacing, box, pitch_mm=pitch_mm, side=side) for box in boxes)
+
+
+def _ribs(frames: Frames, index: int, spacing: tuple[float, float]) -> tuple[float, float, float, float]:
     from .thorax import find_ribs
 
-    return tuple(
-        thorax_placement(frames.matrix, spacing, find_ribs(frame, spacing), pitch_mm=pitch_mm, side=side)
-        for frame in frames.pixels
-    )
+    try:
+        return find_ribs(frames.pixels[index], spacing)
+    except InputError as error:
+        raise InputError(f"{frames.source}: frame {index + 1}: {error}") from error
 
 
 def spacing_of(frames: Frames) -> tuple[float, float]:
@@ -294,6 +312,16 @@ def upsample(cells: NDArray[np.float32], placement: Placement) -> NDArray[np.flo
     return np.asarray(down @ cells @ across.T, np.float32)
 
 
+def _above_black(frames: Frames) -> NDArray[np.float32]:
+    """Return grey values above each frame's blackest."""
+    return np.stack(
+        [
+            frame.max() - frame if is_inverted(frames, index) else frame - frame.min()
+            for index, frame in enumerate(frames.pixels)
+        ]
+    )
+
+
 def _field_mm(matrix: MatrixSize, spacing: tuple[float, float]) -> tuple[float, float]:
     return matrix.rows * spacing[0], matrix.columns * spacing[1]
 
@@ -301,17 +329,6 @@ def _field_mm(matrix: MatrixSize, spacing: tuple[float, float]) -> tuple[float, 
 def _centred(grid: MatrixSize, source: MatrixSize, step: tuple[float, float], centre: tuple[float, float]) -> Placement:
     origin = centre[0] - grid.rows * step[0] / 2, centre[1] - grid.columns * step[1] / 2
     return Placement(grid, source, step, origin)
-
-
-def _area(placement: Placement) -> NDArray[np.float32]:
-    """Return the area of each pixel of the grid that lies on the image [px of the image]."""
-    inside = [
-        np.diff(np.clip(origin + step * np.arange(size + 1), 0, of))
-        for size, step, origin, of in zip(
-            placement.grid, placement.step, placement.origin, placement.source, strict=True
-        )
-    ]
-    return np.asarray(np.outer(*inside), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
