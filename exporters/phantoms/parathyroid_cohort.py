@@ -16,9 +16,10 @@ from .parathyroid_patient import Patient, draw_patient, retained
 from .parathyroid_view import views
 from .scene import Ellipsoids, join
 
-__all__ = ["COLLIMATORS", "PHASES", "Acquisition", "Case", "Collimator", "Phase", "draw_case"]
+__all__ = ["COLLIMATORS", "PHASES", "Acquisition", "Case", "Collimator", "Phase", "Split", "case_of", "draw_case"]
 
 Phase = Literal["early", "late"]
+Split = Literal["train", "tune", "held-out"]
 PHASES: tuple[Phase, Phase] = ("early", "late")
 Floats = NDArray[np.float32]
 _CRYSTAL_MM = (387.0, 533.0)  # rows and columns of a large field of view
@@ -298,6 +299,29 @@ def draw_case(rng: Rng) -> Case:
         float(rng.lognormal(np.log(0.08), 0.35)),
         str(rng.choice(list(COLLIMATORS), p=[0.75, 0.15, 0.10])),
     )
+
+
+def case_of(split: Split, index: int) -> Case:
+    """Return one case of a split; the same arguments give the same case.
+
+    Parameters
+    ----------
+    split : {"train", "tune", "held-out"}
+        What the case may be used for; the splits share no seed.
+    index : int
+        Number of the case within its split.
+
+    Returns
+    -------
+    Case
+        See ``draw_case``.
+
+    Examples
+    --------
+    >>> case_of("tune", 3).field_mm == case_of("tune", 3).field_mm
+    True
+    """
+    return draw_case(np.random.default_rng([61, ("train", "tune", "held-out").index(split), index]))
 
 
 def _crystal(side: int, pixel: float) -> Floats:

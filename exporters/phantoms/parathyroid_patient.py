@@ -169,7 +169,7 @@ def _thyroid(rng: Rng) -> _Thyroid:
     lines = []
     for side in (-1, 1):
         length, down, apart = size * rng.uniform(0.85, 1.2), rng.normal(0, 4), rng.normal(0, 1.5)
-        corners = ((15, 24 * length, -36), (18, 8, -34), (21, -10 * length, -31), (25, -28 * length, -27))
+        corners = ((14, 24 * length, -36), (17, 8, -34), (20, -10 * length, -31), (24, -28 * length, -27))
         lines.append(np.array([(side * (x + apart), y + down, z) for x, y, z in corners]))
     return _Thyroid((lines[0], lines[1]), size * rng.uniform(0.85, 1.15), _log_normal(rng, 11, 0.35), half_life)
 
@@ -182,10 +182,10 @@ def _thyroid_parts(rng: Rng, thyroid: _Thyroid) -> list[Part]:
         if side == missing:
             continue
         uptake = thyroid.uptake * _log_normal(rng, 1.0, 0.12)
-        radii = tuple(w * r for r in rng.normal(1, 0.08, 4) * (7.0, 10.5, 9.0, 4.5))
+        radii = tuple(w * r for r in rng.normal(1, 0.08, 4) * (7.5, 11.0, 9.5, 4.5))
         shape = smooth_tube([tuple(p) for p in line], radii, uptake)
         parts.append(Part("lobe", shape, thyroid.half_life_min * _log_normal(rng, 1, 0.05)))
-    isthmus = ellipsoid((0, rng.normal(12, 3), -41), (14, rng.uniform(4, 8), 4), rng.uniform(0.2, 0.8) * thyroid.uptake)
+    isthmus = ellipsoid((0, rng.normal(12, 3), -41), (14, rng.uniform(5, 9), 5), rng.uniform(0.2, 0.9) * thyroid.uptake)
     parts.append(Part("isthmus", isthmus, thyroid.half_life_min))
     for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.68, 0.2, 0.08, 0.04]))):
         parts.append(_nodule(rng, thyroid))
@@ -333,7 +333,7 @@ def _distractors(rng: Rng, uptake: float) -> list[Part]:
     if rng.random() < 0.04:
         for sign in (-1, 1):
             fat = ellipsoid(
-                (sign * rng.normal(62, 6), 45 + rng.normal(0, 4), 0), (20, 10, 12), uptake * rng.uniform(0.1, 0.3)
+                (sign * rng.normal(58, 5), 80 + rng.normal(0, 4), 0), (18, 9, 12), uptake * rng.uniform(0.1, 0.3)
             )
             parts.append(Part("brown fat", fat, 200.0))
     if rng.random() < 0.05:
@@ -350,6 +350,8 @@ def _outline(rng: Rng) -> Ellipsoids:
         ellipsoid((0, -150, 0), (74, 105, 95)),
         ellipsoid((0, 130, 15), (205 * girth, 66, 82 * girth)),
         ellipsoid((0, 250, 5), (168 * girth, 170, 112 * girth)),
+        ellipsoid((-62 * girth, 64, 25), (78, 26, 36), 0.0, turn_z(-24)),
+        ellipsoid((62 * girth, 64, 25), (78, 26, 36), 0.0, turn_z(24)),
         ball(np.array([-178 * girth, 160, 10]), 52, 0),
         ball(np.array([178 * girth, 160, 10]), 52, 0),
     )
