@@ -21,10 +21,10 @@ from ..dicom.derived.magnify import decimals
 from ..dicom.instance import Instance
 from ..errors import InputError
 
-__all__ = ["Origin", "evidence", "head", "instances", "orientation", "origin_of", "position"]
+__all__ = ["GENERAL_MODULES", "Origin", "evidence", "head", "instances", "orientation", "origin_of", "position"]
 
 # Modules of PS3.3 C.7 that hold for whatever is made from an image: SOP common, patient, study, equipment, anatomy.
-_KEPT = """
+GENERAL_MODULES = """
     SpecificCharacterSet TimezoneOffsetFromUTC
     PatientName PatientID IssuerOfPatientID IssuerOfPatientIDQualifiersSequence OtherPatientIDsSequence PatientBirthDate
     PatientBirthTime PatientSex EthnicGroup PatientComments PatientIdentityRemoved DeidentificationMethod
@@ -147,7 +147,7 @@ def head(origin: Origin, remarks: Sequence[str]) -> Dataset:
     source = origin.sources[0]
     copied, _ = copy_header(source)
     ds = Dataset()
-    for keyword in _KEPT.split():
+    for keyword in GENERAL_MODULES.split():
         if keyword in copied:
             ds.add(copied[keyword])
     stamp(ds, source, origin.derivation, generate_uid(prefix=None), remarks)

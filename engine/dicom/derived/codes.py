@@ -14,6 +14,8 @@ CODES = {
     "resampling": ("113085", "DCM", "Spatial resampling"),
     "smoothing": ("113087", "DCM", "Smoothing"),
     "reconstruction": ("113963", "DCM", "Iterative Reconstruction"),
+    "explanation": ("130401", "DCM", "Visual explanation"),
+    "activation": ("130403", "DCM", "Gradient-weighted class activation"),
     "source": ("121322", "DCM", "Source image for image processing operation"),
     "processing": ("109102", "DCM", "Processing Equipment"),
     "recumbent": ("102538003", "SCT", "recumbent"),
