@@ -6,16 +6,20 @@ body is interpolated between the points of the coarse grid.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.interpolate import make_interp_spline
+from scipy.ndimage import gaussian_filter
 
 from .camera import FWHM_PER_SIGMA, WATER_140KEV_PER_MM, Camera
 from .scene import Ellipsoids, Scene, attenuated_length, interval, outline, project
 
 SLAB_MM = 16.0
 COARSE_MM = 6.0
+_DEEP_MM = 1e3
 Floats = NDArray[np.float32]
 
 
@@ -54,24 +58,38 @@ def views(groups: Sequence[Ellipsoids], body: Ellipsoids, background: float, cam
     >>> bool(np.allclose(first, second, atol=1e-5))
     True
     """
-    grid, coarse = _coarse_grid(camera)
-    front = np.minimum(outline(body, coarse)[0], 1e3)
-    surface = _Surface(map_coordinates(front, grid, order=1), _nearest(body))
+    coarse = _coarser(camera)
+    step = camera.pixel_mm / COARSE_MM
+    front = _resampled(np.minimum(outline(body, coarse)[0], _DEEP_MM), camera.shape, step, order=1)
+    surface = _Surface(front, _nearest(body))
     images = [_primary(group, surface, camera) for group in groups]
     soft = project(Scene(_emptied(body), body, background), coarse)
-    images[0] += map_coordinates(soft, grid, np.float32, order=3) * np.float32((camera.pixel_mm / COARSE_MM) ** 2)
+    images[0] += (step**2 * _resampled(soft, camera.shape, step, order=3)).astype(np.float32)
     return [image + _scattered(image, camera) for image in images]
 
 
-def _coarse_grid(camera: Camera) -> tuple[NDArray[np.float64], Camera]:
-    """Return where the pixels lie on a coarser grid, and the camera of that grid, which does not scatter."""
-    shape = tuple(int(np.ceil(n * camera.pixel_mm / COARSE_MM)) + 4 for n in camera.shape)
-    at = [
-        (np.arange(n) - (n - 1) / 2) * camera.pixel_mm / COARSE_MM + (m - 1) / 2
-        for n, m in zip(camera.shape, shape, strict=True)
-    ]
-    coarse = replace(camera, pixel_mm=COARSE_MM, shape=(shape[0], shape[1]), scatter_fraction=0.0)
-    return np.stack(np.meshgrid(*at, indexing="ij")), coarse
+def _coarser(camera: Camera) -> Camera:
+    """Return a camera of large pixels that sees a little more and does not scatter."""
+    rows, columns = (int(np.ceil(n * camera.pixel_mm / COARSE_MM)) + 4 for n in camera.shape)
+    return replace(camera, pixel_mm=COARSE_MM, shape=(rows, columns), scatter_fraction=0.0)
+
+
+def _resampled(
+    image: NDArray[Any], shape: tuple[int, int], step: float, order: int, start: tuple[float, float] | None = None
+) -> NDArray[np.float64]:
+    """Interpolate an image by splines at points `step` apart, about its centre or from `start` on."""
+    rows, columns = (
+        _weights(m, n, step, (m - 1) / 2 - (n - 1) / 2 * step if start is None else start[axis], order)
+        for axis, (m, n) in enumerate(zip(image.shape, shape, strict=True))
+    )
+    return np.asarray(rows @ image @ columns.T, np.float64)
+
+
+@lru_cache(maxsize=256)
+def _weights(m: int, n: int, step: float, start: float, order: int) -> NDArray[np.float64]:
+    """Return what each of m samples adds at each of n points; beyond the ends the last sample is repeated."""
+    at = np.clip(start + step * np.arange(n), 0, m - 1)
+    return np.asarray(make_interp_spline(np.arange(m), np.eye(m), k=order)(at), np.float64)
 
 
 def _emptied(body: Ellipsoids) -> Ellipsoids:
@@ -133,6 +151,5 @@ def _scattered(image: Floats, camera: Camera) -> Floats:
     blurred = gaussian_filter(blocks, sigma, mode="constant", truncate=3.5) * np.float32(
         camera.scatter_fraction / factor**2
     )
-    at = [(np.arange(n) + 0.5) / factor - 0.5 for n in image.shape]
-    grid = np.stack(np.meshgrid(*at, indexing="ij"))
-    return np.asarray(map_coordinates(blurred, grid, np.float32, order=1, mode="nearest"), np.float32)
+    first = 0.5 / factor - 0.5
+    return _resampled(blurred, camera.shape, 1 / factor, 1, (first, first)).astype(np.float32)
