@@ -14,6 +14,8 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 
 from .bundle import Bundle
 from .errors import ModelError
+from .golden import head_shapes, problem_of_head
+from .manifest import Manifest
 
 __all__ = ["LARGEST_OPSET", "OPERATORS", "CheckedGraph", "check_graph"]
 
@@ -33,15 +35,18 @@ OPERATORS = frozenset(
         "DepthToSpace",
         "Div",
         "Elu",
+        "Erf",
         "Exp",
         "Gelu",
         "GlobalAveragePool",
+        "GlobalMaxPool",
         "HardSigmoid",
         "HardSwish",
         "Identity",
         "InstanceNormalization",
         "LeakyRelu",
         "Log",
+        "LogSoftmax",
         "Max",
         "MaxPool",
         "Mean",
@@ -52,20 +57,28 @@ OPERATORS = frozenset(
         "Pad",
         "Pow",
         "Reciprocal",
+        "ReduceLogSumExp",
+        "ReduceMax",
         "ReduceMean",
+        "ReduceMin",
+        "ReduceSum",
         "Relu",
         "Resize",
         "Sigmoid",
+        "Sign",
         "Softmax",
         "Softplus",
         "SpaceToDepth",
         "Sqrt",
         "Sub",
+        "Sum",
         "Tanh",
     ]
 )
 # Whole numbers appear only as sizes and axes; arithmetic on them (INT64_MIN / -1) ends the process.
-_TAKE_WHOLE_NUMBERS = frozenset(["Pad", "ReduceMean", "Resize"])
+_TAKE_WHOLE_NUMBERS = frozenset(
+    ["Pad", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Resize"]
+)
 _ATTRIBUTES = frozenset(
     [
         AttributeProto.FLOAT,
@@ -97,10 +110,12 @@ class CheckedGraph:
         The model's name, for messages.
     data : bytes
         The graph, serialised anew from the fields that were checked.
-    input, output : str
-        Names of the only input and the only output.
+    input : str
+        Name of the only input.
+    outputs : tuple of str
+        Names of the outputs: one image, or the heads of a model of findings in the manifest's order.
     scale : int
-        Magnification of rows and columns.
+        Magnification of rows and columns; 0 for heads, which have sizes of their own.
     operators : tuple of str
         Kinds of operators used, sorted.
     """
@@ -108,9 +123,14 @@ class CheckedGraph:
     name: str
     data: bytes = field(repr=False)
     input: str
-    output: str
+    outputs: tuple[str, ...]
     scale: int
     operators: tuple[str, ...]
+
+    @property
+    def output(self) -> str:
+        """Name of the first output, the only one of a model that gives images."""
+        return self.outputs[0]
 
 
 def check_graph(bundle: Bundle) -> CheckedGraph:
@@ -130,7 +150,7 @@ def check_graph(bundle: Bundle) -> CheckedGraph:
     ------
     ModelError
         If it is not ONNX, too new or too large, uses external data, sub-graphs or operators outside of ``OPERATORS``, holds
-        tensors whose bytes do not match their shapes, or has another input, output or scale than the manifest.
+        tensors whose bytes do not match their shapes, or has another input, other outputs or sizes than the manifest.
 
     References
     ----------
@@ -141,17 +161,16 @@ def check_graph(bundle: Bundle) -> CheckedGraph:
         problem = _problem_of_model(given) or next(_problems_of_graph(given.graph), "")
         if not problem:
             clean = _rebuilt(given)
-            problem = _problem_of_interface(clean.graph, bundle) or _problem_of_shapes(clean, bundle)
+            problem = _problem_of_interface(clean.graph, bundle.manifest) or _problem_of_shapes(clean, bundle.manifest)
     except Exception as error:  # protobuf, its text and onnx's native code each raise errors of their own
         raise ModelError(f"{bundle.folder}: the graph is not valid ONNX ({_line(error)}); export it again.") from error
     if problem:
         raise ModelError(f"{bundle.folder}: {problem}; export the bundle again without it.")
     manifest = bundle.manifest
     operators = tuple(sorted({node.op_type for node in clean.graph.node}))
+    scale = 0 if manifest.analysis else manifest.image_output.scale
     data = clean.SerializeToString(deterministic=True)
-    return CheckedGraph(
-        manifest.name, data, manifest.input.name, manifest.image_output.name, manifest.image_output.scale, operators
-    )
+    return CheckedGraph(manifest.name, data, manifest.input.name, manifest.heads, scale, operators)
 
 
 def _problem_of_model(model: ModelProto) -> str:
@@ -185,7 +204,7 @@ def _problems_of_graph(graph: GraphProto) -> Iterator[str]:
         yield from filter(None, [_problem_of_node(node)])
         if node.op_type == "Constant" and any(map(_is_whole, node.attribute)):
             whole_numbers.update(node.output)
-        elif node.op_type not in _TAKE_WHOLE_NUMBERS and whole_numbers.intersection(node.input):
+        elif whole_numbers.intersection(node.input[: 1 if node.op_type in _TAKE_WHOLE_NUMBERS else None]):
             yield f"the operator {node.op_type} computes with whole numbers"
 
 
@@ -245,56 +264,86 @@ def _rebuilt(given: ModelProto) -> ModelProto:
     return model
 
 
-def _problem_of_interface(graph: GraphProto, bundle: Bundle) -> str:
-    manifest = bundle.manifest
+def _problem_of_interface(graph: GraphProto, manifest: Manifest) -> str:
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
-    for kind, values, name in (
-        ("input", inputs, manifest.input.name),
-        ("output", list(graph.output), manifest.image_output.name),
+    for kind, values, names in (
+        ("input", inputs, [manifest.input.name]),
+        ("output", list(graph.output), list(manifest.heads)),
     ):
-        if [value.name for value in values] != [name]:
-            return f"the graph's {kind}s are {[value.name for value in values]} and not [{name!r}] as in the manifest"
-        if problem := _problem_of_value(values[0]):
-            return f"the {kind} {name!r} {problem}"
+        if sorted(value.name for value in values) != sorted(names):
+            return f"the graph's {kind}s are {[value.name for value in values]} and not {names} as in the manifest"
+        for value in values:
+            if problem := _problem_of_value(value, manifest, kind):
+                return f"the {kind} {value.name!r} {problem}"
     return ""
 
 
-def _problem_of_value(value: ValueInfoProto) -> str:
-    kind = value.type.tensor_type
-    if kind.elem_type != TensorProto.FLOAT:
+def _problem_of_value(value: ValueInfoProto, manifest: Manifest, kind: str) -> str:
+    tensor = value.type.tensor_type
+    if tensor.elem_type != TensorProto.FLOAT:
         return "is not float32"
-    dims = kind.shape.dim
-    if len(dims) != 4 or dims[1].dim_value != 1:
-        return "is not of shape (n, 1, rows, columns)"
+    dims = tensor.shape.dim
+    if manifest.analysis and kind == "output":
+        # Sizes are compared on a trial input, where they are numbers.
+        if len(dims) != 4:
+            return "is not of rank 4"
+        return "fixes the number of frames" if dims[0].dim_value else ""
+    depth = manifest.input.depth
+    if len(dims) != 4 or dims[1].dim_value != depth:
+        return f"is not of shape (n, {depth}, rows, columns)"
     if any(dims[axis].dim_value for axis in (0, 2, 3)):
         return "fixes the number of frames, rows or columns"
     return ""
 
 
-def _problem_of_shapes(model: ModelProto, bundle: Bundle) -> str:
-    """Infer every shape for a trial input: nothing may explode, and the output must have the manifest's scale."""
+def _problem_of_shapes(model: ModelProto, manifest: Manifest) -> str:
+    """Infer every shape for a trial input: nothing may explode, and outputs must have the sizes that the manifest says."""
     onnx.checker.check_model(model)
-    trial = ModelProto()
-    trial.CopyFrom(model)
-    side, scale = _TRIAL_STEPS * bundle.manifest.input.multiple, bundle.manifest.image_output.scale
-    for axis, size in zip((0, 2, 3), (1, side, side), strict=True):
-        trial.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
-    trial.graph.output[0].type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(trial, strict_mode=True, data_prop=True).graph
-    shapes = {value.name: _shape(value) for value in (*inferred.value_info, *inferred.output)}
+    tensor = _trial_shape(manifest)
+    pixels = tensor[0] * tensor[2] * tensor[3]
+    inferred = _inferred(model, tensor)
+    values = {value.name: value for value in (*inferred.value_info, *inferred.output)}
     for node in inferred.node:
         for name in filter(None, node.output):
-            shape = shapes.get(name, ())
+            shape = _shape(values[name]) if name in values else ()
             if not all(shape) or len(shape) > _LARGEST_RANK or not shape:
                 return f"the size of {name!r} from the operator {node.op_type} cannot be told beforehand"
-            if math.prod(shape) > _MOST_VALUES_PER_PIXEL * side * side:
-                return f"the operator {node.op_type} makes {math.prod(shape)} values of {side * side} pixels"
-    if shapes[bundle.manifest.image_output.name] != (1, 1, scale * side, scale * side):
-        return (
-            f"the graph makes {shapes[bundle.manifest.image_output.name]} of {side}x{side} pixels, the scale is {scale}"
-        )
-    return ""
+            if math.prod(shape) > _MOST_VALUES_PER_PIXEL * pixels:
+                return f"the operator {node.op_type} makes {math.prod(shape)} values of {pixels} pixels"
+            if node.op_type != "Constant" and values[name].type.tensor_type.elem_type != TensorProto.FLOAT:
+                return f"the operator {node.op_type} gives {name!r}, which is not float32"
+    found = {name: _shape(values[name]) for name in manifest.heads}
+    if manifest.analysis is None:
+        output = manifest.image_output
+        wanted = (tensor[0], 1, output.scale * tensor[2], output.scale * tensor[3])
+        if found[output.name] != wanted:
+            return (
+                f"the graph makes {found[output.name]} of {tensor[2]}x{tensor[3]} pixels, the scale is {output.scale}"
+            )
+    wanted_heads = head_shapes(manifest, tensor).items()
+    return next(filter(None, (problem_of_head(name, shape, found[name], tensor) for name, shape in wanted_heads)), "")
+
+
+def _trial_shape(manifest: Manifest) -> tuple[int, int, int, int]:
+    """Return the shape of an input that the engine may give to the graph."""
+    taken = manifest.input
+    if taken.grid and taken.grid.side:
+        return 2, taken.depth, taken.grid.side, taken.grid.side
+    side = _TRIAL_STEPS * taken.multiple
+    # Axes that were mixed up show only where their sizes differ.
+    return 2, taken.depth, side, side + taken.multiple
+
+
+def _inferred(model: ModelProto, tensor: tuple[int, int, int, int]) -> GraphProto:
+    """Return the graph with the shapes of all tensors for an input of this shape."""
+    trial = ModelProto()
+    trial.CopyFrom(model)
+    for axis, size in enumerate(tensor):
+        trial.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
+    for output in trial.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    return onnx.shape_inference.infer_shapes(trial, strict_mode=True, data_prop=True).graph
 
 
 def _shape(value: ValueInfoProto) -> tuple[int, ...]:

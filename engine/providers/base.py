@@ -8,7 +8,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..errors import ModelError, UsageError
 from ..graph import CheckedGraph
 
 Precision = Literal["fp32", "fp16", "bf16"]
@@ -74,7 +74,23 @@ class Runnable(Protocol):
     """A graph prepared for one target; safe to share between threads."""
 
     def lane(self) -> Lane:
-        """Return a new lane with buffers of its own."""
+        """Return a new lane with buffers of its own, for a graph that gives one image.
+
+        Raises
+        ------
+        ModelError
+            If the graph gives heads.
+        """
+        ...
+
+    def heads(self, tensor: Tensor) -> dict[str, Tensor]:
+        """Return every output of the graph by its name; from any thread, in memory of the caller's own.
+
+        Parameters
+        ----------
+        tensor : ndarray, shape (n, channels, rows, columns), float32
+            C-contiguous.
+        """
         ...
 
 
@@ -137,6 +153,12 @@ class Bindings(Generic[Bound]):
                 self._known.clear()
             self._known[tensor.shape] = known
         return known[1]
+
+
+def require_image(graph: CheckedGraph) -> None:
+    """Refuse a graph of heads, whose sizes a lane does not know."""
+    if not graph.scale:
+        raise ModelError(f"{graph.name} gives the heads {', '.join(graph.outputs)} and no image; run its heads.")
 
 
 def empty_output(tensor: Tensor, scale: int) -> Tensor:

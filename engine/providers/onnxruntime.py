@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DeviceError, ModelError
 from ..graph import CheckedGraph
-from .base import Bindings, Offer, Target, Tensor, empty_output, not_offered
+from .base import Bindings, Offer, Target, Tensor, empty_output, not_offered, require_image
 
 _SILENT = 4  # fatal: what matters comes back as an exception
 _NVIDIA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -99,12 +99,15 @@ class _Graph:
 
     def __init__(self, session: Any, graph: CheckedGraph) -> None:
         self.session = session
-        self.input = graph.input
-        self.output = graph.output
-        self.scale = graph.scale
+        self.graph = graph
 
     def lane(self) -> "_Lane":
+        require_image(self.graph)
         return _Lane(self)
+
+    def heads(self, tensor: Tensor) -> dict[str, Tensor]:
+        outputs = self.session.run(self.graph.outputs, {self.graph.input: tensor})
+        return dict(zip(self.graph.outputs, outputs, strict=True))
 
 
 class _Lane:
@@ -122,8 +125,8 @@ class _Lane:
     def _bind(self, tensor: Tensor) -> tuple[Any, Tensor]:
         import onnxruntime
 
-        graph = self._graph
-        binding = graph.session.io_binding()
+        graph = self._graph.graph
+        binding = self._graph.session.io_binding()
         output = empty_output(tensor, graph.scale)
         # Host memory on both sides also for CUDA: ONNX Runtime then copies inside the run.
         binding.bind_ortvalue_input(graph.input, onnxruntime.OrtValue.ortvalue_from_numpy(tensor))

@@ -6,9 +6,11 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from ..errors import DeviceError, ModelError
 from ..graph import CheckedGraph
-from .base import Bindings, Offer, Precision, Target, Tensor, empty_output, not_offered
+from .base import Bindings, Offer, Precision, Target, Tensor, empty_output, not_offered, require_image
 
 _TYPES: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _CAPABILITIES: dict[Precision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
@@ -50,13 +52,23 @@ class _Graph:
     def __init__(self, model: Any, graph: CheckedGraph, target: Target) -> None:
         self._model = model
         self._target = target
-        self._name = graph.name
+        self._graph = graph
         self._compiled: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self._lock = threading.Lock()
         self.scale = graph.scale
 
     def lane(self) -> "_Lane":
+        require_image(self._graph)
         return _Lane(self)
+
+    def heads(self, tensor: Tensor) -> dict[str, Tensor]:
+        import openvino
+
+        request = self.compiled(tensor.shape).create_infer_request()
+        request.set_input_tensor(openvino.Tensor(tensor, shared_memory=True))
+        request.infer()
+        # The request owns what it gives, and ends here.
+        return {name: np.array(request.get_tensor(name).data, np.float32) for name in self._graph.outputs}
 
     def compiled(self, shape: tuple[int, ...]) -> Any:
         """Return the model compiled for `shape`; the least recently used one makes room."""
@@ -84,7 +96,7 @@ class _Graph:
         compiled = _core().compile_model(model, "CPU", options)
         got = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         if got != wanted:
-            raise DeviceError(f"{self._name}: OpenVINO computes in {got} although {wanted} was asked for.")
+            raise DeviceError(f"{self._graph.name}: OpenVINO computes in {got} although {wanted} was asked for.")
         return compiled
 
 

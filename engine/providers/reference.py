@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import DeviceError, ModelError
 from ..graph import CheckedGraph
-from .base import Offer, Target, Tensor, not_offered
+from .base import Offer, Target, Tensor, not_offered, require_image
 
 
 class Reference:
@@ -41,12 +41,16 @@ class _Evaluator:
             self._evaluator = ReferenceEvaluator(onnx.load_model_from_string(graph.data))
         except Exception as error:  # the evaluator raises whatever the graph's contents provoke
             raise ModelError(f"{graph.name}: the graph cannot be evaluated ({error}); export it again.") from error
-        self._input = graph.input
-        self._output = graph.output
+        self._graph = graph
 
     def lane(self) -> "_Evaluator":
+        require_image(self._graph)
         return self
 
     def run(self, tensor: Tensor) -> Tensor:
-        (output,) = self._evaluator.run([self._output], {self._input: tensor})
-        return np.ascontiguousarray(output, dtype=np.float32)
+        return self.heads(tensor)[self._graph.output]
+
+    def heads(self, tensor: Tensor) -> dict[str, Tensor]:
+        names = self._graph.outputs
+        outputs = self._evaluator.run(list(names), {self._graph.input: tensor})
+        return {name: np.ascontiguousarray(output, np.float32) for name, output in zip(names, outputs, strict=True)}
