@@ -6,16 +6,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from platform import python_version
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from ..frames import Frames, Units
-from ..result import Result
+from ..result import DomainVerdict, Result
 from .statistics import Residual
 
-__all__ = ["Chip", "chips", "done", "facts_of_input", "frame_label", "number", "percent", "provenance", "reading"]
+if TYPE_CHECKING:
+    from ..bundle import Bundle
+    from ..plan import Plan
+
+__all__ = [
+    "Chip",
+    "anonymous",
+    "chips",
+    "domain_chip",
+    "done",
+    "facts_of_input",
+    "frame_label",
+    "number",
+    "percent",
+    "provenance",
+    "reading",
+]
 __all__ += ["capitalised", "described", "measured", "per_area", "plain_warnings", "summary", "unit_of", "versions"]
 
 _UNITS = {
@@ -138,12 +155,21 @@ def frame_label(source: Frames, index: int) -> str:
     return ", ".join(word for word in words if word) or "1"
 
 
+def domain_chip(verdicts: Sequence[DomainVerdict]) -> Chip:
+    """Return the worst verdict on the training domain."""
+    level, _, text = max((_DOMAIN[one.verdict] for one in verdicts), key=lambda words: _SEVERITY.index(words[0]))
+    return Chip(level, text)
+
+
 def chips(results: Sequence[Result]) -> list[Chip]:
     """Return the verdicts over all results, the worst of each kind."""
-    level, _, text = max((_DOMAIN[r.domain.verdict] for r in results), key=lambda words: _SEVERITY.index(words[0]))
     count = len(plain_warnings(results))
     words = f"{count} warning{'s' * (count > 1)}" if count else "No warnings"
-    return [Chip(level, text), *_kept(results), Chip("fair" if count else "good", words)]
+    return [
+        domain_chip([result.domain for result in results]),
+        *_kept(results),
+        Chip("fair" if count else "good", words),
+    ]
 
 
 def plain_warnings(results: Sequence[Result]) -> list[str]:
@@ -151,7 +177,7 @@ def plain_warnings(results: Sequence[Result]) -> list[str]:
     said: dict[str, list[str]] = {}
     for result in results:
         for sentence in dict.fromkeys((*result.warnings, *result.domain.reasons)):
-            said.setdefault(_anonymous(sentence, result.source), []).append(result.bundle.manifest.name)
+            said.setdefault(anonymous(sentence, result.source), []).append(result.bundle.manifest.name)
     return [
         sentence if len(models) == len(results) else f"{', '.join(dict.fromkeys(models))}: {sentence}"
         for sentence, models in said.items()
@@ -181,7 +207,19 @@ def reading(found: Residual) -> str:
     )
 
 
-def provenance(result: Result) -> list[tuple[str, str]]:
+class Ran(Protocol):
+    """What a model ran on the way that a plan says."""
+
+    @property
+    def bundle(self) -> "Bundle":
+        """The model."""
+
+    @property
+    def plan(self) -> "Plan":
+        """How it ran."""
+
+
+def provenance(result: Ran) -> list[tuple[str, str]]:
     """Return how a result was made; nothing in it names the machine."""
     manifest, plan = result.bundle.manifest, result.plan
     threads = f"{plan.threads} thread{'s' * (plan.threads != 1)}"
@@ -248,7 +286,7 @@ def _matrix(frames: Frames) -> str:
     return f"{frames.matrix.rows} \u00d7 {frames.matrix.columns}"
 
 
-def _anonymous(sentence: str, source: Frames) -> str:
+def anonymous(sentence: str, source: Frames) -> str:
     """Return a sentence without the name of a DICOM file, which may be a patient's."""
     if not source.instances:
         return sentence

@@ -11,7 +11,7 @@ from PIL import Image
 
 from .images import Window
 
-__all__ = ["grey_picture", "labels_picture", "map_picture"]
+__all__ = ["evidence_picture", "grey_picture", "labels_picture", "map_picture"]
 
 MOST_ROWS = 1024
 
@@ -46,11 +46,34 @@ def map_picture(values: NDArray[np.float64], lower: float, upper: float, anchors
         Such as ``#ffffff``.
     """
     levels = np.clip(np.nan_to_num((values - lower) / (upper - lower), nan=0.0), 0, 1) * 255
+    picture = Image.fromarray(_table(anchors)[np.rint(levels).astype(np.uint8)])
+    return _uri(_fitted(picture, Image.Resampling.BOX))
+
+
+def evidence_picture(values: NDArray[np.float32], anchors: Sequence[str]) -> str:
+    """Return a map of evidence as the data URI of a PNG to lay over an image: the weaker, the more transparent.
+
+    Parameters
+    ----------
+    values : ndarray, shape (rows, columns), float32
+        From 0 on; the largest has the last colour.
+    anchors : sequence of str
+        Such as ``#ffffff``.
+    """
+    peak = float(values.max())
+    levels = np.rint(255 * np.clip(values / peak, 0, 1) if peak > 0 else np.zeros(values.shape)).astype(np.uint8)
+    # Half of the strongest is opaque already: what it is laid over shows only where there is little evidence.
+    opacity = np.minimum(2 * levels.astype(np.uint16), 255).astype(np.uint8)
+    picture = Image.fromarray(np.concatenate([_table(anchors)[levels], opacity[..., np.newaxis]], axis=-1))
+    return _uri(_fitted(picture, Image.Resampling.BOX))
+
+
+def _table(anchors: Sequence[str]) -> NDArray[np.uint8]:
+    """Return 256 colours that run evenly through hexadecimal anchors."""
     stops = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in anchors], np.float64)
     place = np.linspace(0, len(anchors) - 1, 256)
     table = np.stack([np.interp(place, np.arange(len(anchors)), channel) for channel in stops.T], axis=1)
-    picture = Image.fromarray(np.rint(table).astype(np.uint8)[np.rint(levels).astype(np.uint8)])
-    return _uri(_fitted(picture, Image.Resampling.BOX))
+    return np.asarray(np.rint(table), np.uint8)
 
 
 def labels_picture(labels: NDArray[np.uint8], colours: Sequence[tuple[int, int, int, int]]) -> str:

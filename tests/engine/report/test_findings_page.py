@@ -1,0 +1,82 @@
+"""The page of findings: what it says, what it must not say, and how its boxes lie."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import known_findings
+from photopeak.engine.errors import UsageError
+from photopeak.engine.report.findings_page import write_findings_report
+from photopeak.engine.result import DomainVerdict
+
+
+@pytest.fixture
+def detected():
+    return known_findings.detected()
+
+
+@pytest.fixture
+def classified():
+    return known_findings.classified()
+
+
+def text_of(page):
+    """Return what a reader sees, scripts and pictures left out."""
+    html = re.sub(r"<(script|style).*?</\1>", "", page.read_text(), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
+
+
+def test_findings_are_told_with_their_operating_point(detected, tmp_path):
+    page = write_findings_report([detected], tmp_path / "page.html")
+    said = text_of(page)
+    assert "A finder for tests: 2 findings." in said
+    assert "Inside the training domain" in said
+    assert "52.0, 65.0 px (125, 156 mm)" in said
+    assert "8.0 \u00d7 10.0 px" in said
+    assert "22 mm" in said
+    assert "At the threshold of 0.50: 95 % sensitivity at 0.30 false positives per image." in said
+    assert "not valid" not in said.lower()
+
+
+def test_boxes_lie_on_each_phase_in_its_own_pixels(detected, tmp_path):
+    html = write_findings_report([detected], tmp_path / "page.html").read_text()
+    views = re.findall(r'viewBox="0 0 (\d+) (\d+)".*?<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)"', html)
+    assert [tuple(map(float, view)) for view in views] == [(64, 64, 30, 24, 5), (128, 128, 60, 48, 10)]
+
+
+def test_classes_are_told_for_each_frame(classified, tmp_path):
+    said = text_of(write_findings_report([classified], tmp_path / "page.html"))
+    assert "normal 90 %, metastasis 70 %" in said
+    assert "metastasis 3.0 %" in said
+    assert said.count("At the threshold of 0.50: 95 % sensitivity at 30 % false alarms.") == 2
+
+
+def test_every_class_has_a_map_and_the_likeliest_is_seen_first(classified, tmp_path):
+    html = write_findings_report([classified], tmp_path / "page.html").read_text()
+    assert re.findall(r'<option value="(\d)" selected>', html) == ["0", "2"]
+    assert len(re.findall(r'data-map="\d"', html)) == 6
+    assert [int(k) for k in re.findall(r'data-map="(\d)" src="[^"]*" alt="[^"]*" hidden', html)] == [1, 2, 0, 1]
+
+
+def test_findings_outside_the_domain_are_said_not_to_be_valid(detected, tmp_path):
+    outside = DomainVerdict("outside", np.array([11.0]), (3.0, 5.0), ("mean counts is 3000, more than trained",))
+    said = text_of(write_findings_report([replace(detected, domains=(outside,))], tmp_path / "page.html"))
+    assert "Not valid for this image" in said
+    assert "2.2 times as far" in said
+    assert "Findings, not valid for this image" in said
+    assert "Mean counts is 3000" in said
+
+
+def test_nothing_found_is_said(detected, tmp_path):
+    nothing = replace(detected, detections=((),), cam=np.zeros((1, 1, 128, 128), np.float32))
+    said = text_of(write_findings_report([nothing], tmp_path / "page.html"))
+    assert "no findings." in said
+    assert "No finding reaches the threshold of 0.50." in said
+
+
+def test_no_result_is_no_page(tmp_path):
+    with pytest.raises(UsageError, match="nothing to report"):
+        write_findings_report([], tmp_path / "page.html")
+    assert not list(tmp_path.iterdir())
