@@ -80,15 +80,36 @@ def chest(scoliosis_mm: float, rng: np.random.Generator) -> list[Ellipsoids]:
     for k in range(12):
         for side in _BOTH:
             angle = np.linspace(np.deg2rad(11), ends[k] * rng.uniform(0.97, 1.02), 30)
-            back = np.where(np.cos(angle) > 0, 0.72, 0.93)
-            x = side * half[k] * np.sin(angle) ** 0.85 + scoliosis_mm * 0.4
-            y = start[k] + rng.normal(0, 1.5) + fall[k] * np.sin(angle / 2) ** 2 - 7 * np.sin(2 * angle)
-            z = 12 + 0.8 * half[k] * np.cos(angle) * back
+            points = rib_arc(half[k], start[k] + rng.normal(0, 1.5), fall[k], angle, side)
+            points[:, 0] += scoliosis_mm * 0.4
             bone = uptake * rng.lognormal(0, 0.1)
-            points = np.stack([x, y, z], axis=1)
             parts.append(tube(points, rng.uniform(4.6, 5.6), bone))
             parts.append(ball(points[-1], 6.0, bone * rng.uniform(0, 0.7)))
     return parts
+
+
+def rib_arc(
+    half_mm: float, start_mm: float, fall_mm: float, angle: NDArray[np.float64], side: int
+) -> NDArray[np.float64]:
+    """Return the points of a rib at angles about the long axis, shape (k, 3) [mm].
+
+    Parameters
+    ----------
+    half_mm : float
+        Half the width of the cage.
+    start_mm : float
+        Height of the vertebra, below the top of the head.
+    fall_mm : float
+        How far the rib descends to the front.
+    angle : ndarray, shape (k,)
+        0 is behind, pi in front [rad].
+    side : int
+        1 is the patient's left, -1 the right.
+    """
+    back = np.where(np.cos(angle) > 0, 0.72, 0.93)
+    x = side * half_mm * np.sin(angle) ** 0.85
+    y = start_mm + fall_mm * np.sin(angle / 2) ** 2 - 7 * np.sin(2 * angle)
+    return np.stack([x, y, 12 + 0.8 * half_mm * np.cos(angle) * back], axis=1)
 
 
 def shoulders(rng: np.random.Generator) -> list[Ellipsoids]:

@@ -76,25 +76,35 @@ def whole_body_bone(rng: np.random.Generator) -> Scene:
         *bones_of.arms(habitus.abduction_mm, rng),
     )
     organs = join(*_organs(rng))
-    uptake = habitus.bone_to_soft * _regional(bones.centre, rng)
+    uptake = habitus.bone_to_soft * regional(bones.centre, rng)
     bones = Ellipsoids(bones.centre, bones.semi_axes, bones.rotation, bones.activity * uptake)
     lesions = _lesions(bones, habitus, rng)
     scale = np.array([habitus.girth, habitus.height_mm / REFERENCE_HEIGHT_MM, habitus.girth])
     shift = np.array([0, -habitus.height_mm / 2 + rng.normal(0, 60), 0])
-    sources = _scaled(join(bones, organs, lesions), scale, shift)
-    return Scene(sources, _scaled(join(*_trunk(habitus, rng)), scale, shift), background=1.0, attenuation_per_mm=0.0125)
+    sources = scaled(join(bones, organs, lesions), scale, shift)
+    return Scene(sources, scaled(join(*_trunk(habitus, rng)), scale, shift), background=1.0, attenuation_per_mm=0.0125)
 
 
-def _scaled(parts: Ellipsoids, scale: NDArray[np.float64], shift: NDArray[np.float64]) -> Ellipsoids:
-    """Stretch positions along the axes and sizes by their mean; girth hardly shows on the head."""
+def scaled(parts: Ellipsoids, scale: NDArray[np.float64], shift: NDArray[np.float64]) -> Ellipsoids:
+    """Stretch positions along the axes and sizes by their mean, then shift; girth hardly shows on the head.
+
+    Parameters
+    ----------
+    parts : Ellipsoids
+        Of the reference adult.
+    scale : ndarray, shape (3,)
+        Stretch along x, y and z [1].
+    shift : ndarray, shape (3,)
+        Added afterwards [mm].
+    """
     share = np.clip((parts.centre[:, 1] - 160) / 150, 0.25, 1)[:, None]
     stretch = np.where([True, False, True], 1 + share * (scale - 1), scale)
     axes = parts.semi_axes * np.cbrt(stretch.prod(axis=1, keepdims=True))
     return Ellipsoids(parts.centre * stretch + shift, axes, parts.rotation, parts.activity)
 
 
-def _regional(centre: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw uptake that varies smoothly over the body plus a little from part to part."""
+def regional(centre: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw a factor of uptake for each position, shape (k, 3) [mm], that varies smoothly over the body."""
     waves = np.zeros(len(centre))
     for _ in range(6):
         wave = rng.normal(0, 1, 3) / np.array([120.0, 180.0, 120.0])
