@@ -1,0 +1,1 @@
+"""Networks that find and tell apart, in plain PyTorch."""
