@@ -222,8 +222,8 @@ def _findings(found: Sequence[Detection]) -> list[dict[str, str]]:
                 "colour": COLOURS[number % len(COLOURS)],
                 "label": one.label,
                 "score": f"{one.score:.2f}",
-                "centre": f"{row:.1f}, {column:.1f} px"
-                + (f" ({one.centre_mm[0]:.0f}, {one.centre_mm[1]:.0f} mm)" if one.centre_mm else ""),
+                "centre": f"{row:.1f}, {column:.1f} px",
+                "centre_mm": f"{one.centre_mm[0]:.0f}, {one.centre_mm[1]:.0f} mm" if one.centre_mm else "",
                 "size": f"{row1 - row0:.1f} \u00d7 {column1 - column0:.1f} px",
                 "diameter": f"{one.diameter_mm:.0f} mm" if one.diameter_mm is not None else "\u2013",
             }
@@ -263,7 +263,7 @@ def _points_figure(analysis: Analysis, threshold: float, detects: bool) -> dict[
                 hovertemplate="%{y:.3f} at %{x:.2f}<br>%{customdata}<extra></extra>",
                 meta="after",
                 mode="lines",
-                line={"width": 2, "shape": "hv"},
+                line={"width": 2, "shape": "linear"},
                 showlegend=False,
             ),
             go.Scatter(

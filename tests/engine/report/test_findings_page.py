@@ -33,7 +33,7 @@ def test_findings_are_told_with_their_operating_point(detected, tmp_path):
     said = text_of(page)
     assert "A finder for tests: 2 findings." in said
     assert "Inside the training domain" in said
-    assert "52.0, 65.0 px (125, 156 mm)" in said
+    assert "52.0, 65.0 px 125, 156 mm" in said
     assert "8.0 \u00d7 10.0 px" in said
     assert "22 mm" in said
     assert "At the threshold of 0.50: 95 % sensitivity at 0.30 false positives per image." in said
