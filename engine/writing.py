@@ -14,7 +14,7 @@ from .errors import InputError
 from .files import atomic_write
 from .result import Result
 
-__all__ = ["write"]
+__all__ = ["safe_name", "write", "write_new"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _SUFFIXES = re.compile(r"(\.(dcm|ima|npy|nii|gz))+$", re.IGNORECASE)
@@ -62,7 +62,7 @@ def write(result: Result, out_dir: str | Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for stem, suffix, save in _contents(result):
-            written.append(_write_new(folder, stem, suffix, save))
+            written.append(write_new(folder, stem, suffix, save))
     except BaseException as error:
         for path in written:
             path.unlink(missing_ok=True)
@@ -109,15 +109,15 @@ def _save_nifti(result: Result, file: IO[bytes]) -> None:
 
 def _stem(name: str, result: Result) -> str:
     """Return a file name without suffix."""
-    return f"{_safe(name)}_{result.bundle.manifest.name}"
+    return f"{safe_name(name)}_{result.bundle.manifest.name}"
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
     """Return one path component of harmless characters: names on disk and in headers may hold anything."""
     return _UNSAFE.sub("_", _SUFFIXES.sub("", name)).strip("._-")[:80] or "image"
 
 
-def _write_new(folder: Path, stem: str, suffix: str, save: Save) -> Path:
+def write_new(folder: Path, stem: str, suffix: str, save: Save) -> Path:
     """Write a file that was not there, under the first free name."""
     for number in count(1):
         path = folder / f"{stem}{'' if number == 1 else f'-{number}'}{suffix}"

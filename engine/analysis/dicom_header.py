@@ -39,11 +39,14 @@ class Place:
         Number of the frame in it, from 1.
     channel : str
         Name of the phase; empty for models of one image.
+    rank : int
+        Index of the phase among the result's sources.
     """
 
     instance: Instance
     number: int
     channel: str = ""
+    rank: int = 0
 
     @property
     def frame_numbers(self) -> list[int] | None:
@@ -99,7 +102,7 @@ def _place(result: AnalysisResult, channel: int, index: int) -> Place:
         raise InputError(f"{name}: has no DICOM header, so that nothing says whose findings these are.")
     info = source.info[index]
     name = result.channels[channel] if result.channels else ""
-    return Place(source.instances[info.instance], info.number, name)
+    return Place(source.instances[info.instance], info.number, name, channel)
 
 
 def _derivation(result: AnalysisResult) -> Derivation:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
@@ -12,7 +13,9 @@ from ..dicom.derived.repair import repair
 from ..errors import InputError
 from .dicom_header import Origin, Place, head
 
-__all__ = ["colour_capture"]
+__all__ = ["captioned", "colour_capture"]
+
+_TEXT, _LINE, _MARGIN = 14, 20, 6  # px
 
 
 def colour_capture(
@@ -72,6 +75,37 @@ def colour_capture(
     _set_colours(ds, picture)
     repair(ds)
     return ds
+
+
+def captioned(picture: NDArray[np.uint8], lines: Sequence[str]) -> NDArray[np.uint8]:
+    """Return a picture with lines of text below it; text that is too long for one line goes on in the next.
+
+    Parameters
+    ----------
+    picture : ndarray, shape (rows, columns, 3), uint8
+        Red, green, blue.
+    lines : sequence of str
+        White on black.
+    """
+    font = ImageFont.load_default(_TEXT)
+    broken = [part for line in lines for part in _broken(line, picture.shape[1] - 2 * _MARGIN, font)]
+    strip = Image.new("RGB", (picture.shape[1], _LINE * len(broken) + _MARGIN))
+    pen = ImageDraw.Draw(strip)
+    for rank, line in enumerate(broken):
+        pen.text((_MARGIN, _MARGIN // 2 + _LINE * rank), line, fill=(255, 255, 255), font=font)
+    return np.concatenate([picture, np.asarray(strip)])
+
+
+def _broken(line: str, width: int, font: "ImageFont.FreeTypeFont | ImageFont.ImageFont") -> list[str]:
+    """Return a line in parts that are not wider than `width` [px], broken between words."""
+    parts = [""]
+    for word in line.split():
+        longer = f"{parts[-1]} {word}".strip()
+        if parts[-1] and font.getlength(longer) > width:
+            parts.append(word)
+        else:
+            parts[-1] = longer
+    return parts
 
 
 def _set_colours(ds: Dataset, picture: NDArray[np.uint8]) -> None:

@@ -167,7 +167,7 @@ def test_a_full_disk_halfway_leaves_no_series(dicom_factory, make_result, tmp_pa
 
 @given(name=st.text(min_size=1, max_size=200))
 def test_any_name_becomes_one_harmless_component(name):
-    stem = writing._safe(name)
+    stem = writing.safe_name(name)
     assert 0 < len(stem) <= 80
     assert stem.isascii()
     assert not set(stem) & set('/\\:*?"<>| \0')
