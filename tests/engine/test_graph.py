@@ -3,8 +3,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from analysis_models import MODELS, make_manifest, make_model, write_finder
 from photopeak.engine.errors import ModelError
-from photopeak.engine.graph import check_graph
+from photopeak.engine.graph import OPERATORS, check_graph
 
 
 def refused(bundle_factory, model, match):
@@ -240,3 +241,95 @@ def test_unknown_fields_inside_of_nodes_are_dropped(bundle_factory, graph_of):
     model.graph.initializer[0].MergeFromString(secret)
     assert b"hidden" in model.SerializeToString()
     assert b"hidden" not in check_graph(bundle_factory("anscombe", model=model.SerializeToString())).data
+
+
+def refused_heads(folder, task, model, match):
+    with pytest.raises(ModelError, match=match):
+        check_graph(write_finder(folder / "bundle", task, model))
+
+
+@pytest.mark.parametrize("task", MODELS)
+def test_graph_of_heads_is_accepted(tmp_path, task):
+    model = make_model(task)
+    outputs = list(model.graph.output)[::-1]
+    del model.graph.output[:]
+    model.graph.output.extend(outputs)  # in any order
+    bundle = write_finder(tmp_path / "bundle", task, model)
+    graph = check_graph(bundle)
+    assert (graph.input, graph.outputs, graph.scale) == ("image", bundle.manifest.heads, 0)
+    assert set(graph.operators) <= OPERATORS
+
+
+@pytest.mark.parametrize(
+    ("task", "outputs", "match"),
+    [
+        (
+            "classification",
+            ("logits", "cam"),
+            r"outputs are \['logits', 'cam'\] and not \['logits', 'cam', 'embedding'\]",
+        ),
+        ("classification", ("logits", "cam", "embedding", "features"), "outputs are"),
+        ("classification", ("logits", "cam", "cam"), "outputs are"),
+        ("classification", ("raw", "cam", "embedding"), "outputs are"),
+        ("detection", ("heat", "cam", "embedding"), "outputs are"),
+    ],
+)
+def test_other_heads_than_those_of_the_task_are_refused(tmp_path, task, outputs, match):
+    refused_heads(tmp_path, task, make_model(task, outputs), match)
+
+
+@pytest.mark.parametrize(
+    ("task", "weight", "value", "match"),
+    [
+        ("classification", "classes", np.ones((3, 3, 1, 1), np.float32), r"'logits' is \(2, 3, 1, 1\) and not \(2, 2,"),
+        ("classification", "filters", np.ones((4, 1, 4, 4), np.float32), "export"),
+        ("classification", "filters", np.ones((3, 1, 5, 5), np.float32), "'cam' is 7x7, no whole fraction of 32x32"),
+        ("detection", "filters", np.ones((1, 2, 9, 9), np.float32), "'heat' is"),
+        ("detection", "axes", np.array([1, 2, 3, 4]), "export"),
+    ],
+)
+def test_heads_of_other_sizes_are_refused(tmp_path, task, weight, value, match):
+    model = make_model(task)
+    (tensor,) = [tensor for tensor in model.graph.initializer if tensor.name == weight]
+    tensor.CopyFrom(onnx.numpy_helper.from_array(value, weight))
+    refused_heads(tmp_path, task, model, match)
+
+
+def test_graph_with_another_embedding_than_its_domain_is_refused(tmp_path):
+    embedding = {"mean": (0.0,), "precision": ((1.0,),), "limits": (1.0, 2.0)}
+    analysis = make_manifest("classification").analysis.model_dump() | {"embedding": embedding}
+    with pytest.raises(ModelError, match=r"'embedding' is \(2, 3, 1, 1\) and not \(2, 1, 1, 1\)"):
+        check_graph(write_finder(tmp_path / "bundle", "classification", analysis=analysis))
+
+
+@pytest.mark.parametrize(("axis", "match"), [(0, "fixes the number of frames"), (1, r"shape \(n, 2, rows, columns\)")])
+def test_input_of_a_detector_has_its_channels_and_any_number_of_frames(tmp_path, axis, match):
+    model = make_model("detection")
+    model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = 1
+    refused_heads(tmp_path, "detection", model, match)
+
+
+def test_head_must_be_float32_of_rank_4(tmp_path):
+    model = make_model("detection")
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    refused_heads(tmp_path, "detection", model, "not float32")
+    model = make_model("detection")
+    del model.graph.output[0].type.tensor_type.shape.dim[3]
+    refused_heads(tmp_path, "detection", model, "not of rank 4")
+
+
+WHOLE = {
+    "division of a sum of whole numbers": [node("ReduceSum", ["a", "axes"], ["x"]), node("Div", ["x", "x"], ["big"])],
+    "largest of whole numbers": [node("ReduceMax", ["a", "axes"], ["big"])],
+    "mean of whole numbers": [node("ReduceMean", ["a", "axes"], ["big"])],
+    "padded whole numbers": [node("Pad", ["a", "axes"], ["big"])],
+    "places of the largest": [node("MaxPool", ["counts"], ["y", "big"], kernel_shape=[2, 2])],
+    "axes beyond the rank": [node("ReduceSum", ["counts", "beyond"], ["big"])],
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_numbers_are_axes_and_sizes_only(bundle_factory, name):
+    weights = {"a": whole(0, 0), "axes": whole(0, 0), "beyond": whole(4000)}
+    used = {key: value for key, value in weights.items() if any(key in one.input for one in WHOLE[name])}
+    refused(bundle_factory, added(WHOLE[name], **used), "whole numbers|not float32|not valid ONNX")
