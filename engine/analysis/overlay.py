@@ -1,7 +1,7 @@
 """Pictures of findings: evidence in colours over the grey image, boxes with their scores, and whether all that is valid."""
 
+import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import UsageError
-from ..files import atomic_write
 from ..frames import Frames, Units
 from .colour_maps import coloured
 from .prepare import is_inverted
 from .result import NOT_VALID, AnalysisResult, Detection
 
-__all__ = ["OverlayStyle", "grey_levels", "overlay", "write_overlay"]
+__all__ = ["OverlayStyle", "grey_levels", "overlay", "png"]
 
 Picture = NDArray[np.uint8]
 
@@ -130,11 +129,11 @@ def overlay(
     return _drawn(large, result, index, channel, factor if style.boxes else 0)
 
 
-def write_overlay(path: Path, picture: Picture) -> Path:
-    """Write a picture as PNG; nothing half-written is left behind."""
-    with atomic_write(path) as file:
-        Image.fromarray(picture).save(file, "PNG", optimize=True)
-    return path
+def png(picture: Picture) -> bytes:
+    """Return a picture as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def _evidence(result: AnalysisResult, index: int, label: int | None) -> NDArray[np.float32]:
