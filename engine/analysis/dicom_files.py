@@ -104,7 +104,7 @@ def _boxes(result: AnalysisResult, origin: Origin) -> Iterator[Dataset]:
         for place in places:
             picture = overlay(result, index, channel=place.rank, style=OverlayStyle(evidence=False))
             count = len(result.detections[index])
-            found = f"{count or 'no'} {result.labels[0]}{'' if count == 1 else 's'} at or above {result.threshold:.2g}"
+            found = f"{result.labels[0]}: {count or 'none'} at or above {result.threshold:.2g}"
             lines = _caption(result, index, place, found)
             yield colour_capture(captioned(picture, lines), origin, [place], series_uid=series, remarks=lines)
 

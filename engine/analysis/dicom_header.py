@@ -11,19 +11,30 @@ from ..dicom.attributes import text
 from ..dicom.derived.codes import CODES, code
 from ..dicom.derived.derivation import Derivation, sop_reference, stamp
 from ..dicom.derived.header import copy_header
+from ..dicom.derived.repair import repair
 from ..dicom.instance import Instance
 from ..errors import InputError
 from ..reconstruction.dicom_header import GENERAL_MODULES
 from ..result import DomainVerdict
 from .result import NOT_VALID, AnalysisResult
 
-__all__ = ["Origin", "Place", "as_evidence", "frame_name", "head", "origin_of", "verdict_sentence"]
+__all__ = ["Origin", "Place", "adopt", "as_evidence", "frame_name", "head", "origin_of", "verdict_sentence"]
 
 # Of the source's scanner; the objects here are made by this program.
 _OF_SCANNER = "StationName ManufacturerModelName DeviceSerialNumber SoftwareVersions InstitutionalDepartmentName"
-# What highdicom copies and what may be empty, but is left out by some.
-_MAY_LACK = """
+# What highdicom copies into its objects, and refuses to where real headers hold what the standard does not allow.
+_COPIED = """
     PatientID PatientName PatientBirthDate PatientSex AccessionNumber StudyID StudyDate StudyTime ReferringPhysicianName
+"""
+_IDENTITY = "SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality Rows Columns"
+_GEOMETRY = """
+    FrameOfReferenceUID PositionReferenceIndicator ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness
+    SpacingBetweenSlices
+"""
+# Of images of one frame or kind, which reports and maps are not.
+_OF_IMAGES = """
+    LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod AcquisitionDate AcquisitionTime
+    DerivationDescription DerivationCodeSequence SourceImageSequence ImageComments AnatomicRegionSequence
 """
 
 
@@ -198,12 +209,31 @@ def head(origin: Origin, places: Sequence[Place], what: str, series_uid: str, re
 
 
 def as_evidence(instance: Instance) -> Dataset:
-    """Return a copy of an object's header in which what may be empty is there, as highdicom wants it."""
-    ds, _ = copy_header(instance)
-    for keyword in _MAY_LACK.split():
-        if keyword not in ds:
-            setattr(ds, keyword, None)
+    """Return what highdicom needs to know of an object; whose it is, :func:`adopt` says."""
+    copied, _ = copy_header(instance)
+    ds = Dataset()
+    for keyword in f"{_IDENTITY} {_GEOMETRY}".split():
+        if keyword in copied:
+            ds.add(copied[keyword])
+    for keyword in _COPIED.split():
+        setattr(ds, keyword, None)
     return ds
+
+
+def adopt(ds: Dataset, general: Dataset) -> None:
+    """Put the general modules into an object of highdicom's.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Changed in place.
+    general : Dataset
+        Of :func:`head`.
+    """
+    for element in general:
+        if element.keyword not in _OF_IMAGES.split():
+            ds.add(element)
+    repair(ds)
 
 
 def _reference(place: Place) -> Dataset:

@@ -4,20 +4,14 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from ..dicom.derived.repair import repair
 from .dicom_codes import CONCEPTS, UNITY
 from .dicom_content import concept
 from .dicom_geometry import plane_of
-from .dicom_header import Origin, as_evidence, head
+from .dicom_header import Origin, adopt, as_evidence, head
 from .result import AnalysisResult
 
 __all__ = ["activation_map", "has_place"]
 
-_OF_SERIES = """
-    SeriesDescription SeriesDate SeriesTime ContentDate ContentTime InstanceCreationDate InstanceCreationTime
-    ContributingEquipmentSequence TimezoneOffsetFromUTC StudyDescription InstitutionName BodyPartExamined ImageComments
-    SoftwareVersions
-"""
 _LONGEST_DESCRIPTION = 64  # of the representation LO, PS3.5 table 6.2-1
 
 
@@ -85,8 +79,5 @@ def activation_map(result: AnalysisResult, origin: Origin) -> Dataset:
         content_qualification="RESEARCH",
         derivation=concept(CONCEPTS["activation"]),
     )
-    for keyword in _OF_SERIES.split():
-        if keyword in general:
-            found.add(general[keyword])
-    repair(found)
+    adopt(found, general)
     return found

@@ -7,7 +7,6 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from ..dicom.derived.repair import repair
 from .dicom_codes import CONCEPTS, PERCENT, PROCEDURES, UNITY, Code, is_view, label_code, private_code, site_code
 from .dicom_content import (
     algorithm,
@@ -21,7 +20,7 @@ from .dicom_content import (
     observer,
 )
 from .dicom_geometry import in_patient, plane_of
-from .dicom_header import Origin, Place, as_evidence, frame_name, head, verdict_sentence
+from .dicom_header import Origin, Place, adopt, as_evidence, frame_name, head, verdict_sentence
 from .regions import RegionShare
 from .result import NOT_VALID, AnalysisResult, Detection
 
@@ -32,11 +31,6 @@ __all__ = ["Regions", "findings_report"]
 
 Regions = Sequence[Sequence[RegionShare]]
 """For each frame how the activation of the class that was found is divided among regions."""
-
-_OF_SERIES = """
-    SeriesDescription SeriesNumber SeriesDate SeriesTime ContentDate ContentTime InstanceCreationDate InstanceCreationTime
-    ContributingEquipmentSequence TimezoneOffsetFromUTC StudyDescription InstitutionName SoftwareVersions
-"""
 
 
 def findings_report(result: AnalysisResult, origin: Origin, regions: Regions = ()) -> Dataset:
@@ -85,12 +79,10 @@ def findings_report(result: AnalysisResult, origin: Origin, regions: Regions = (
         is_final=False,
         is_verified=False,
     )
-    for keyword in _OF_SERIES.split():
-        if keyword in general:
-            found.add(general[keyword])
+    adopt(found, general)
     found.CodingSchemeIdentificationSequence = [coding_scheme()]
-    repair(found)
-    found.pop("Laterality", None)  # of images
+    for keyword in ("BodyPartExamined", "Laterality"):  # of images
+        found.pop(keyword, None)
     return found
 
 
