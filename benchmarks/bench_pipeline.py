@@ -13,13 +13,13 @@ import pydicom
 import pytest
 
 from photopeak.engine.pipeline import Processed, stream
-from photopeak.engine.session import load
+from photopeak.engine.session import load_for_images
 from photopeak.engine.zoo import names
 
 
 @pytest.mark.parametrize("model", names())
 def bench_file_to_file(measure, nm_file, tmp_path, matrix, model, threads):
-    session = load(model, device="cpu", threads=threads)
+    session = load_for_images(model, device="cpu", threads=threads)
     if "NM" not in session.bundle.manifest.modalities:
         pytest.skip(f"{model} takes no scintigraphy")
     (outcome,) = measure(lambda: list(stream(nm_file, tmp_path / "out", session)))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from photopeak.engine.providers import Target, find
-from photopeak.engine.session import load
+from photopeak.engine.session import load_for_images
 from photopeak.engine.zoo import names
 
 TARGETS = (
@@ -28,7 +28,7 @@ TARGETS = (
 def bench_session(compare, frames, model, provider, device, precision, threads):
     if reason := find(provider).check(Target(device, precision, threads)):
         pytest.skip(reason)
-    session = load(
+    session = load_for_images(
         model, provider=provider, device=device, precision=precision, threads=threads, max_loss_db=float("inf")
     )
     manifest = session.bundle.manifest

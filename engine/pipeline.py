@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from .bundle import Bundle
-from .errors import InputError, PhotopeakError
+from .errors import InputError, PhotopeakError, UsageError
 from .failures import Failure, failure_of, raise_failures
 from .reading import Series, no_image, scan
 from .result import Result
@@ -17,6 +17,7 @@ from .writing import write
 __all__ = ["Failure", "Processed", "process", "raise_failures", "stream"]
 
 Inputs = str | Path | Sequence[str | Path]
+_FOR_FINDINGS = ("threshold", "pixel_mm", "phase", "regions", "limits")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +88,8 @@ def process(inputs: Inputs, out: str | Path, *, model: str | Path | Bundle, **op
     model : str, Path or Bundle
         Which model; see :func:`photopeak.load`.
     **options
-        Device, precision, provider, threads and max_loss_db as in :func:`photopeak.load`.
+        Device, precision, provider, threads and max_loss_db as in :func:`photopeak.load`; for models that detect or
+        classify also the fields of :class:`~photopeak.engine.analysis.pipeline.Options`, such as threshold.
 
     Returns
     -------
@@ -110,8 +112,16 @@ def process(inputs: Inputs, out: str | Path, *, model: str | Path | Bundle, **op
     >>> [path.name for path in paths]
     ['flood_scint-denoise.npy']
     """
+    own = {name: options.pop(name) for name in _FOR_FINDINGS if name in options}
+    session = load(model, **options)
+    if not isinstance(session, Session):
+        from .analysis.pipeline import process as analyse
+
+        return analyse(inputs, out, session, **own)
+    if own:
+        raise UsageError(f"{session.bundle.name} gives images and knows no {min(own)}; leave it out.")
     # A map, unlike a loop, holds no series while the next one is read.
-    outcomes = list(map(_without_pixels, stream(inputs, out, load(model, **options))))
+    outcomes = list(map(_without_pixels, stream(inputs, out, session)))
     raise_failures(outcomes)
     return tuple(path for outcome in outcomes if not isinstance(outcome, Failure) for path in outcome)
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _native, domain, postprocess
 from .bundle import Bundle
-from .errors import DeviceError, InputError, ModelError, PhotopeakError
+from .errors import DeviceError, InputError, ModelError, PhotopeakError, UsageError
 from .frames import Frames, Units
 from .matrix import MatrixSize
 from .plan import Plan, Request, choose
@@ -23,7 +23,10 @@ from .result import Result
 from .tiling import Tiling
 from .zoo import load_bundle
 
-__all__ = ["Progress", "Session", "load"]
+if TYPE_CHECKING:
+    from .analysis.session import AnalysisSession
+
+__all__ = ["Progress", "Session", "load", "load_for_images"]
 
 Progress = Callable[[int, int], None]
 """Called with the frames done and the frames in all."""
@@ -38,7 +41,7 @@ def load(
     threads: int = 0,
     max_loss_db: float = 0.05,
     digest: str = "",
-) -> "Session":
+) -> "Session | AnalysisSession":
     """Return a session for a model that ships or for a bundle of your own.
 
     Parameters
@@ -61,8 +64,9 @@ def load(
 
     Returns
     -------
-    Session
-        Ready to run; its ``plan`` says what was chosen and why.
+    Session or AnalysisSession
+        Ready to run; its ``plan`` says what was chosen and why. Models that detect or classify give an
+        :class:`~photopeak.engine.analysis.session.AnalysisSession`.
 
     Raises
     ------
@@ -86,7 +90,25 @@ def load(
     if digest and bundle.digest != digest.lower():
         raise ModelError(f"{bundle.folder} has the digest {bundle.digest} and not {digest}; get the right bundle.")
     plan, runnable = choose(bundle, request)
+    if bundle.manifest.analysis:
+        from .analysis.session import AnalysisSession
+
+        return AnalysisSession(bundle, plan, runnable)
     return Session(bundle, plan, runnable)
+
+
+def load_for_images(model: str | Path | Bundle, **options: Any) -> "Session":
+    """Return a session as :func:`load` does, of a model whose output is an image.
+
+    Raises
+    ------
+    UsageError
+        If the model detects or classifies.
+    """
+    session = load(model, **options)
+    if isinstance(session, Session):
+        return session
+    raise UsageError(f"{session.bundle.name} gives findings and no images; choose another model ('photopeak models').")
 
 
 @dataclass(slots=True, eq=False)

@@ -25,12 +25,12 @@ def demo(
     """
     from ..pipeline import Failure, Processed, stream
     from ..report import write_report
-    from ..session import load
+    from ..session import load_for_images
 
     start = perf_counter()
     done: list[Processed] = []
     for model in MODELS:
-        for outcome in stream(bone_scan(), out / model, load(model, threads=threads)):
+        for outcome in stream(bone_scan(), out / model, load_for_images(model, threads=threads)):
             if isinstance(outcome, Failure):
                 raise outcome.error
             done.append(outcome)

@@ -23,20 +23,38 @@ from .console import (
 )
 
 if TYPE_CHECKING:
+    from ..bundle import Bundle
     from ..pipeline import Failure, Processed
     from ..result import Result
+    from ..session import Session
 
 IqaOption = Annotated[bool, typer.Option("--iqa", help="Score every frame before and after: NIQE, BRISQUE, PIQE.")]
 ReportOption = Annotated[
     bool, typer.Option("--report", help="Write OUT/report.html too; keeps all series in memory until the end.")
 ]
+ThresholdOption = Annotated[
+    float | None, typer.Option(help="Least probability of a finding; that of the model's operating point by default.")
+]
+PixelOption = Annotated[float | None, typer.Option(help="Edge of a pixel in mm, where the file does not say it.")]
+PhaseOption = Annotated[
+    str, typer.Option(help="early or late: what the only image is, where its header does not tell.")
+]
+RegionsOption = Annotated[
+    Path | None, typer.Option(help="Label map (.npy, NIfTI, DICOM Segmentation): tells where the evidence lies.")
+]
+# What makes sense for one kind of model only.
+_FOR_IMAGES = ("iqa", "max_loss_db")
+_FOR_FINDINGS = ("threshold", "pixel_mm", "phase", "regions")
 # Of a series with more frames, only medians are printed.
 MOST_SCORES = 16
 
 
 def run(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="Name of a model, or the folder of a bundle.")],
-    inputs: Annotated[list[Path], typer.Argument(help="DICOM files or folders, .npy, .nii, .nii.gz.")],
+    inputs: Annotated[
+        list[Path], typer.Argument(help="DICOM files or folders, .npy, .nii, .nii.gz; EARLY LATE for two phases.")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the output.")],
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
@@ -45,18 +63,62 @@ def run(
     max_loss_db: LossOption = 0.05,
     iqa: IqaOption = False,
     report: ReportOption = False,
+    threshold: ThresholdOption = None,
+    pixel_mm: PixelOption = None,
+    phase: PhaseOption = "",
+    regions: RegionsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Process images with a model and write derived images.
+    """Process images with a model and write derived images, or what it finds in them.
 
     Example: photopeak run scint-denoise bone.dcm -o processed --iqa --report
-    """
-    from ..pipeline import Failure, raise_failures, stream
-    from ..session import load
 
+    Example: photopeak run parathyroid-detect early.dcm late.dcm -o found
+    """
+    from ..analysis.session import AnalysisSession
+    from ..session import load
+    from ..zoo import load_bundle
+
+    bundle = load_bundle(model)
+    _refuse_others(context, bundle)
     session = load(
-        model, device=device, precision=precision, provider=provider, threads=threads, max_loss_db=max_loss_db
+        bundle, device=device, precision=precision, provider=provider, threads=threads, max_loss_db=max_loss_db
     )
+    if isinstance(session, AnalysisSession):
+        from ..analysis.pipeline import Options
+        from .findings import run_analysis
+
+        options = Options(threshold, pixel_mm, phase, regions)
+        run_analysis(session, inputs, out, options, report=report, as_json=as_json)
+        return
+    _run_images(session, inputs, out, iqa=iqa, report=report, as_json=as_json, threads=threads)
+
+
+def _refuse_others(context: typer.Context, bundle: "Bundle") -> None:
+    """Refuse options that mean nothing to the model.
+
+    Raises
+    ------
+    UsageError
+        If there is one.
+    """
+    from ..errors import UsageError
+
+    analysis = bundle.manifest.analysis is not None
+    for name in _FOR_IMAGES if analysis else _FOR_FINDINGS:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            option = f"--{name.replace('_', '-')}"
+            gives = "findings and no images" if analysis else "images and no findings"
+            raise UsageError(f"{option} means nothing to {bundle.name}, which gives {gives}; leave it out.")
+
+
+def _run_images(
+    session: "Session", inputs: list[Path], out: Path, *, iqa: bool, report: bool, as_json: bool, threads: int
+) -> None:
+    """Process every series and tell of it."""
+    from ..pipeline import Failure, raise_failures, stream
+
     results: list[Result] = []
     with answer(as_json) as found, progress(session.bundle.name, shown=not as_json) as bar:
 

@@ -14,7 +14,7 @@ from ...engine import domain
 from ...engine.bundle import Bundle
 from ...engine.errors import UsageError
 from ...engine.result import Verdict
-from ...engine.session import Session, load
+from ...engine.session import Session, load_for_images
 from ..recipes.catalogue import Recipe, find
 from .domain_inputs import FIRST, HELD_OUT, Pixels, Shifted, inputs, kinds_of_objects
 from .metrics import Interval
@@ -179,7 +179,7 @@ def study(bundle: Bundle, data: Path | None, tell: Tell = lambda name: None) -> 
         raise UsageError(
             f"shifted inputs are made for scintigraphy and PET only, not for {bundle.name}, name another model."
         )
-    session = load(bundle, device="cpu", precision="fp32")
+    session = load_for_images(bundle, device="cpu", precision="fp32")
     entries: list[Judged] = []
     for shifted in inputs(bundle, data):
         entries.append(_judged(session, shifted))

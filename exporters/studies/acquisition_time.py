@@ -21,11 +21,11 @@ def acquisition_time(
     Example: photopeak study acquisition-time -o times
     """
     require(("scipy", "skimage"))
-    from ...engine.session import load
+    from ...engine.session import load_for_images
     from ..evaluation.acquisition_time import study
     from ..evaluation.acquisition_time_report import as_figure, as_markdown
 
-    report = study(load(model, device="cpu", precision="fp32"), partial(typer.echo, err=True))
+    report = study(load_for_images(model, device="cpu", precision="fp32"), partial(typer.echo, err=True))
     table = as_markdown(report)
     contents = {
         "acquisition-time.md": table + "\n",
