@@ -23,6 +23,7 @@ __all__ = [
     "measured",
     "number",
     "observer",
+    "tell_apart",
 ]
 
 _RELATION = "HAS ACQ CONTEXT"
@@ -109,6 +110,14 @@ def _described(place: Place) -> "list[ContentItem]":
             TextContentItem(name=concept(CONCEPTS["time point"]), value=place.channel, relationship_type=_RELATION)
         )
     return described
+
+
+def tell_apart(item: Dataset) -> None:
+    """Let readers show each item of a tree with its name; highdicom's containers are prose, shown as values alone."""
+    if item.ValueType == "CONTAINER":
+        item.ContinuityOfContent = "SEPARATE"
+    for child in item.get("ContentSequence", ()):
+        tell_apart(child)
 
 
 def comment(sentence: str) -> "ContentItem":

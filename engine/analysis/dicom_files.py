@@ -106,7 +106,9 @@ def _boxes(result: AnalysisResult, origin: Origin) -> Iterator[Dataset]:
             count = len(result.detections[index])
             found = f"{result.labels[0]}: {count or 'none'} at or above {result.threshold:.2g}"
             lines = _caption(result, index, place, found)
-            yield colour_capture(captioned(picture, lines), origin, [place], series_uid=series, remarks=lines)
+            yield colour_capture(
+                captioned(picture, lines), origin, [place], series_uid=series, remarks=[f"{lines[0]}."]
+            )
 
 
 def _evidence(result: AnalysisResult, origin: Origin) -> Iterator[Dataset]:
@@ -119,7 +121,7 @@ def _evidence(result: AnalysisResult, origin: Origin) -> Iterator[Dataset]:
             said = "" if chances is None else f": probability {chances[k]:.3f}"
             lines = _caption(result, index, places[0], f"evidence for {result.labels[k]}{said}")
             captured = captioned(picture, lines)
-            yield colour_capture(captured, origin, [places[0]], series_uid=series, what="CAM", remarks=lines)
+            yield colour_capture(captured, origin, [places[0]], series_uid=series, what="CAM", remarks=[f"{lines[0]}."])
 
 
 def _caption(result: AnalysisResult, index: int, place: Place, found: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from .dicom_content import (
     measured,
     number,
     observer,
+    tell_apart,
 )
 from .dicom_geometry import in_patient, plane_of
 from .dicom_header import Origin, Place, adopt, as_evidence, frame_name, head, verdict_sentence
@@ -65,6 +66,7 @@ def findings_report(result: AnalysisResult, origin: Origin, regions: Regions = (
     )
     children = content[0].ContentSequence
     children.insert(len(children) - 1, image_library(origin))  # before Imaging Measurements, as the template orders
+    tell_apart(content[0])
     found = Comprehensive3DSR(
         evidence=[as_evidence(place.instance) for place in origin.places],
         content=content,

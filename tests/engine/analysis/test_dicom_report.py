@@ -1,5 +1,6 @@
 """Structured reports of findings before dciodvfy, highdicom and DCMTK, and against what went into them."""
 
+import re
 from dataclasses import replace
 
 import highdicom
@@ -276,9 +277,14 @@ def test_dcmtk_reads_every_item(found, save):
     assert dump.stdout.count("NOT VALID FOR THIS IMAGE: ") == 3
     assert 'NUM:(122157,DCM,"Probability")="0.91"' in dump.stdout
     assert "(POLYLINE,60/48,70/48,70/56,60/56,60/48)" in dump.stdout
-    page = tool("dsr2html", path)
+
+
+def test_readers_show_names_beside_values(found, save):
+    """Of containers of prose they show values alone, so that nobody knows what a number is."""
+    page = tool("dsr2html", save(found))
     assert page.returncode == 0, page.stderr
-    assert "Imaging Measurement Report" in page.stdout
+    shown = " ".join(re.sub("<[^>]+>", " ", page.stdout).split())
+    assert "Probability: 0.91" in shown
 
 
 def test_codes_of_our_own_are_declared_and_fit(found, save):
