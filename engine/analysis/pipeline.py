@@ -233,13 +233,16 @@ def _image(source: Source, session: AnalysisSession, options: Options) -> _Unit:
 
 def _one(unit: _Unit, out: Path, session: AnalysisSession, options: Options, labels: LabelMap | None) -> Analysed:
     """Run and write one unit."""
+    from .dicom_files import why_no_dicom
+
     channels = session.bundle.manifest.input.channels
     if channels:
         named = dict(zip(channels, unit.images, strict=True))
         result = session.run(threshold=options.threshold, **named)
     else:
         result = session.run(*unit.images, threshold=options.threshold)
-    result = replace(result, warnings=(*result.warnings, *unit.notes))
+    unwritten = why_no_dicom(result)
+    result = replace(result, warnings=(*result.warnings, *unit.notes, *([unwritten] if unwritten else [])))
     regions = () if labels is None else tuple(_regions(result, index, labels) for index in range(len(result)))
     ran = perf_counter()
     paths = write_analysis(result, out, regions)
