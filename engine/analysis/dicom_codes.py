@@ -42,6 +42,7 @@ CONCEPTS: dict[str, Code] = {
     "probability": ("122157", "DCM", "Probability"),
     "threshold": ("122411", "DCM", "Threshold Value"),
     "time point": ("C2348792", "UMLS", "Time Point"),
+    "undecided": ("undecided", PRIVATE_SCHEME, "undecided: no class reaches the threshold"),
     "validity": ("validity", PRIVATE_SCHEME, "Validity"),
     "valid": ("valid", PRIVATE_SCHEME, "inside what the model was trained for"),
     "not valid": ("not-valid", PRIVATE_SCHEME, "not valid for this image"),
@@ -112,7 +113,7 @@ def private_code(meaning: str) -> Code:
     Examples
     --------
     >>> private_code("left lung"), private_code("Probability of trauma")
-    (('left-lung', '99PHOTOPEAK', 'left lung'), ('probabi-8e3b5f9a', '99PHOTOPEAK', 'Probability of trauma'))
+    (('left-lung', '99PHOTOPEAK', 'left lung'), ('probabi-ffdb39ed', '99PHOTOPEAK', 'Probability of trauma'))
     """
     value = re.sub(r"[^a-z0-9]+", "-", meaning.lower()).strip("-") or "unnamed"
     if len(value) > _LONGEST_VALUE:
@@ -134,9 +135,9 @@ def label_code(label: str) -> Code:
     return _LABELS.get(words) or _VIEWS.get(words) or private_code(label)
 
 
-def is_view(label: str) -> bool:
-    """Return whether a label names a projection rather than a finding."""
-    return _words(label) in _VIEWS
+def is_view(code: Code) -> bool:
+    """Return whether a code is that of a projection rather than of a finding."""
+    return code in _VIEWS.values()
 
 
 def site_code(model: str) -> Code | None:

@@ -109,13 +109,15 @@ def _frame_group(result: AnalysisResult, origin: Origin, index: int, regions: Se
     from highdicom.sr import MeasurementsAndQualitativeEvaluations, SourceImageForMeasurementGroup
 
     detects = result.probabilities is None
-    label = "" if detects else result.labels[result.found(index)[0]]
-    finding: Code | None = None if detects or is_view(label) else label_code(label)
     evaluations = _verdict(result, index)
-    if is_view(label):
-        evaluations.append(evaluation("image view", label_code(label)))
-    if detects and not result.detections[index]:
-        finding = CONCEPTS["no finding"]
+    finding: Code | None
+    if detects:
+        finding = None if result.detections[index] else CONCEPTS["no finding"]
+    else:
+        finding = _class_code(result, index)
+        if is_view(finding):
+            evaluations.append(evaluation("image view", finding))
+            finding = None
     numbers = [number("threshold", result.threshold), *_of_domain(result, index)]
     numbers += [number("count", len(result.detections[index]))] if detects else _probabilities(result, index)
     return MeasurementsAndQualitativeEvaluations(
@@ -219,6 +221,12 @@ def _activation(regions: Sequence[RegionShare]) -> "list[Measurement]":
         for region in regions
         if np.isfinite(region.energy)
     ]
+
+
+def _class_code(result: AnalysisResult, index: int) -> Code:
+    """Return the most probable class, if it reaches the threshold."""
+    label, probability = result.found(index)
+    return label_code(result.labels[label]) if probability >= result.threshold else CONCEPTS["undecided"]
 
 
 def _probabilities(result: AnalysisResult, index: int) -> "list[Measurement]":

@@ -190,11 +190,22 @@ def test_probabilities_of_all_classes_are_told_for_each_frame(dicom_factory, sav
 
 
 def test_a_projection_is_a_property_of_the_image_and_no_finding(dicom_factory, save):
-    result = classified(photopeak.read(dicom_factory("cr")), ("AP", "PA"), "cxr-view")
+    result = replace(classified(photopeak.read(dicom_factory("cr")), ("AP", "PA"), "cxr-view"), threshold=0.5)
     (group,) = frames_of(save(result))
     said = ("antero-posterior", "postero-anterior")[result.found(0)[0]]
     assert statements(group)["Image View"] == said
     assert group.finding_type is None
+
+
+@pytest.mark.parametrize(
+    ("threshold", "finding"), [(0.6, "Bony metastasis"), (0.61, "undecided: no class reaches the threshold")]
+)
+def test_a_class_below_the_threshold_is_no_finding(dicom_factory, save, threshold, finding):
+    result = classified(photopeak.read(dicom_factory("static")))
+    path = save(replace(result, probabilities=np.array([[0.3, 0.1, 0.6]]), threshold=threshold))
+    (group,) = frames_of(path)
+    assert group.finding_type.meaning == finding
+    assert numbers(group)["Probability of metastasis"] == pytest.approx(0.6)
 
 
 def test_the_table_of_regions_is_told_in_percent_without_what_is_unknown(dicom_factory, save):
