@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from ..analysis.regions import RegionShare
 from ..analysis.result import NOT_VALID, AnalysisResult, Detection
 from ..errors import UsageError
 from ..frames import Frames
@@ -28,7 +29,13 @@ _EVIDENCE_BESIDE_BOXES = 25
 _PORTRAIT = 0.6
 
 
-def write_findings_report(results: Sequence[AnalysisResult], path: Path, title: str = "Findings") -> Path:
+def write_findings_report(
+    results: Sequence[AnalysisResult],
+    path: Path,
+    title: str = "Findings",
+    *,
+    regions: Sequence[Sequence[Sequence[RegionShare]]] = (),
+) -> Path:
     """Write one HTML file that shows what analysis models found.
 
     The file needs no network and no other file. It holds no name or number of a patient.
@@ -41,6 +48,9 @@ def write_findings_report(results: Sequence[AnalysisResult], path: Path, title: 
         File to write, or to replace when it is whole.
     title : str
         Heading of the page.
+    regions : sequence of sequence of sequence of RegionShare
+        For each result and each of its frames, how the evidence is divided among regions; none for a result or for all
+        where nothing was asked.
 
     Returns
     -------
@@ -55,8 +65,8 @@ def write_findings_report(results: Sequence[AnalysisResult], path: Path, title: 
     if not results:
         raise UsageError(f"{path}: there is nothing to report; give at least one result.")
     sections = [
-        _section(result, index, f"f{i + 1}-{index + 1}")
-        for i, result in enumerate(results)
+        _section(result, index, f"f{i + 1}-{index + 1}", rows[index] if rows else ())
+        for i, (result, rows) in enumerate(zip(results, regions or [()] * len(results), strict=True))
         for index in range(len(result))
     ]
     return write_document(
@@ -114,7 +124,7 @@ def _warnings(results: Sequence[AnalysisResult]) -> list[str]:
     return list(dict.fromkeys(said))
 
 
-def _section(result: AnalysisResult, index: int, name: str) -> dict[str, Any]:
+def _section(result: AnalysisResult, index: int, name: str, regions: Sequence[RegionShare]) -> dict[str, Any]:
     """Return what the template needs of one frame of a result."""
     analysis = _analysis(result)
     frames, detects = result.reference, result.probabilities is None
@@ -134,6 +144,11 @@ def _section(result: AnalysisResult, index: int, name: str) -> dict[str, Any]:
         "boxes": bool(detects and result.detections[index]),
         "findings": _findings(result.detections[index]) if detects else [],
         "classes": [] if detects else _classes(result, index),
+        "regions": [
+            {"name": row.name, "energy": f"{100 * row.energy:.0f} %", "area": f"{100 * row.area:.0f} %"}
+            for row in regions
+            if np.isfinite(row.energy)
+        ],
         "threshold": f"{result.threshold:.2f}",
         "points": points,
         "point": _point(analysis, result.threshold, detects) if points else "",

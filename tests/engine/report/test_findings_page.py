@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import known_findings
+from photopeak.engine.analysis.regions import RegionShare
 from photopeak.engine.errors import UsageError
 from photopeak.engine.report.findings_page import write_findings_report
 from photopeak.engine.result import DomainVerdict
@@ -74,6 +75,14 @@ def test_nothing_found_is_said(detected, tmp_path):
     said = text_of(write_findings_report([nothing], tmp_path / "page.html"))
     assert "no findings." in said
     assert "No finding reaches the threshold of 0.50." in said
+
+
+def test_regions_of_the_evidence_are_told(classified, tmp_path):
+    rows = (RegionShare(1, "upper right", 0.75, 0.2), RegionShare(0, "elsewhere", 0.25, 0.8))
+    unknown = (RegionShare(1, "upper right", float("nan"), 0.2),)
+    said = text_of(write_findings_report([classified], tmp_path / "page.html", regions=[(rows, unknown)]))
+    assert "upper right 75 % 20 % elsewhere 25 % 80 %" in said
+    assert "nan" not in said
 
 
 def test_no_result_is_no_page(tmp_path):
