@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,26 +14,29 @@ from .errors import InputError
 from .files import atomic_write
 from .result import Result
 
+if TYPE_CHECKING:
+    from .analysis.result import AnalysisResult
+
 __all__ = ["safe_name", "write", "write_new"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_SUFFIXES = re.compile(r"(\.(dcm|ima|npy|nii|gz))+$", re.IGNORECASE)
+_SUFFIXES = re.compile(r"(\.(dcm|ima|npy|nii|gz|png|jpe?g|tiff?|bmp))+$", re.IGNORECASE)
 
 Save = Callable[[IO[bytes]], object]
 
 
-def write(result: Result, out_dir: str | Path) -> list[Path]:
-    """Write processed frames in the form of their source.
+def write(result: "Result | AnalysisResult", out_dir: str | Path) -> list[Path]:
+    """Write processed frames in the form of their source, or what was found in them.
 
     DICOM sources give one derived object for each source object, in a new series; NIfTI gives ``.nii.gz``, with the
     affine adjusted so that the edges of the voxels align; everything else gives ``.npy`` of shape (n, rows, columns).
     Files are named ``<source>_<model>``. What is there already is never overwritten: a new file gets ``-2``, ``-3``,
-    ... after its name.
+    ... after its name. For findings see :func:`photopeak.engine.analysis.pipeline.write_analysis`.
 
     Parameters
     ----------
-    result : Result
-        What ``Session.run`` returned.
+    result : Result or AnalysisResult
+        What a session's ``run`` returned.
     out_dir : path
         Folder; made when it is not there.
 
@@ -56,6 +59,10 @@ def write(result: Result, out_dir: str | Path) -> list[Path]:
     >>> [path.name for path in write(result, getfixture("tmp_path"))]
     ['flood_scint-denoise.npy']
     """
+    if not isinstance(result, Result):
+        from .analysis.pipeline import write_analysis
+
+        return list(write_analysis(result, out_dir))
     _require_finite(result)
     folder = Path(out_dir)
     written: list[Path] = []

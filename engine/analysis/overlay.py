@@ -129,10 +129,11 @@ def overlay(
     return _drawn(large, result, index, channel, factor if style.boxes else 0)
 
 
-def png(picture: Picture) -> bytes:
-    """Return a picture as a PNG file."""
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG", optimize=True)
+def png(picture: Picture, most_rows: int = 0) -> bytes:
+    """Return a picture as a PNG file, reduced by a whole number where it has more rows than wanted (0: never)."""
+    file, image = io.BytesIO(), Image.fromarray(picture)
+    factor = -(-image.height // most_rows) if most_rows else 1
+    (image.reduce(factor) if factor > 1 else image).save(file, "PNG")
     return file.getvalue()
 
 

@@ -18,6 +18,7 @@ from ..writing import safe_name, write_new
 from .findings import findings_json
 from .overlay import OverlayStyle, overlay, png
 from .phases import PHASES, Pair, PathLike, find_pairs
+from .prepare import is_inverted
 from .regions import LabelMap, RegionShare, read_labels, shares
 from .result import AnalysisResult
 from .session import AnalysisSession
@@ -27,6 +28,10 @@ __all__ = ["Analysed", "Options", "analyse", "process", "write_analysis"]
 
 Inputs = PathLike | Sequence[PathLike]
 Regions = tuple[tuple[RegionShare, ...], ...]
+MapOf = Callable[[Frames, int], LabelMap]
+
+_CHEST = "chest"
+_MOST_ROWS = 1536  # of a picture for people; the DICOM objects hold every pixel
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class Options:
     phase : {"", "early", "late"}
         What the only image of an examination is, where its header does not tell.
     regions : path, optional
-        Label map whose regions the evidence is divided among.
+        Label map whose regions the evidence is divided among; ``chest`` finds six in a frontal chest radiograph.
     limits : Limits
         What reading may cost.
     """
@@ -109,10 +114,10 @@ def analyse(
     channels = session.bundle.manifest.input.channels
     if options.phase and channels != PHASES:
         raise UsageError(f"{session.bundle.name} knows no phases; leave --phase out.")
-    labels = None if options.regions is None else read_labels(Path(options.regions), options.limits)
+    maps = _label_maps(options)
     for name, read in _units(named, session, options):
         try:
-            yield _one(read(), Path(out), session, options, labels)
+            yield _one(read(), Path(out), session, options, maps)
         except PhotopeakError as error:
             yield failure_of(name, error)
 
@@ -231,28 +236,44 @@ def _image(source: Source, session: AnalysisSession, options: Options) -> _Unit:
     return _Unit((frames,), ())
 
 
-def _one(unit: _Unit, out: Path, session: AnalysisSession, options: Options, labels: LabelMap | None) -> Analysed:
-    """Run and write one unit."""
-    from .dicom_files import why_no_dicom
+def _label_maps(options: Options) -> MapOf | None:
+    """Return what gives the label map of a frame, read once; None where nobody wants one."""
+    if options.regions is None:
+        return None
+    if str(options.regions) == _CHEST and not Path(options.regions).exists():
+        return _chest
+    labels = read_labels(Path(options.regions), options.limits)
+    return lambda frames, index: labels
 
+
+def _chest(frames: Frames, index: int) -> LabelMap:
+    """Return the six regions of a frontal chest radiograph."""
+    from .chest_regions import REGIONS, chest_regions, find_thorax
+
+    frame = -frames.pixels[index] if is_inverted(frames, index) else frames.pixels[index]
+    labels = chest_regions(find_thorax(frame), frames.matrix)
+    return LabelMap(labels.astype(np.intp), dict(enumerate(REGIONS, start=1)), frames.source)
+
+
+def _one(unit: _Unit, out: Path, session: AnalysisSession, options: Options, maps: MapOf | None) -> Analysed:
+    """Run and write one unit."""
     channels = session.bundle.manifest.input.channels
     if channels:
         named = dict(zip(channels, unit.images, strict=True))
         result = session.run(threshold=options.threshold, **named)
     else:
         result = session.run(*unit.images, threshold=options.threshold)
-    unwritten = why_no_dicom(result)
-    result = replace(result, warnings=(*result.warnings, *unit.notes, *([unwritten] if unwritten else [])))
-    regions = () if labels is None else tuple(_regions(result, index, labels) for index in range(len(result)))
+    result = replace(result, warnings=(*result.warnings, *unit.notes))
+    regions = () if maps is None else tuple(_regions(result, index, maps) for index in range(len(result)))
     ran = perf_counter()
     paths = write_analysis(result, out, regions)
     timings = result.timings_ms | {"write": 1e3 * (perf_counter() - ran)}
     return Analysed(replace(result, timings_ms=timings), paths, regions)
 
 
-def _regions(result: AnalysisResult, index: int, labels: LabelMap) -> tuple[RegionShare, ...]:
+def _regions(result: AnalysisResult, index: int, maps: MapOf) -> tuple[RegionShare, ...]:
     label = 0 if result.probabilities is None else result.found(index)[0]
-    return shares(result.cam[index, label], labels)
+    return shares(result.cam[index, label], maps(result.reference, index))
 
 
 def _picture(result: AnalysisResult, index: int) -> bytes:
@@ -264,7 +285,7 @@ def _picture(result: AnalysisResult, index: int) -> bytes:
     ]
     height = max(picture.shape[0] for picture in shown)
     padded = [np.pad(picture, ((0, height - picture.shape[0]), (0, 0), (0, 0))) for picture in shown]
-    return png(np.concatenate(padded, axis=1))
+    return png(np.concatenate(padded, axis=1), _MOST_ROWS)
 
 
 def _save(data: bytes, file: IO[bytes]) -> None:

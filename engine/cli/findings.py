@@ -118,24 +118,20 @@ def _print_detections(result: "AnalysisResult") -> None:
     rows = []
     for index, lesions in enumerate(result.detections):
         for lesion in lesions:
-            centre = "" if lesion.centre_mm is None else "{:.1f}, {:.1f}".format(*lesion.centre_mm)
+            centre = "" if lesion.centre_mm is None else "{:.0f}, {:.0f}".format(*lesion.centre_mm)
             diameter = "" if lesion.diameter_mm is None else f"{lesion.diameter_mm:.1f}"
-            box = ", ".join(f"{edge:.1f}" for edge in lesion.box)
-            rows.append(
-                (str(index + 1), lesion.label, f"{lesion.score:.3f}", box, centre, diameter, _validity(result, index))
-            )
+            box = ", ".join(f"{edge:.0f}" for edge in lesion.box)
+            rows.append((str(index + 1), f"{lesion.score:.3f}", box, centre, diameter, _validity(result, index)))
         if not lesions:
-            none = f"none from {result.threshold:.3g} on"
-            rows.append((str(index + 1), none, "", "", "", "", _validity(result, index)))
-    columns = ("frame", "finding", "score", "box px (r, c, r, c)", "centre mm (r, c)", "size mm", "")
-    print_table("Findings", columns, rows)
+            rows.append((str(index + 1), "none", "", "", "", _validity(result, index)))
+    title = f"Findings: {result.labels[0]}, from {result.threshold:.3g} on"
+    print_table(title, ("frame", "score", "box px", "centre mm", "size mm", ""), rows)
 
 
 def _print_classes(result: "AnalysisResult") -> None:
     """Print the probabilities of each frame."""
-    assert result.probabilities is not None
     rows = []
-    for index, chances in enumerate(result.probabilities.tolist()):
+    for index, chances in enumerate([] if result.probabilities is None else result.probabilities.tolist()):
         label, probability = result.found(index)
         finding = result.labels[label] if probability >= result.threshold else f"undecided ({result.labels[label]})"
         view = result.reference.info[index].view

@@ -40,7 +40,7 @@ PhaseOption = Annotated[
     str, typer.Option(help="early or late: what the only image is, where its header does not tell.")
 ]
 RegionsOption = Annotated[
-    Path | None, typer.Option(help="Label map (.npy, NIfTI, DICOM Segmentation): tells where the evidence lies.")
+    Path | None, typer.Option(help="Label map (.npy, NIfTI, DICOM Segmentation), or chest: where the evidence lies.")
 ]
 # What makes sense for one kind of model only.
 _FOR_IMAGES = ("iqa", "max_loss_db")
