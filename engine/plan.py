@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from .bundle import Bundle
 from .errors import DeviceError, ModelError, PhotopeakError, UsageError
 from .graph import CheckedGraph, check_graph
+from .head_fidelity import HEAD_TOLERANCES, changed_finding, golden_heads_run, head_deviation, probability_change
 from .matrix import MatrixSize
 from .processors import available_processors
 from .providers import PRECISIONS, PROVIDERS, Precision, Provider, Runnable, Target, find
@@ -49,7 +50,7 @@ class Request:
     threads : int
         Threads of one run; 0 stands for the processors that this process may use.
     max_loss_db : float
-        Largest loss of PSNR against float32 that is admitted [dB].
+        Largest loss of PSNR against float32 that is admitted [dB]; of models that give images.
     """
 
     device: str = "auto"
@@ -82,13 +83,16 @@ class Plan:
     device, precision, threads
         As in :class:`~photopeak.engine.providers.Target`.
     loss_db : float
-        Measured loss of PSNR on the golden frames against float32 [dB]; 0 for float32 itself.
+        Measured loss of PSNR on the golden frames against float32 [dB]; 0 for float32 itself, and for models of findings.
     reason : str
         Why this plan, with what was passed over and why.
     batch : int
         Frames for each run of the graph.
     tile : int
         Edge of the tiles that larger frames are cut into [px]; 0: whole frames.
+    probability_change : float
+        Of models of findings: largest difference of a calibrated probability on the golden frames from that of float32 [1];
+        0 for float32 itself, and for models that give images.
     """
 
     provider: str
@@ -100,6 +104,7 @@ class Plan:
     reason: str
     batch: int = 1
     tile: int = 0
+    probability_change: float = 0.0
 
     def for_matrix(self, matrix: MatrixSize) -> "Plan":
         """Return the plan with batch and tile for frames of this size."""
@@ -124,7 +129,8 @@ def choose(bundle: Bundle, request: Request) -> tuple[Plan, Runnable]:
     DeviceError
         If no candidate runs here; the message gives each reason.
     ModelError
-        If candidates run but give another output than the bundle's golden one, or lose more than ``request.max_loss_db``.
+        If candidates run but give another output than the bundle's golden one, lose more than ``request.max_loss_db``, or
+        find something else: probabilities that differ from those of float32 by more than 0.01, or other lesions.
     """
     threads = request.threads or available_processors()
     graph = check_graph(bundle)
@@ -138,8 +144,9 @@ def choose(bundle: Bundle, request: Request) -> tuple[Plan, Runnable]:
             passed_over.append(f"{label}: {str(error).rstrip('.')}")
             kinds.append(type(error))
             continue
-        why = "; ".join([_why(request, label), *passed_over])
-        return Plan(provider.name, provider.version(), target.device, target.precision, threads, loss, why), runnable
+        why = "; ".join([_why(request, label) + loss.words, *passed_over])
+        plan = Plan(provider.name, provider.version(), target.device, target.precision, threads, loss.decibels, why)
+        return replace(plan, probability_change=loss.probability), runnable
     kind = ModelError if ModelError in kinds else DeviceError
     raise kind(f"{bundle.name} cannot run as asked: {'; '.join(passed_over)}. 'photopeak doctor' shows what can.")
 
@@ -164,9 +171,18 @@ def fidelity_loss_db(bundle: Bundle, output: NDArray[np.float32]) -> float:
     return max(0.0, float(np.max(losses)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """What a precision costs against float32 on the golden frames."""
+
+    decibels: float = 0.0
+    probability: float = 0.0
+    words: str = ""
+
+
 def _prepared(
     bundle: Bundle, graph: CheckedGraph, provider: Provider, target: Target, max_loss_db: float
-) -> tuple[Runnable, float]:
+) -> tuple[Runnable, _Loss]:
     """Return the graph prepared for a target and its loss, once it gave the golden output here.
 
     Raises
@@ -180,17 +196,38 @@ def _prepared(
         raise DeviceError(reason)
     runnable = provider.prepare(graph, target)
     try:
-        output = golden_run(bundle, runnable)
-        difference, loss = deviation(bundle, output), fidelity_loss_db(bundle, output)
+        if bundle.manifest.analysis:
+            return runnable, _loss_of_findings(bundle, runnable, target.precision)
+        return runnable, _loss_of_image(bundle, runnable, target.precision, max_loss_db)
     except PhotopeakError:
         raise
     except Exception as error:  # each library has errors of its own
         raise ModelError(f"it fails on the golden input ({' '.join(str(error).split())[:200]})") from error
-    if not difference <= TOLERANCES[target.precision]:
+
+
+def _loss_of_image(bundle: Bundle, runnable: Runnable, precision: Precision, max_loss_db: float) -> _Loss:
+    output = golden_run(bundle, runnable)
+    difference, loss = deviation(bundle, output), fidelity_loss_db(bundle, output)
+    if not difference <= TOLERANCES[precision]:
         raise ModelError(f"its output differs from the golden one by {difference:.1e} of the peak")
-    if target.precision != "fp32" and not loss <= max_loss_db:
+    if precision == "fp32":
+        return _Loss()
+    if not loss <= max_loss_db:
         raise ModelError(f"loses {loss:.3f} dB against fp32, {max_loss_db:g} dB are admitted")
-    return runnable, 0.0 if target.precision == "fp32" else loss
+    return _Loss(decibels=loss)
+
+
+def _loss_of_findings(bundle: Bundle, runnable: Runnable, precision: Precision) -> _Loss:
+    heads = golden_heads_run(bundle, runnable)
+    difference, name = head_deviation(bundle, heads)
+    if not difference <= HEAD_TOLERANCES[precision]:
+        raise ModelError(f"its head {name!r} differs from the golden one by {difference:.1e} of the peak")
+    if precision == "fp32":
+        return _Loss()
+    if problem := changed_finding(bundle, heads):
+        raise ModelError(problem)
+    change = probability_change(bundle, heads)
+    return _Loss(probability=change, words=f", which changes probabilities by at most {change:.4f} and no finding")
 
 
 def _candidates(request: Request, threads: int) -> list[tuple[Provider, Target]]:

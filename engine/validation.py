@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,13 @@ import numpy as np
 from . import domain
 from .bundle import Bundle, open_bundle
 from .errors import ModelError
+from .golden import head_shapes, problem_of_head
 from .graph import CheckedGraph, check_graph
+from .head_fidelity import HEAD_TOLERANCES, changed_finding, golden_heads_run, head_deviation, probability_change
 from .plan import TOLERANCES, Request, choose, deviation, fidelity_loss_db, golden_run
 from .processors import available_processors
-from .providers import PROVIDERS, Provider, Target
+from .providers import PROVIDERS, Provider, Runnable, Target
+from .result import DomainVerdict
 from .session import Session
 
 __all__ = ["Check", "validate"]
@@ -68,7 +72,7 @@ def validate(folder: Path) -> Iterator[Check]:
         yield Check("graph", False, str(error))
         return
     yield Check("graph", True, f"{len(bundle.model) / 1e6:.2f} MB, {', '.join(graph.operators)}")
-    for name, check in _CHECKS:
+    for name, check in _CHECKS_OF_FINDINGS if bundle.manifest.analysis else _CHECKS_OF_IMAGES:
         yield _guarded(name, check, bundle)
     for provider in PROVIDERS:
         for kind, precision in provider.offers:
@@ -83,20 +87,33 @@ def _guarded(name: str, check: Callable[[Bundle], tuple[bool, str]], bundle: Bun
 
 
 def _golden(bundle: Bundle, graph: CheckedGraph, provider: Provider, target: Target) -> Check:
-    """Compare a provider's output with the golden one."""
-    name = f"golden output, {provider.name} {target.precision} on {target.device}"
+    """Compare what a provider gives with what is golden."""
+    what, compare = ("heads", _compare_heads) if bundle.manifest.analysis else ("output", _compare_images)
+    name = f"golden {what}, {provider.name} {target.precision} on {target.device}"
     if reason := provider.check(target):
         return Check(name, None, reason)
+    return _guarded(name, partial(compare, graph=graph, provider=provider, target=target), bundle)
 
-    def compare(bundle: Bundle) -> tuple[bool, str]:
-        output = golden_run(bundle, provider.prepare(graph, target))
-        difference = deviation(bundle, output)
-        detail = f"largest difference {difference:.1e} of the peak"
-        if target.precision != "fp32":
-            detail += f", loss {fidelity_loss_db(bundle, output):.4f} dB"
-        return difference <= TOLERANCES[target.precision], detail
 
-    return _guarded(name, compare, bundle)
+def _compare_images(bundle: Bundle, graph: CheckedGraph, provider: Provider, target: Target) -> tuple[bool, str]:
+    output = golden_run(bundle, provider.prepare(graph, target))
+    difference = deviation(bundle, output)
+    detail = f"largest difference {difference:.1e} of the peak"
+    if target.precision != "fp32":
+        detail += f", loss {fidelity_loss_db(bundle, output):.4f} dB"
+    return difference <= TOLERANCES[target.precision], detail
+
+
+def _compare_heads(bundle: Bundle, graph: CheckedGraph, provider: Provider, target: Target) -> tuple[bool, str]:
+    heads = golden_heads_run(bundle, provider.prepare(graph, target))
+    difference, head = head_deviation(bundle, heads)
+    detail = f"largest difference {difference:.1e} of the peak, of the head {head!r}"
+    if target.precision != "fp32":
+        # A precision that finds something else is never chosen, which is no fault of the bundle.
+        detail += (
+            f"; {changed_finding(bundle, heads) or f'probabilities change by {probability_change(bundle, heads):.4f}'}"
+        )
+    return difference <= HEAD_TOLERANCES[target.precision], detail
 
 
 def _sizes(bundle: Bundle) -> tuple[bool, str]:
@@ -127,14 +144,63 @@ def _own_domain(bundle: Bundle) -> tuple[bool, str]:
     return verdict.verdict != "outside", f"golden inputs are {verdict.verdict}"
 
 
+def _head_sizes(bundle: Bundle) -> tuple[bool, str]:
+    """Run sizes and batches other than the golden ones."""
+    _, runnable = choose(bundle, Request(device="cpu", precision="fp32", threads=1))
+    taken = bundle.manifest.input
+    side, step = taken.grid.side if taken.grid else None, taken.multiple
+    sizes = [(side, side)] if side else [(8 * step, 8 * step), (5 * step, 9 * step)]
+    for rows, columns in sizes:
+        if problem := _problem_at(bundle, runnable, rows, columns):
+            return False, problem
+    return True, f"one and three frames of {' and '.join(f'{rows}x{columns}' for rows, columns in sizes)}"
+
+
+def _problem_at(bundle: Bundle, runnable: Runnable, rows: int, columns: int) -> str:
+    """Run three frames of a size, one of them empty; no frame may know of its neighbours."""
+    golden = bundle.golden_heads.input
+    tiles = -(-rows // golden.shape[2]), -(-columns // golden.shape[3])
+    frame = np.tile(golden[0], (1, *tiles))[:, :rows, :columns]
+    frames = np.ascontiguousarray(np.stack([frame, frame[..., ::-1], np.zeros_like(frame)]))
+    together, alone = runnable.heads(frames), runnable.heads(frames[1:2])
+    for name, wanted in head_shapes(bundle.manifest, frames.shape).items():
+        if problem := problem_of_head(name, wanted, together[name].shape, frames.shape):
+            return problem
+        if not np.isfinite(together[name]).all():
+            return f"the head {name!r} holds NaN or infinite values for {rows}x{columns} px"
+        difference = float(np.abs(alone[name] - together[name][1:2]).max())
+        peak = float(max(np.abs(alone[name]).max(), np.abs(together[name]).max()))
+        if not difference <= HEAD_TOLERANCES["fp32"] * peak:
+            return f"the head {name!r} of a frame changes by {difference:.1e} with the frames beside it"
+    return ""
+
+
+def _own_training(bundle: Bundle) -> tuple[bool, str]:
+    from .analysis.verdict import judge
+
+    analysis, golden = bundle.manifest.analysis, bundle.golden_heads
+    if analysis is None:
+        return False, "there is no table analysis"
+    found: list[DomainVerdict] = []
+    for frame, embedding in zip(golden.input, golden.heads["embedding"], strict=True):
+        names = bundle.manifest.input.channels or ("",)
+        channels = {name: np.ascontiguousarray(frame[i : i + 1]) for i, name in enumerate(names) if frame[i].any()}
+        found += judge(channels, embedding[np.newaxis], bundle.manifest, analysis.embedding)
+    outside = [number for number, verdict in enumerate(found, 1) if verdict.verdict == "outside"]
+    if outside:
+        return False, f"golden frames {outside} of {len(found)} are outside: {'; '.join(found[outside[0] - 1].reasons)}"
+    return True, f"{len(found)} golden frames are {' or '.join(sorted({verdict.verdict for verdict in found}))}"
+
+
 def _card(bundle: Bundle) -> tuple[bool, str]:
     missing = [word for word in (bundle.name, bundle.manifest.licence) if word not in bundle.card]
     return not missing, f"the card does not mention {missing}" if missing else f"{len(bundle.card.split())} words"
 
 
-_CHECKS = (
+_CHECKS_OF_IMAGES = (
     ("frame sizes", _sizes),
     ("conservation", _conservation),
     ("training domain", _own_domain),
     ("card", _card),
 )
+_CHECKS_OF_FINDINGS = (("frame sizes", _head_sizes), ("training domain", _own_training), ("card", _card))

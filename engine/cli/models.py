@@ -1,6 +1,11 @@
 """``photopeak models``."""
 
+from typing import TYPE_CHECKING
+
 from .console import JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..manifest import Manifest
 
 
 def models(as_json: JsonOption = False) -> None:
@@ -18,11 +23,18 @@ def models(as_json: JsonOption = False) -> None:
         (
             bundle.name,
             bundle.manifest.version,
-            f"x{bundle.manifest.image_output.scale}",
+            _given(bundle.manifest),
             ", ".join(bundle.manifest.modalities),
             f"{len(bundle.model) / 1e6:.1f} MB",
             bundle.manifest.title,
         )
         for bundle in bundles
     ]
-    print_table("Models", ("name", "version", "scale", "for", "size", "what"), rows)
+    print_table("Models", ("name", "version", "gives", "for", "size", "what"), rows)
+
+
+def _given(manifest: "Manifest") -> str:
+    """Return what a model makes of an image, in two words."""
+    if manifest.analysis is None:
+        return f"image x{manifest.image_output.scale}"
+    return "lesions" if manifest.task == "detection" else f"{len(manifest.analysis.labels)} classes"

@@ -1,6 +1,7 @@
 """The models that ship with Photopeak."""
 
 from pathlib import Path
+from typing import Literal
 
 from ..bundle import MANIFEST, Bundle, open_bundle
 from ..errors import ModelError
@@ -10,15 +11,23 @@ __all__ = ["load_bundle", "locate", "names"]
 HOME = Path(__file__).parent
 
 
-def names() -> tuple[str, ...]:
+def names(gives: Literal["all", "images", "findings"] = "all") -> tuple[str, ...]:
     """Return the names of the models that ship, sorted.
+
+    Parameters
+    ----------
+    gives : {"all", "images", "findings"}
+        Only models that make images, or only those that detect or classify.
 
     Examples
     --------
-    >>> "scint-sr-x2" in names()
+    >>> "scint-sr-x2" in names("images")
     True
     """
-    return tuple(sorted(path.parent.name for path in HOME.glob(f"*/{MANIFEST}")))
+    found = sorted(path.parent.name for path in HOME.glob(f"*/{MANIFEST}"))
+    if gives == "all":
+        return tuple(found)
+    return tuple(name for name in found if (load_bundle(name).manifest.analysis is None) == (gives == "images"))
 
 
 def locate(model: str | Path) -> Path:

@@ -30,7 +30,7 @@ def domain(
     from ..evaluation.domain_study import has_inputs, study
 
     say = partial(typer.echo, err=True)
-    bundles = [zoo.load_bundle(name) for name in models or zoo.names()]
+    bundles = [zoo.load_bundle(name) for name in models or zoo.names("images")]
     reports = [study(bundle, data, say) for bundle in bundles if models or has_inputs(bundle)]
     table = as_markdown(reports)
     contents = {

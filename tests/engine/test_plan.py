@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from analysis_models import MODELS, make_images, make_manifest, write_finder
 from photopeak.engine import plan as plans
 from photopeak.engine.errors import DeviceError, ModelError
+from photopeak.engine.head_fidelity import changed_finding, golden_heads_run, head_deviation, probability_change
 from photopeak.engine.matrix import MatrixSize
 from photopeak.engine.plan import Plan, Request, choose, deviation, fidelity_loss_db
 from photopeak.engine.providers import Target, find
@@ -96,3 +98,91 @@ def test_nothing_else_is_taken_for_what_was_asked(bundle_factory):
 def test_batch_and_tile_follow_the_matrix(matrix, batch, tile):
     plan = Plan("onnxruntime", "1", "cpu", "fp32", 1, 0.0, "").for_matrix(MatrixSize.parse(matrix))
     assert (plan.batch, plan.tile) == (batch, tile)
+
+
+def scaled(bundle, name, factor):
+    """Return the golden heads with one of them scaled."""
+    golden = bundle.golden_heads.heads
+    return {**golden, name: golden[name] * np.float32(factor)}
+
+
+@pytest.mark.parametrize("task", MODELS)
+@pytest.mark.parametrize("provider", ["onnxruntime", "openvino", "reference"])
+def test_finder_runs_where_it_gives_its_golden_heads(tmp_path, task, provider):
+    bundle = write_finder(tmp_path / "bundle", task)
+    plan, runnable = choose(bundle, Request(provider=provider, device="cpu", precision="fp32"))
+    assert (plan.provider, plan.loss_db, plan.probability_change) == (provider, 0.0, 0.0)
+    heads = golden_heads_run(bundle, runnable)
+    assert head_deviation(bundle, heads)[0] < 1e-5
+    assert probability_change(bundle, heads) < 1e-5
+    assert changed_finding(bundle, heads) == ""
+
+
+@pytest.mark.parametrize("head", ["heat", "box", "cam", "embedding"])
+def test_finder_with_another_golden_head_is_not_run(tmp_path, head):
+    truth = MODELS["detection"].truth(make_images("detection"))
+    bundle = write_finder(tmp_path / "bundle", "detection", golden={head: truth[head] * np.float32(1.01)})
+    with pytest.raises(ModelError, match=rf"its head '{head}' differs from the golden one by .* of the peak"):
+        choose(bundle, Request(device="cpu", precision="fp32"))
+
+
+def test_difference_of_a_head_is_relative_to_its_own_peak(tmp_path):
+    bundle = write_finder(tmp_path / "bundle", "classification")
+    difference, name = head_deviation(bundle, scaled(bundle, "cam", 1.25))
+    assert (pytest.approx(difference, rel=1e-5), name) == (0.25, "cam")
+    assert head_deviation(bundle, scaled(bundle, "cam", np.nan)) == (np.inf, "cam")
+    with pytest.raises(ModelError, match=r"'cam' is \(1, 2, 8, 8\) and not"):
+        head_deviation(bundle, {**bundle.golden_heads.heads, "cam": np.zeros((1, 2, 8, 8), np.float32)})
+
+
+def test_change_of_probability_is_that_of_two_classes(tmp_path):
+    """Of two classes the probability is the logistic function of the difference of their logits over the temperature."""
+    bundle = write_finder(tmp_path / "bundle", "classification")
+    logits = bundle.golden_heads.heads["logits"][:, :, 0, 0].astype(float)
+    half = (logits[:, 0] - logits[:, 1]) / 1.5 / 2
+    for factor in (0.8, 1.5):
+        expected = np.abs(np.tanh(factor * half) - np.tanh(half)).max() / 2
+        assert probability_change(bundle, scaled(bundle, "logits", factor)) == pytest.approx(expected, rel=1e-4)
+        assert expected > 0.01
+        assert "probabilities change by" in changed_finding(bundle, scaled(bundle, "logits", factor))
+
+
+def test_lesion_that_vanishes_or_moves_is_another_finding(tmp_path):
+    """The threshold lies just below the least of the peaks, so that a small change of the heat hides it."""
+    truth = MODELS["detection"].truth(make_images("detection"))
+    least = 1 / (1 + np.exp(-truth["heat"].max(axis=(1, 2, 3)).min() / 1.5))
+    analysis = make_manifest("detection").analysis.model_dump() | {"threshold": float(least) - 1e-4}
+    bundle = write_finder(tmp_path / "bundle", "detection", analysis=analysis)
+    assert changed_finding(bundle, scaled(bundle, "heat", 0.9999)) == ""
+    assert "lesions in golden frame" in changed_finding(bundle, scaled(bundle, "heat", 0.999))
+    moved = bundle.golden_heads.heads["box"] + np.array([1.5, 0, 0, 0], np.float32)[:, None, None]
+    assert "lesions in golden frame 1" in changed_finding(bundle, {**bundle.golden_heads.heads, "box": moved})
+
+
+def test_embedding_that_leaves_its_domain_is_another_finding(tmp_path):
+    bundle = write_finder(tmp_path / "bundle", "detection")
+    assert changed_finding(bundle, scaled(bundle, "embedding", 1.01)) == ""
+    assert "another part of the training domain" in changed_finding(bundle, scaled(bundle, "embedding", 1e5))
+    assert "another part of the training domain" in changed_finding(bundle, scaled(bundle, "embedding", np.nan))
+
+
+def test_precision_that_finds_something_else_is_not_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(type(find("openvino")), "check", lambda self, target: "")
+    monkeypatch.setattr(plans, "changed_finding", lambda bundle, heads: "probabilities change by 0.020 against fp32")
+    bundle = write_finder(tmp_path / "bundle", "detection")
+    plan, _ = choose(bundle, Request(device="cpu"))
+    assert (plan.provider, plan.precision, plan.probability_change) == ("openvino", "fp32", 0.0)
+    assert "openvino bf16 on cpu: probabilities change by 0.020" in plan.reason
+    with pytest.raises(ModelError, match=r"probabilities change by 0\.020"):
+        choose(bundle, Request(device="cpu", precision="bf16", provider="openvino"))
+
+
+def test_change_of_probability_is_in_the_plan(tmp_path, monkeypatch):
+    if reason := find("openvino").check(Target("cpu", "bf16")):
+        pytest.skip(reason)
+    monkeypatch.setattr(plans, "changed_finding", lambda bundle, heads: "")
+    bundle = write_finder(tmp_path / "bundle", "classification")
+    plan, runnable = choose(bundle, Request(device="cpu", precision="bf16", provider="openvino"))
+    assert plan.loss_db == 0.0
+    assert plan.probability_change == pytest.approx(probability_change(bundle, golden_heads_run(bundle, runnable)))
+    assert f"changes probabilities by at most {plan.probability_change:.4f} and no finding" in plan.reason

@@ -1,6 +1,8 @@
 import numpy as np
+import onnx
 import pytest
 
+from analysis_models import MODELS, make_images, make_manifest, make_model, write_finder
 from photopeak.engine import zoo
 from photopeak.engine.validation import validate
 
@@ -13,8 +15,9 @@ def outcome(folder):
 def test_models_that_ship_pass_every_check(model):
     checks = outcome(zoo.locate(model))
     assert not [check for check in checks.values() if check.passed is False]
-    assert checks["golden output, reference fp32 on cpu"].passed
-    assert checks["golden output, onnxruntime fp32 on cpu"].passed
+    what = "heads" if model in zoo.names("findings") else "output"
+    assert checks[f"golden {what}, reference fp32 on cpu"].passed
+    assert checks[f"golden {what}, onnxruntime fp32 on cpu"].passed
 
 
 @pytest.mark.parametrize("model", zoo.names())
@@ -61,3 +64,56 @@ def test_golden_inputs_outside_their_domain_fail(bundle_factory):
     domain["precision"] = tuple(map(tuple, (1e6 * np.eye(len(domain["mean"]))).tolist()))
     checks = outcome(bundle_factory(folder="narrow", domain=domain).folder)
     assert checks["training domain"].passed is False
+
+
+@pytest.mark.parametrize("task", MODELS)
+def test_good_finder_passes(tmp_path, task):
+    checks = outcome(write_finder(tmp_path / "bundle", task).folder)
+    assert [check.name for check in checks.values() if check.passed is False] == []
+    assert checks["golden heads, reference fp32 on cpu"].passed is True
+    assert list(checks)[2:5] == ["frame sizes", "training domain", "card"]
+
+
+def test_wrong_golden_head_fails_and_is_named(tmp_path):
+    wrong = {"box": np.ones((2, 4, 8, 8), np.float32)}
+    checks = outcome(write_finder(tmp_path / "bundle", "detection", golden=wrong).folder)
+    assert checks["golden heads, reference fp32 on cpu"].passed is False
+    assert "of the head 'box'" in checks["golden heads, reference fp32 on cpu"].detail
+
+
+def test_heads_that_mix_frames_fail(tmp_path):
+    """Sums over the frames have the right shapes, and are right for one frame alone."""
+    model = make_model("detection")
+    (axes,) = [tensor for tensor in model.graph.initializer if tensor.name == "axes"]
+    axes.CopyFrom(onnx.numpy_helper.from_array(np.array([0, 2, 3]), "axes"))
+    checks = outcome(write_finder(tmp_path / "bundle", "detection", model).folder)
+    assert checks["golden heads, reference fp32 on cpu"].passed
+    assert checks["frame sizes"].passed is False
+    assert "the head 'cam' of a frame changes by" in checks["frame sizes"].detail
+
+
+def test_heads_that_are_no_numbers_for_an_empty_frame_fail(tmp_path):
+    """An absent phase is all zeros, and so may be a frame of a dynamic study."""
+    model = make_model("classification")
+    model.graph.node[5].output[0] = "positive"
+    model.graph.node.append(onnx.helper.make_node("ReduceMax", ["positive", "axes"], ["highest"]))
+    model.graph.node.append(onnx.helper.make_node("Div", ["positive", "highest"], ["cam"]))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 2, 3]), "axes"))
+    cam = MODELS["classification"].truth(make_images("classification"))["cam"]
+    cam /= cam.max(axis=(1, 2, 3), keepdims=True)
+    checks = outcome(write_finder(tmp_path / "bundle", "classification", model, golden={"cam": cam}).folder)
+    assert checks["frame sizes"].passed is False
+    assert "the head 'cam' holds NaN" in checks["frame sizes"].detail
+
+
+@pytest.mark.parametrize("narrow", ["pixels", "embedding"])
+def test_golden_frames_outside_their_domains_fail(tmp_path, narrow):
+    manifest = make_manifest("detection")
+    analysis, domain = manifest.analysis.model_dump(), manifest.domain.model_dump()
+    if narrow == "pixels":
+        domain["precision"] = tuple(map(tuple, (1e6 * np.eye(len(domain["mean"]))).tolist()))
+    else:
+        analysis["embedding"]["precision"] = ((1e6,),)
+    check = outcome(write_finder(tmp_path / "bundle", "detection", analysis=analysis, domain=domain).folder)
+    assert check["training domain"].passed is False
+    assert "golden frames [1, 2] of 2 are outside" in check["training domain"].detail

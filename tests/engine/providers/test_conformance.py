@@ -58,7 +58,7 @@ def test_output_is_the_closed_form(prepare, bundle_factory, recipes, provider, t
 
 
 @pytest.mark.parametrize(("provider", "target"), TARGETS)
-@pytest.mark.parametrize("model", zoo.names())
+@pytest.mark.parametrize("model", zoo.names("images"))
 def test_golden_output_of_the_zoo(prepare, provider, target, model):
     bundle = zoo.load_bundle(model)
     output = prepare(provider, bundle, target).lane().run(bundle.golden.input)

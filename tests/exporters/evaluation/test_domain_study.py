@@ -112,6 +112,6 @@ def test_the_study_tells_shifts_apart_and_says_so(tmp_path):
 
 
 def test_a_model_of_which_no_inputs_are_simulated_is_refused():
-    assert [name for name in zoo.names() if not has_inputs(zoo.load_bundle(name))] == ["ct-sr-x2"]
+    assert [name for name in zoo.names("images") if not has_inputs(zoo.load_bundle(name))] == ["ct-sr-x2"]
     with pytest.raises(UsageError, match="scintigraphy and PET only, not for ct-sr-x2"):
         study(zoo.load_bundle("ct-sr-x2"), None)
