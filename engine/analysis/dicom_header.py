@@ -194,6 +194,7 @@ def head(origin: Origin, places: Sequence[Place], what: str, series_uid: str, re
     label = f"{origin.derivation.label} {what}"
     stamp(ds, source, replace(origin.derivation, label=label), series_uid, remarks)
     ds.SourceImageSequence = [_reference(place) for place in places]
+    ds.SpecificCharacterSet = "ISO_IR 192"  # the source's need not hold what is said here
     ds.InstanceNumber = 1
     ds.SeriesDate, ds.SeriesTime = ds.InstanceCreationDate, ds.InstanceCreationTime
     ds.ContentDate, ds.ContentTime = ds.InstanceCreationDate, ds.InstanceCreationTime

@@ -161,3 +161,16 @@ def test_names_of_files_hold_nothing_that_a_header_chose(dicom_factory, found, t
     paths = write_findings(replace(found, sources=(found.sources[0], strange)), tmp_path / "out")
     assert {path.parent for path in paths} == {tmp_path / "out"}
     assert all(Path(path.name).name == path.name and " " not in path.name for path in paths)
+
+
+def test_texts_of_all_alphabets_are_kept(dicom_factory, tmp_path):
+    """The source's character set need not hold what a report says, nor the other way round."""
+    name = "Yamada^Tarou=山田^太郎=やまだ^たろう"
+    tags = {"SpecificCharacterSet": ["", "ISO 2022 IR 87"], "PatientName": name}
+    result = replace(detected(dicom_factory, early=tags, late=tags), warnings=("Größe: 5 µm.",))
+    paths = write_findings(result, tmp_path)
+    for path in paths:
+        assert str(pydicom.dcmread(path).PatientName) == name
+        assert complaints(path) == []
+    assert "Größe: 5 µm.".encode() in paths[0].read_bytes()
+    assert "Größe" in pydicom.dcmread(paths[1]).ImageComments
