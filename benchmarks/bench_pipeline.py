@@ -17,7 +17,7 @@ from photopeak.engine.session import load_for_images
 from photopeak.engine.zoo import names
 
 
-@pytest.mark.parametrize("model", names())
+@pytest.mark.parametrize("model", names("images"))
 def bench_file_to_file(measure, nm_file, tmp_path, matrix, model, threads):
     session = load_for_images(model, device="cpu", threads=threads)
     if "NM" not in session.bundle.manifest.modalities:

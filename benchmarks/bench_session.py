@@ -24,7 +24,7 @@ TARGETS = (
 
 
 @pytest.mark.parametrize(("provider", "device", "precision"), TARGETS, ids=["-".join(target) for target in TARGETS])
-@pytest.mark.parametrize("model", names())
+@pytest.mark.parametrize("model", names("images"))
 def bench_session(compare, frames, model, provider, device, precision, threads):
     if reason := find(provider).check(Target(device, precision, threads)):
         pytest.skip(reason)

@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from analysis_models import write_finder
 from photopeak.engine import zoo
 from photopeak.engine.cli import app
 from photopeak.engine.errors import DeviceError
@@ -26,6 +27,20 @@ def test_info_shows_the_card(photopeak, photopeak_json, model):
     code, out, _ = photopeak("info", model)
     assert code == 0
     assert found["digest"] in out.replace("\n", "")
+
+
+@pytest.mark.parametrize(("task", "words"), [("detection", "lesions"), ("classification", "2 classes")])
+def test_models_of_findings_are_listed_shown_and_validated(
+    photopeak, photopeak_json, monkeypatch, tmp_path, task, words
+):
+    bundle = write_finder(tmp_path / "zoo" / "test-finder", task)
+    monkeypatch.setattr(zoo, "HOME", tmp_path / "zoo")
+    (listed,) = photopeak_json("models")
+    assert (listed["task"], listed["analysis"]["threshold"], listed["output"]) == (task, 0.5, None)
+    assert words in photopeak("models")[1]
+    assert photopeak_json("info", "test-finder")["digest"] == bundle.digest
+    assert photopeak_json("validate", "test-finder")["valid"] is True
+    assert (zoo.names("findings"), zoo.names("images")) == (("test-finder",), ())
 
 
 def test_validate_accepts_a_good_bundle(photopeak_json, bundle_factory):

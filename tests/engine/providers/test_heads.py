@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from analysis_models import MODELS, make_images, make_model, write_finder
+from photopeak.engine import zoo
 from photopeak.engine.errors import ModelError
 from photopeak.engine.graph import check_graph
+from photopeak.engine.head_fidelity import HEAD_TOLERANCES, golden_heads_run, head_deviation
 from photopeak.engine.providers import PROVIDERS, Target, find
 
 TOLERANCES = {"fp32": 1e-5, "fp16": 5e-3, "bf16": 4e-2}
@@ -42,6 +44,14 @@ def test_heads_are_their_closed_forms(tmp_path, provider, target, task):
             assert found[name].shape == head.shape
             peak = max(np.abs(head).max(), np.abs(expected.get("embedding")).max())
             np.testing.assert_allclose(found[name], head, atol=TOLERANCES[target.precision] * peak, err_msg=name)
+
+
+@pytest.mark.parametrize(("provider", "target"), TARGETS)
+@pytest.mark.parametrize("model", zoo.names("findings"))
+def test_golden_heads_of_the_zoo(provider, target, model):
+    bundle = zoo.load_bundle(model)
+    heads = golden_heads_run(bundle, prepared(provider, target, bundle))
+    assert head_deviation(bundle, heads)[0] <= HEAD_TOLERANCES[target.precision]
 
 
 @pytest.mark.parametrize(("provider", "target"), TARGETS)
