@@ -309,7 +309,8 @@ def upsample(cells: NDArray[np.float32], placement: Placement) -> NDArray[np.flo
             placement.source, cells.shape[-2:], placement.step, placement.origin, placement.grid, strict=True
         )
     )
-    return np.asarray(down @ cells @ across.T, np.float32)
+    rows = cells[..., down.below, :] * down.near[:, None] + cells[..., down.above, :] * down.far[:, None]
+    return np.asarray(rows[..., across.below] * across.near + rows[..., across.above] * across.far, np.float32)
 
 
 def _above_black(frames: Frames) -> NDArray[np.float32]:
@@ -382,15 +383,22 @@ def _banded(weights: _Weights, image: NDArray[np.float32]) -> NDArray[np.float32
     return out
 
 
-def _between(size: int, count: int, line: tuple[float, float], of: int) -> NDArray[np.float32]:
-    """Return the (size, count) weights of cells at the centres of an image's pixels; `of` is the grid's size in pixels."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Between:
+    """Between which two cells the centre of each pixel of an image lies, and what it takes of them."""
+
+    below: NDArray[np.intp]
+    above: NDArray[np.intp]
+    near: NDArray[np.float32]
+    far: NDArray[np.float32]
+
+
+def _between(size: int, count: int, line: tuple[float, float], of: int) -> _Between:
+    """Return what `size` pixels of an image take of `count` cells that divide a grid of `of` pixels."""
     step, origin = line
     place = (np.arange(size) + 0.5 - origin) / step
     at = np.clip(place * count / of - 0.5, 0, count - 1)
     below = np.minimum(at.astype(np.intp), max(count - 2, 0))
-    share = at - below
-    weights = np.zeros((size, count))
-    weights[np.arange(size), below] = 1 - share
-    weights[np.arange(size), np.minimum(below + 1, count - 1)] += share
-    weights[(place < 0) | (place > of)] = 0
-    return weights.astype(np.float32)
+    inside = (place >= 0) & (place <= of)
+    far = ((at - below) * inside).astype(np.float32)
+    return _Between(below, np.minimum(below + 1, count - 1), inside.astype(np.float32) - far, far)
