@@ -17,7 +17,10 @@ Floats = NDArray[np.float64]
 
 _OUTLINE_MM, _STRIPES_MM = 8.0, 4.5  # cells on which outline and stripes are measured
 _SHOULDERS_MM = 270.0  # wider than any head, narrower than the shoulders of an adult
+_TRUNK_MM, _LASTING_MM = 200.0, 40.0
 _HEAD_MM = (90.0, 250.0)
+_SPOT_MM = 900.0  # fields that are taller show the shoulders
+_LEAST_STEP = 0.55  # air has less of the body's root counts; what has more is another part of the body
 _WHOLE_BODY_MM = (1300.0, 2100.0)
 _STATURE_MM = 1700.0  # of an adult of whom the field shows a part
 # First and last rib below the edge of the shoulders, and half the width, as shares of the stature.
@@ -25,6 +28,7 @@ _FIRST_RIB, _LAST_RIB, _HALF_WIDTH = 0.033, 0.204, 0.1
 _NEEDED_MM = 180.0  # of ribs inside the field
 _LATERAL_MM = (35.0, 125.0)  # from the midline: ribs without spine and arms
 _LEAST_STRIPES, _LEAST_MIDLINE = 0.12, 1.08
+_AIM, _AIM_MM = 0.08, 50.0
 _NO_THORAX = "no thorax was found: give the anterior or posterior view of a bone scan that shows the ribs, with its pixel spacing."
 
 
@@ -77,7 +81,8 @@ def find_ribs(frame: NDArray[np.generic], pixel_spacing_mm: tuple[float, float])
         raise InputError(_NO_THORAX)
     outline = _outline(image, pixel_spacing_mm)
     found = _below_shoulders(outline)
-    found = _by_stripes(image, pixel_spacing_mm, outline) if found is None else found
+    if found is None and len(image) * pixel_spacing_mm[0] <= _SPOT_MM:
+        found = _by_stripes(image, pixel_spacing_mm, outline)
     if found is None:
         raise InputError(_NO_THORAX)
     top_mm, stature_mm = found
@@ -93,6 +98,8 @@ def _outline(image: Floats, spacing_mm: tuple[float, float]) -> _Outline:
     cells, cell_mm = _binned(image, spacing_mm, _OUTLINE_MM)
     level = np.sqrt(_smooth(cells))
     body = level > _otsu(level)
+    if body.all() or level[~body].mean() > _LEAST_STEP * level[body].mean():
+        body[:] = True
     runs = np.zeros((len(body), 2), np.int64)
     for row, inside in enumerate(body):
         on = np.flatnonzero(inside)
@@ -108,12 +115,12 @@ def _outline(image: Floats, spacing_mm: tuple[float, float]) -> _Outline:
 def _below_shoulders(outline: _Outline) -> tuple[float, float] | None:
     """Return where the ribs begin and the stature [mm], from a head above shoulders; None where there is no such pair."""
     cell, width = outline.cell_mm[0], outline.width_mm
-    body, wide = np.flatnonzero(width > 0.5 * _HEAD_MM[0]), np.flatnonzero(width > _SHOULDERS_MM)
+    body, wide = np.flatnonzero(width > 0.5 * _HEAD_MM[0]), _lasting(width > _SHOULDERS_MM, round(_LASTING_MM / cell))
     if not wide.size or wide[0] == body[0]:
         return None
     neck, above = wide[0], width[max(wide[0] - round(80 / cell), 0) : wide[0]]
     trunk = width[neck : neck + round(_NEEDED_MM / cell)]
-    if (len(width) - neck) * cell < _NEEDED_MM or np.median(trunk) < _SHOULDERS_MM:
+    if (len(width) - neck) * cell < _NEEDED_MM or np.median(trunk) < _TRUNK_MM:
         return None
     if not _HEAD_MM[0] <= np.median(above) <= _HEAD_MM[1]:
         return None
@@ -122,10 +129,17 @@ def _below_shoulders(outline: _Outline) -> tuple[float, float] | None:
     return neck * cell + _FIRST_RIB * stature, stature
 
 
+def _lasting(rows: NDArray[np.bool_], number: int) -> NDArray[np.intp]:
+    """Return the rows from which on so many rows are true."""
+    if len(rows) < number:
+        return np.zeros(0, np.intp)
+    return np.flatnonzero(np.lib.stride_tricks.sliding_window_view(rows, number).all(axis=1))
+
+
 def _by_stripes(image: Floats, spacing_mm: tuple[float, float], outline: _Outline) -> tuple[float, float] | None:
     """Return where the ribs begin and the stature [mm], from the stripes; None where there are none."""
     cells, (row_mm, column_mm) = _binned(image, spacing_mm, _STRIPES_MM)
-    level = _smooth(np.sqrt(cells + 0.4))
+    level = _smooth(_smooth(np.sqrt(cells + 0.4)))
     reach = max(round(13.5 / row_mm), 1)  # half the distance of two ribs
     if min(level.shape) <= 4 * reach:
         return None
@@ -142,7 +156,9 @@ def _by_stripes(image: Floats, spacing_mm: tuple[float, float], outline: _Outlin
     stripes = np.log(np.maximum(ratio[0], 1e-9) / np.maximum(ratio[1], 1e-9))
     window = min(round((_LAST_RIB - _FIRST_RIB) * _STATURE_MM / row_mm), len(stripes))
     score = np.convolve(stripes, np.full(window, 1 / window), "valid")
-    best = int(np.argmax(score))
+    # Whoever aims at a thorax has its middle near that of the field.
+    away_mm = (np.arange(len(score)) - (len(score) - 1) / 2) * row_mm
+    best = int(np.argmax(score - _AIM * (away_mm / _AIM_MM) ** 2))
     return ((best + reach) * row_mm, _STATURE_MM) if score[best] > _LEAST_STRIPES else None
 
 
