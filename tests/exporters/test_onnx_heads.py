@@ -5,6 +5,7 @@ torch = pytest.importorskip("torch", reason="exporting needs torch: pip install 
 pytest.importorskip("onnxscript", reason="exporting needs onnxscript: pip install 'photopeak[train]'")
 
 import onnx
+from torch import nn
 from torch.nn import functional
 
 from photopeak.engine.errors import ModelError
@@ -16,7 +17,7 @@ from photopeak.exporters.parity import check_heads, compare_heads
 HEADS = ("logits", "cam", "embedding")
 
 
-class Classifier(torch.nn.Module):
+class Classifier(nn.Module):
     """Two channels, standardised inside, one block, a pooled linear head and its CAM in closed form."""
 
     def __init__(self, named=False):
@@ -94,7 +95,7 @@ def test_other_heads_than_named_are_refused():
 
 
 def test_operators_that_the_engine_lacks_are_named():
-    class Flat(torch.nn.Module):
+    class Flat(nn.Module):
         def forward(self, image):
             return (torch.flip(image, (3,)),)
 

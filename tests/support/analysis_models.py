@@ -38,7 +38,7 @@ class Model:
     """Nodes, weights, and the same computation in NumPy."""
 
     nodes: tuple[onnx.NodeProto, ...]
-    weights: dict[str, Array]
+    weights: dict[str, NDArray[Any]]
     truth: Callable[[Array], dict[str, Array]]
     channels: tuple[str, ...]
     grid: Grid
@@ -50,7 +50,8 @@ def _blocks(image: Array) -> Array:
     """Return the mean of each block of 4 x 4 pixels and all channels, (n, 1, rows / 4, columns / 4)."""
     n, channels, rows, columns = image.shape
     blocks = image.reshape(n, channels, rows // 4, 4, columns // 4, 4).mean(axis=(1, 3, 5), dtype=np.float64)
-    return blocks.astype(np.float32)[:, None]
+    means: Array = blocks.astype(np.float32)[:, None]
+    return means
 
 
 def _classified(image: Array) -> dict[str, Array]:
@@ -81,9 +82,8 @@ def _node(operator: str, inputs: str, output: str, **attributes: Any) -> onnx.No
 
 
 def _mean_of(channels: int, filters: Array) -> Array:
-    return np.ascontiguousarray(np.broadcast_to(filters[:, None, None, None], (len(filters), channels, 4, 4))) / (
-        16 * np.float32(channels)
-    )
+    each = filters[:, None, None, None] / np.float32(16 * channels)
+    return np.ascontiguousarray(np.broadcast_to(each, (len(filters), channels, 4, 4)))
 
 
 MODELS = {
@@ -124,7 +124,7 @@ MODELS = {
             "level": np.full((1, 1, 1, 1), LEVEL),
             "nothing": np.zeros((4, 1, 1, 1), np.float32),
             "sizes": BOX,
-            "axes": np.array([2, 3]),  # type: ignore[dict-item]
+            "axes": np.array([2, 3]),
         },
         _detected,
         ("early", "late"),
@@ -139,7 +139,7 @@ def make_model(task: str, outputs: tuple[str, ...] = ()) -> onnx.ModelProto:
     """Return the ONNX model for a task, with the outputs named or those that it must have."""
     model = MODELS[task]
     heads = outputs or tuple(model.truth(np.ones((1, max(1, len(model.channels)), 8, 8), np.float32)))
-    taken = ["n", max(1, len(model.channels)), "h", "w"]
+    taken: list[str | int | None] = ["n", max(1, len(model.channels)), "h", "w"]
     graph = helper.make_graph(
         list(model.nodes),
         "test",
