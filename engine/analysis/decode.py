@@ -14,6 +14,7 @@ __all__ = ["Peak", "detections", "peaks", "probability"]
 
 MOST_PEAKS = 100
 _LARGEST_LOGARITHM = 8.0  # of a size in cells: far more than any field
+_NEXT = 1.5 * CELL  # px: neighbours of equal height, across corners too, are one peak
 _APART = 0.5  # of the stronger one's size: nearer centres belong to one lesion
 
 
@@ -97,7 +98,7 @@ def peaks(
     kept: list[Peak] = []
     for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
         peak = _peak(float(chances[row, column]), row, column, box[:, row, column])
-        if all(_distance(peak, other) > max(_APART * other.size, CELL) for other in kept):
+        if all(_distance(peak, other) > max(_APART * other.size, _NEXT) for other in kept):
             kept.append(peak)
         if len(kept) == MOST_PEAKS:
             break
