@@ -13,6 +13,7 @@ import photopeak
 from dicom_findings import OUTSIDE, classified, complaints, detected
 from photopeak.engine.analysis import dicom_files
 from photopeak.engine.analysis.dicom_files import why_no_dicom, write_findings
+from photopeak.engine.analysis.overlay import OverlayStyle, overlay
 from photopeak.engine.analysis.regions import RegionShare
 from photopeak.engine.errors import InputError
 
@@ -174,3 +175,12 @@ def test_texts_of_all_alphabets_are_kept(dicom_factory, tmp_path):
         assert complaints(path) == []
     assert "Größe: 5 µm.".encode() in paths[0].read_bytes()
     assert "Größe" in pydicom.dcmread(paths[1]).ImageComments
+
+
+def test_boxes_are_drawn_on_the_phase_that_the_picture_names(found, tmp_path):
+    late, early = (pydicom.dcmread(path) for path in write_findings(found, tmp_path)[1:3])
+    for ds, channel in ((late, 1), (early, 0)):
+        picture = overlay(found, channel=channel, style=OverlayStyle(evidence=False))
+        np.testing.assert_array_equal(ds.pixel_array[: len(picture)], picture)
+        source = found.sources[channel].instances[0].sop_instance_uid
+        assert ds.SourceImageSequence[0].ReferencedSOPInstanceUID == source
