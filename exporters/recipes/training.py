@@ -171,8 +171,8 @@ def fit(recipe: Recipe, pool: Source, limits: Limits, begin: Start, report: Call
     before, first = state.seconds, state.step
     recent: list[float] = []
     stream = pool.batches(recipe, begin.seed, first)
-    while (done := _progress(state.step, first, time.monotonic() - start, limits)) < 1:
-        state.set_rate(recipe.learning_rate * _schedule(done, state.step / min(WARM_UP, max(limits.steps // 20, 1))))
+    while (done := progress(state.step, first, time.monotonic() - start, limits)) < 1:
+        state.set_rate(recipe.learning_rate * rate(done, state.step, limits))
         recent.append(_step(state, next(stream), recipe))
         state.advance()
         if state.step % 100 == 0:
@@ -252,8 +252,18 @@ def _step(state: _State, batch: Batch, recipe: Recipe) -> float:
     return float(value.detach())
 
 
-def _progress(step: int, first: int, spent_s: float, limits: Limits) -> float:
-    """Share of the schedule that is done."""
+def progress(step: int, first: int, spent_s: float, limits: Limits) -> float:
+    """Return the share of the schedule that is done.
+
+    Parameters
+    ----------
+    step, first : int
+        Steps taken over all runs, and before this one.
+    spent_s : float
+        Wall time of this run [s].
+    limits : Limits
+        When to stop; whichever limit comes first counts.
+    """
     by_steps = step / limits.steps
     if limits.minutes is None:
         return by_steps
@@ -261,7 +271,18 @@ def _progress(step: int, first: int, spent_s: float, limits: Limits) -> float:
     return max(by_steps, start + (1 - start) * spent_s / (60 * limits.minutes))
 
 
-def _schedule(done: float, warm: float) -> float:
-    """Warm-up, then half a cosine down to one per cent."""
+def rate(done: float, step: int, limits: Limits) -> float:
+    """Return the learning rate relative to its peak: warm-up, then half a cosine down to one per cent.
+
+    Parameters
+    ----------
+    done : float
+        See :func:`progress`.
+    step : int
+        Steps taken over all runs.
+    limits : Limits
+        Of the training.
+    """
+    warm = step / min(WARM_UP, max(limits.steps // 20, 1))
     cosine = float(torch.cos(torch.tensor(min(done, 1.0) * torch.pi)))
     return min(1.0, 0.01 + warm) * (0.505 + 0.495 * cosine)
