@@ -1,11 +1,12 @@
 """Every phantom that ``photopeak phantom`` offers: one literal tuple per family."""
 
 from ...engine.errors import UsageError
-from . import ct_scans, emission_tomography, planar, slice_scans
+from . import ct_scans, emission_tomography, parathyroid_scans, planar, slice_scans
 from .simulation import Phantom
 
 PHANTOMS: tuple[Phantom, ...] = (
     *planar.PHANTOMS,
+    *parathyroid_scans.PHANTOMS,
     *emission_tomography.PHANTOMS,
     *slice_scans.PHANTOMS,
     *ct_scans.PHANTOMS,

@@ -72,7 +72,8 @@ def files(simulation: Simulation, phantom: Phantom, request: Request) -> Iterato
 
 def _header(simulation: Simulation, phantom: Phantom, request: Request) -> Dataset:
     """Return patient, study, series, equipment and what says that all of it is simulated."""
-    patient = f"{phantom.name.removesuffix('-early').removesuffix('-late')}, seed {request.seed}"
+    name = phantom.name.removesuffix("-early").removesuffix("-late")
+    patient = f"{name}, seed {request.seed}"
     digest = sha256(np.ascontiguousarray(simulation.pixels).tobytes()).hexdigest()
     series = (phantom.name, repr(request), digest, version("photopeak"))
     noise = "expectation without noise" if request.noise_free else "with noise"
@@ -82,7 +83,7 @@ def _header(simulation: Simulation, phantom: Phantom, request: Request) -> Datas
     )
     ds = item(
         SpecificCharacterSet="ISO_IR 192",
-        PatientName=f"PHANTOM^{phantom.name.upper()}",
+        PatientName=f"PHANTOM^{name.upper()}",
         PatientID=f"PHANTOM-{request.seed}",
         PatientBirthDate="",
         PatientSex="O",
@@ -101,7 +102,7 @@ def _header(simulation: Simulation, phantom: Phantom, request: Request) -> Datas
         SeriesNumber=1,
         SeriesDate=DATE,
         SeriesTime=TIME,
-        SeriesDescription=f"{phantom.name} simulated"[:64],
+        SeriesDescription=(simulation.series or f"{phantom.name} simulated")[:64],
         FrameOfReferenceUID=_uid("frame of reference", patient),
         PositionReferenceIndicator="",
         Manufacturer="Photopeak",
@@ -117,6 +118,9 @@ def _header(simulation: Simulation, phantom: Phantom, request: Request) -> Datas
         InstanceNumber=1,
     )
     ds.PhotometricInterpretation = "MONOCHROME2"
+    if simulation.after_injection_min is not None:
+        ds.SeriesTime = ds.ContentTime = ds.AcquisitionTime = _clock(simulation.after_injection_min)
+        ds.StudyTime, ds.SeriesNumber = _clock(0), 1 + (simulation.after_injection_min >= 60)
     if simulation.body_part:
         ds.BodyPartExamined = simulation.body_part
     else:
@@ -318,7 +322,7 @@ def _technetium(simulation: Simulation) -> Dataset:
     return item(
         Radiopharmaceutical=tracer.agent,
         RadionuclideCodeSequence=[code(("72454001", "SCT", "^99m^Technetium"))],
-        RadiopharmaceuticalStartTime="100000",
+        RadiopharmaceuticalStartTime=_clock(0),
         RadionuclideTotalDose=decimals([tracer.activity_mbq])[0],
     )
 
@@ -337,6 +341,11 @@ def _fluorine(simulation: Simulation) -> Dataset:
         RadionuclideHalfLife=6586.2,
         RadionuclidePositronFraction=0.967,
     )
+
+
+def _clock(minutes: float) -> str:
+    """Return the time of day so long after the injection, which is at ten o'clock."""
+    return f"{10 + int(minutes // 60):02d}{int(minutes % 60):02d}{round(60 * (minutes % 1)):02d}"
 
 
 def _uid(*parts: str) -> str:

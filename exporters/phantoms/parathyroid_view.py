@@ -20,6 +20,7 @@ from .scene import Ellipsoids, Scene, attenuated_length, interval, outline, proj
 SLAB_MM = 16.0
 COARSE_MM = 6.0
 _DEEP_MM = 1e3
+_RAYS = 4  # along each side of a pixel, for small sources
 Floats = NDArray[np.float32]
 
 
@@ -108,27 +109,58 @@ def _primary(sources: Ellipsoids, surface: _Surface, camera: Camera) -> Floats:
     planes: dict[int, Floats] = {}
     windows: dict[int, list[tuple[slice, slice]]] = {}
     for index in range(len(sources)):
-        found = interval(sources, index, camera)
+        found = _seen(sources, index, surface, camera)
         if found is None:
             continue
-        window, near, far, inside = found
+        window, counts = found
         k = int((sources.centre[index, 2] - surface.nearest) // SLAB_MM)
-        plane = planes.setdefault(k, np.zeros(camera.shape, np.float32))
+        planes.setdefault(k, np.zeros(camera.shape, np.float32))[window] += counts
         windows.setdefault(k, []).append(window)
-        activity = sources.activity[index] * camera.pixel_mm**2
-        length = float((far - near).sum()) * camera.pixel_mm**2
-        if inside and length > 0:  # rays sample it: make the total exact
-            activity *= float(4 / 3 * np.pi * sources.semi_axes[index].prod()) / length
-        front = surface.front[window]
-        plane[window] += activity * attenuated_length(
-            near, far, front, np.full_like(front, np.inf), WATER_140KEV_PER_MM
-        )
     image = np.zeros(camera.shape, np.float32)
     for k, plane in planes.items():
         sigma = camera.fwhm_mm((k + 0.5) * SLAB_MM + camera.gap_mm) / camera.pixel_mm / FWHM_PER_SIGMA
         crop = _around(windows[k], int(np.ceil(3.5 * sigma)) + 1, camera.shape)
         image[crop] += gaussian_filter(plane[crop], sigma, mode="constant", truncate=3.5)
     return image
+
+
+def _seen(
+    sources: Ellipsoids, index: int, surface: _Surface, camera: Camera
+) -> tuple[tuple[slice, slice], NDArray[np.float64]] | None:
+    """Return the window of one source and its attenuated activity there; small ones are sampled by several rays a pixel."""
+    rays = _RAYS if sources.semi_axes[index].max() < 3 * camera.pixel_mm else 1
+    rows, columns = camera.shape
+    fine = replace(camera, pixel_mm=camera.pixel_mm / rays, shape=(rows * rays, columns * rays))
+    found = interval(sources, index, fine)
+    if found is None:
+        return None
+    window, near, far, inside = found
+    activity = sources.activity[index] * fine.pixel_mm**2
+    length = float((far - near).sum()) * fine.pixel_mm**2
+    if inside and length > 0:  # rays sample it: make the total exact
+        activity *= float(4 / 3 * np.pi * sources.semi_axes[index].prod()) / length
+    if rays == 1:
+        front = surface.front[window]
+        return window, activity * attenuated_length(near, far, front, np.full_like(front, np.inf), WATER_140KEV_PER_MM)
+    wide = (
+        slice(window[0].start // rays, -(-window[0].stop // rays)),
+        slice(window[1].start // rays, -(-window[1].stop // rays)),
+    )
+    front = surface.front[wide].repeat(rays, axis=0).repeat(rays, axis=1)
+    near, far = (_padded(depth, window, wide, rays) for depth in (near, far))
+    counts = activity * attenuated_length(near, far, front, np.full_like(front, np.inf), WATER_140KEV_PER_MM)
+    blocks = counts.reshape(counts.shape[0] // rays, rays, counts.shape[1] // rays, rays)
+    return wide, blocks.sum(axis=(1, 3))
+
+
+def _padded(
+    depth: NDArray[np.float64], window: tuple[slice, slice], wide: tuple[slice, slice], rays: int
+) -> NDArray[np.float64]:
+    """Return depths on all rays of whole pixels."""
+    pads = [
+        (own.start - rays * all_.start, rays * all_.stop - own.stop) for own, all_ in zip(window, wide, strict=True)
+    ]
+    return np.pad(depth, pads)
 
 
 def _around(windows: list[tuple[slice, slice]], margin: int, shape: tuple[int, int]) -> tuple[slice, slice]:

@@ -70,7 +70,6 @@ class Protocol:
         return "WHOLE BODY" if self.name.endswith("wholebody") else "STATIC"
 
 
-_SESTAMIBI = Tracer("Tc-99m sestamibi", 740)
 _FLOOD = Tracer("Tc-99m pertechnetate", 100)
 PROTOCOLS = (
     Protocol(
@@ -94,26 +93,6 @@ PROTOCOLS = (
         Tracer("Tc-99m pertechnetate", 74),
         300.0,
         "NECK",
-    ),
-    Protocol(
-        "parathyroid-early",
-        "Sestamibi scan at 15 minutes; the same seed as parathyroid-late shows the same patient",
-        partial(organs.parathyroid, phase="early"),
-        480.0,
-        8.0e5,
-        _SESTAMIBI,
-        600.0,
-        "NECKCHEST",
-    ),
-    Protocol(
-        "parathyroid-late",
-        "Sestamibi scan at two hours: an adenoma keeps what the thyroid loses",
-        partial(organs.parathyroid, phase="late"),
-        480.0,
-        4.5e5,
-        _SESTAMIBI,
-        600.0,
-        "NECKCHEST",
     ),
     Protocol(
         "liver",

@@ -122,6 +122,10 @@ class Simulation:
         Emission studies have one.
     turn : Turn or None
         SPECT has one.
+    series : str
+        Series Description (0008,103E); by default the phantom's name.
+    after_injection_min : float or None
+        When a phase of a study of several begins [min]; by default two hours, and one series.
     """
 
     kind: Kind
@@ -133,6 +137,8 @@ class Simulation:
     views: tuple[str, ...] = ()
     tracer: Tracer | None = None
     turn: Turn | None = None
+    series: str = ""
+    after_injection_min: float | None = None
 
 
 @dataclass(frozen=True)
