@@ -168,7 +168,7 @@ def _region(place: Place, lesion: Detection) -> Any:
 
     row0, column0, row1, column1 = lesion.box
     corners = np.array([(column0, row0), (column1, row0), (column1, row1), (column0, row1), (column0, row0)])
-    plane = plane_of(place.instance.header)
+    plane = None if place.frame_numbers else plane_of(place.instance.header)
     if plane:
         return ImageRegion3D("POLYGON", in_patient(plane, corners), plane.frame_of_reference_uid)
     header = place.instance.header

@@ -231,6 +231,27 @@ def test_regions_lie_in_the_patient_where_the_image_does(dicom_factory, found, s
     np.testing.assert_allclose(group.roi.value, there(outline), atol=1e-4)
 
 
+def test_an_outline_ends_where_the_image_does(found, save):
+    lesion = replace(found.detections[0][0], box=(-3.0, -2.0, 140.0, 5.5))
+    (group,) = lesions(save(replace(found, detections=((lesion,),))))
+    np.testing.assert_allclose(group.roi.value, [(0, 0), (5.5, 0), (5.5, 128), (0, 128), (0, 0)])
+
+
+def test_frames_of_one_object_have_no_plane_in_common(dicom_factory, found, save):
+    """A position in the header of many frames would be that of the first, at most."""
+    place = {
+        "ImagePositionPatient": [0, 0, 0],
+        "ImageOrientationPatient": [1, 0, 0, 0, 0, -1],
+        "FrameOfReferenceUID": "1.2.5",
+    }
+    frames = photopeak.read(dicom_factory("whole-body", matrix=(64, 32), tags=place))
+    result = replace(classified(frames), probabilities=None, detections=(found.detections[0][:1],) * 2)
+    for number, group in enumerate(lesions(save(result)), start=1):
+        assert group.roi.graphic_type.value == "POLYLINE"
+        (image,) = [one for one in walk(group[0]) if one.ValueType == "IMAGE"]
+        assert image.ReferencedSOPSequence[0].ReferencedFrameNumber == number
+
+
 def test_warnings_are_comments(found, save):
     report = pydicom.dcmread(save(replace(found, warnings=("Only the late phase is there.",))))
     comments = [
