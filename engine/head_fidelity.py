@@ -121,14 +121,11 @@ def _analysis(bundle: Bundle) -> Analysis:
 
 
 def _probabilities(heads: Heads, analysis: Analysis) -> NDArray[np.float64]:
-    from .analysis.decode import probability
+    from .analysis.decode import class_probabilities, probability
 
     if "heat" in heads:
         return probability(heads["heat"], analysis.temperature)
-    logits = heads["logits"].astype(np.float64) / analysis.temperature
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = raised / raised.sum(axis=1, keepdims=True)
-    return shares
+    return class_probabilities(heads["logits"], analysis.temperature)
 
 
 def _lesions(heads: Heads, analysis: Analysis) -> Iterator[NDArray[np.float64]]:

@@ -10,7 +10,7 @@ from ..manifest import CELL
 from .prepare import Placement
 from .result import Box, Detection
 
-__all__ = ["Peak", "detections", "peaks", "probability"]
+__all__ = ["Peak", "class_probabilities", "detections", "peaks", "probability"]
 
 MOST_PEAKS = 100
 _LARGEST_LOGARITHM = 8.0  # of a size in cells: far more than any field
@@ -55,6 +55,32 @@ def probability(logits: NDArray[np.float32], temperature: float) -> NDArray[np.f
     # Both forms are the logistic function; each is exact where the other overflows.
     small = np.exp(-np.abs(scaled))
     return np.where(scaled >= 0, 1 / (1 + small), small / (1 + small))
+
+
+def class_probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
+    """Return the calibrated probability of each class.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (n, k, 1, 1), float32
+        What the graph gave.
+    temperature : float
+        What they are divided by.
+
+    Returns
+    -------
+    ndarray, shape (n, k), float64
+        Each frame's sum to 1.
+
+    Examples
+    --------
+    >>> class_probabilities(np.array([[[[0.0]], [[2.0]]]], np.float32), 2.0).round(3)
+    array([[0.269, 0.731]])
+    """
+    scaled = logits[:, :, 0, 0].astype(np.float64) / temperature
+    raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = raised / raised.sum(axis=1, keepdims=True)
+    return shares
 
 
 def peaks(

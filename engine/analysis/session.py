@@ -16,7 +16,7 @@ from ..matrix import MatrixSize
 from ..plan import Plan
 from ..providers import Runnable
 from .admission import Given, admit, by_channel
-from .decode import detections, peaks, probability
+from .decode import class_probabilities, detections, peaks, probability
 from .prepare import Placement, Working, prepare, upsample
 from .result import AnalysisResult, Detection
 from .verdict import judge
@@ -200,7 +200,7 @@ def _decoded(
     places, frames = [(place, one) for place, one in zip(placements, sources, strict=True) if place and one][-1]
     cam = _on_image(np.maximum(heads["cam"], 0), places)
     if "logits" in heads:
-        return _Decoded(cam, probabilities=_softmax(heads["logits"][:, :, 0, 0], analysis.temperature))
+        return _Decoded(cam, probabilities=class_probabilities(heads["logits"], analysis.temperature))
     chances = probability(heads["heat"], analysis.temperature).astype(np.float32)
     spacing = frames.pixel_spacing_mm
     found = tuple(
@@ -214,14 +214,6 @@ def _decoded(
 
 def _on_image(maps: Tensor, placements: tuple[Placement, ...]) -> Tensor:
     return np.stack([upsample(one, placement) for one, placement in zip(maps, placements, strict=True)])
-
-
-def _softmax(logits: Tensor, temperature: float) -> NDArray[np.float64]:
-    """Return calibrated probabilities, shape (n, k)."""
-    scaled = logits.astype(np.float64) / temperature
-    raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = raised / raised.sum(axis=1, keepdims=True)
-    return shares
 
 
 def _absent(sources: tuple[Frames | None, ...], manifest: Manifest) -> tuple[str, ...]:
