@@ -58,6 +58,10 @@ def acquire(phase: Phase, request: Request, tell: Tell) -> Simulation:
     )
 
 
+_PHASES: tuple[tuple[Phase, str, str], ...] = (
+    ("early", "15 minutes after injection", "late"),
+    ("late", "two hours later: an adenoma keeps what the thyroid loses", "early"),
+)
 PHANTOMS = tuple(
     Phantom(
         f"parathyroid-{phase}",
@@ -65,8 +69,5 @@ PHANTOMS = tuple(
         ", ".join(map(str, sorted(SIDES, key=lambda side: side != _USUAL))),
         partial(acquire, phase),
     )
-    for phase, what, other in (
-        ("early", "15 minutes after injection", "late"),
-        ("late", "two hours later: an adenoma keeps what the thyroid loses", "early"),
-    )
+    for phase, what, other in _PHASES
 )
