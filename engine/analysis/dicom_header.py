@@ -240,6 +240,7 @@ def adopt(ds: Dataset, general: Dataset) -> None:
 def _reference(place: Place) -> Dataset:
     reference = sop_reference(place.instance)
     reference.PurposeOfReferenceCodeSequence = [code(CODES["source"])]
+    reference.SpatialLocationsPreserved = "NO"
     if place.frame_numbers:
         reference.ReferencedFrameNumber = place.frame_numbers
     return reference

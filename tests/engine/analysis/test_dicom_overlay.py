@@ -78,6 +78,7 @@ def test_a_picture_belongs_to_the_patient_and_names_both_phases(found, capture):
         assert ds[keyword].value == late[keyword].value
     referred = [reference.ReferencedSOPInstanceUID for reference in ds.SourceImageSequence]
     assert referred == [late.SOPInstanceUID, early.SOPInstanceUID]
+    assert {reference.SpatialLocationsPreserved for reference in ds.SourceImageSequence} == {"NO"}
     assert "DeviceSerialNumber" not in late or ds.DeviceSerialNumber != late.DeviceSerialNumber
 
 
