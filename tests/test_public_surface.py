@@ -14,6 +14,8 @@ import pytest
 import photopeak
 
 PUBLIC = [
+    "AnalysisResult",
+    "AnalysisSession",
     "Bundle",
     "DeviceError",
     "Frames",

@@ -35,6 +35,7 @@ __all__ = [
     "place",
     "prepare",
     "resample",
+    "spacing_of",
     "thorax_placement",
     "upsample",
 ]
