@@ -1,3 +1,5 @@
+import tomllib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -64,6 +66,10 @@ def test_written_finder_reads_back(tmp_path, task):
         ("classification", "analysis.embedding.mean", (0.0,), "of 1 features"),
         ("detection", "analysis.embedding.precision", ((-1.0,),), "positive definite"),
         ("detection", "analysis.embedding.precision", ((float("inf"),),), "precision"),
+        ("detection", "analysis.embedding.precision", ("inf",), "precision"),
+        ("detection", "analysis.embedding.precision", ("one",), "precision"),
+        ("detection", "analysis.embedding.precision", ("1.0 0.0",), "of 1 features"),
+        ("detection", "analysis.embedding.precision", "1.0", "precision"),
         ("detection", "analysis.embedding.limits", (2.0, 1.0), "before outside"),
         ("detection", "analysis.surprise", 1, "surprise"),
         ("detection", "input.grid", None, r"needs the table input\.grid"),
@@ -86,6 +92,18 @@ def test_contradiction_is_refused(task, path, value, problem):
     content = changed(task if task in TASKS else "detection", path, value)
     with pytest.raises(ValidationError, match=problem):
         Manifest.model_validate(content)
+
+
+def test_precision_is_written_in_rows_and_read_exactly(tmp_path):
+    """Shortest decimals of doubles read back as the same doubles."""
+    factor = np.random.default_rng(0).normal(size=(3, 3))
+    precision = tuple(map(tuple, (factor @ factor.T + np.eye(3)).tolist()))
+    analysis = make_manifest("classification").analysis.model_dump()
+    analysis["embedding"]["precision"] = precision
+    bundle = write_finder(tmp_path / "bundle", "classification", analysis=analysis)
+    assert bundle.manifest.analysis.embedding.precision == precision
+    written = tomllib.loads((bundle.folder / "manifest.toml").read_text())["analysis"]["embedding"]["precision"]
+    assert written == [" ".join(map(str, row)) for row in precision]
 
 
 @pytest.mark.parametrize(
