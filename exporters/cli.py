@@ -2,11 +2,14 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..engine.errors import UsageError
+
+if TYPE_CHECKING:
+    from .recipes.analysis.catalogue import AnalysisJob
 
 _TO_TRAIN, _TO_MEASURE = ("torch", "onnxscript"), ("scipy", "skimage", "bm3d")
 DataOption = Annotated[
@@ -17,7 +20,7 @@ WorkOption = Annotated[Path, typer.Option(help="Where studies, checkpoints and c
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="What to make, such as scint-denoise or ct-sr-x2; another word lists all.")
+        str, typer.Argument(help="What to make, such as scint-denoise or cxr-view; another word lists all.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the bundle to write.")],
     data: DataOption = None,
@@ -51,10 +54,22 @@ def train(
     """Train a model, resuming where an earlier run stopped, then export, measure and describe it.
 
     Example: photopeak train scint-denoise --data ../shared/data --minutes 90 -o my-models/scint-denoise
+    Example: photopeak train parathyroid-detect -o my-models/parathyroid-detect
     Example: photopeak train pet-denoise --self-supervised --data our-scans -o my-models/pet-denoise
     """
+    from .recipes.analysis import catalogue as analyses
     from .recipes.catalogue import find
 
+    if analysis := analyses.find(recipe):
+        if self_supervised or domain_only or start_from:
+            raise UsageError(
+                f"{recipe} starts from nothing: leave --start-from, --self-supervised and --domain-only out."
+            )
+        asked_for = analyses.AnalysisJob(
+            analysis, output, data, work, steps=steps, minutes=minutes, seed=seed, threads=threads, note=note
+        )
+        _train_analysis(asked_for, evaluate_only=evaluate_only)
+        return
     chosen = find(recipe)
     if self_supervised:
         if evaluate_only or domain_only:
@@ -80,6 +95,17 @@ def train(
             produce(job, steps, minutes)
         evaluate(job)
     typer.echo(f"wrote {output}; photopeak validate {output} checks it.")
+
+
+def _train_analysis(job: "AnalysisJob", *, evaluate_only: bool) -> None:
+    """Train and measure a model that gives findings."""
+    require(("torch", "onnxscript", "scipy", "skimage"))
+    from .produce_analysis import evaluate_analysis, produce_analysis
+
+    if not evaluate_only:
+        produce_analysis(job)
+    evaluate_analysis(job)
+    typer.echo(f"wrote {job.output}; photopeak validate {job.output} checks it.")
 
 
 def require(modules: tuple[str, ...]) -> None:

@@ -88,7 +88,7 @@ def produce(job: Job, steps: int | None = None, minutes: float | None = None) ->
     pool = _pool(job)
     sources = (*families.find(job.recipe.family).sources(job.data), *(_inherited(job.recipe, parent) if parent else ()))
     begin = Start(job.work / f"{job.recipe.name}.pt", job.seed, parent.net if parent else None, sources)
-    with _bar() as bar:
+    with progress_bar() as bar:
         task = bar.add_task(f"training {job.recipe.name}", total=limits.steps)
 
         def report(step: int, loss: float) -> None:
@@ -128,10 +128,10 @@ def evaluate(job: Job) -> None:
     UsageError
         If the bundle is that of another recipe or the data folder does not exist.
     """
-    _check_data(job.data)
+    check_data(job.data)
     bundle = _open_own(job)
     job.work.mkdir(parents=True, exist_ok=True)
-    with _bar() as bar:
+    with progress_bar() as bar:
         task = bar.add_task("measuring", total=None)
         tell = lambda name: bar.update(task, description=f"measuring {name}")
         card = families.find(job.recipe.family).card(bundle, job.recipe, job, job.note, tell)
@@ -173,7 +173,7 @@ def _inherited(recipe: Recipe, parent: "Trained") -> tuple[str, ...]:
     return (*parent.sources, f"weights of {recipe.parent} after {parent.steps} steps in {hours:.1f} h (Apache-2.0)")
 
 
-def _check_data(data: Path | None) -> None:
+def check_data(data: Path | None) -> None:
     """Refuse a folder that is not there: nothing may be left out unsaid."""
     if data and not data.is_dir():
         raise UsageError(f"{data} is no folder, give the folder with the shared collections or leave --data out.")
@@ -188,15 +188,15 @@ def _parent(recipe: Recipe) -> Recipe:
 
 def _pool(job: Job) -> Source:
     """Simulate the training studies, or read those of an earlier run."""
-    _check_data(job.data)
+    check_data(job.data)
     job.work.mkdir(parents=True, exist_ok=True)
-    with _bar() as bar:
+    with progress_bar() as bar:
         task = bar.add_task("simulating", total=None)
         tell = lambda name: bar.update(task, advance=1, description=f"simulating {name}")
         return families.find(job.recipe.family).pool(job.recipe, job.data, job.work, tell)
 
 
-def _bar() -> Progress:
+def progress_bar() -> Progress:
     """Progress on standard error, so that standard output stays clean."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...engine.errors import UsageError
+from .analysis import catalogue as analyses
 
 
 @dataclass(frozen=True)
@@ -224,4 +225,5 @@ def find(name: str) -> Recipe:
     for recipe in RECIPES:
         if recipe.name == name:
             return recipe
-    raise UsageError(f"there is no recipe '{name}', choose {' or '.join(r.name for r in RECIPES)}.")
+    names = [recipe.name for recipe in (*RECIPES, *analyses.RECIPES)]
+    raise UsageError(f"there is no recipe '{name}', choose {' or '.join(names)}.")
