@@ -15,7 +15,7 @@ from . import parity
 from .adaptation_card import render_adapted
 from .architectures import build
 from .inference import Runner
-from .produce import Job, _bar
+from .produce import Job, progress_bar
 from .recipes.adaptation import Adapted, Settings, Views, adapt
 from .recipes.catalogue import RECIPES, Recipe
 from .recipes.site_images import Site, read_site, views
@@ -79,7 +79,7 @@ def adapt_bundle(job: Job, settings: Settings) -> Outcome:
     before = _start(job)
     net = build(recipe)
     load_weights(net, before)
-    with _bar() as bar:
+    with progress_bar() as bar:
         task = bar.add_task("reading", total=settings.steps)
         site = read_site(job.data, recipe, lambda name: bar.update(task, description=f"reading {name}"))
         learned, judged = map(views, site.split())

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +120,7 @@ def embeddings(model: bytes, images: Sequence[Floats], recipe: AnalysisRecipe) -
     """
     run = HeadRunner(model)
     found = [run(network_input(part, recipe.input.scaling))["embedding"] for part in _batches(images)]
-    return cast(Floats, np.concatenate(found)[:, :, 0, 0])
+    return np.concatenate(found)[:, :, 0, 0]
 
 
 def _batches(images: Sequence[Floats]) -> Iterable[Floats]:
