@@ -22,7 +22,7 @@ from .prepare import is_inverted
 from .regions import LabelMap, RegionShare, read_labels, shares
 from .result import AnalysisResult
 from .session import AnalysisSession
-from .views import at_spacing, of_views
+from .views import at_spacing, of_views, with_ribs
 
 __all__ = ["Analysed", "Options", "analyse", "process", "write_analysis"]
 
@@ -120,6 +120,8 @@ def analyse(
             yield _one(read(), Path(out), session, options, maps)
         except PhotopeakError as error:
             yield failure_of(name, error)
+        except MemoryError:
+            yield failure_of(name, InputError(f"{name}: does not fit into memory; use a machine with more memory."))
 
 
 def process(inputs: Inputs, out: PathLike, session: AnalysisSession, **options: Any) -> tuple[Path, ...]:
@@ -232,7 +234,7 @@ def _image(source: Source, session: AnalysisSession, options: Options) -> _Unit:
     frames = at_spacing(source.load().frames, options.pixel_mm)
     grid = session.bundle.manifest.input.grid
     if grid is not None and grid.kind == "thorax":
-        frames = of_views(frames, ("anterior", "posterior"))
+        frames = with_ribs(of_views(frames, ("anterior", "posterior")))
     return _Unit((frames,), ())
 
 

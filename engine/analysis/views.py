@@ -8,8 +8,10 @@ import numpy as np
 from ..dicom.attributes import text
 from ..errors import InputError, UsageError
 from ..frames import Frames
+from .prepare import spacing_of
+from .thorax import find_ribs
 
-__all__ = ["at_spacing", "is_planar", "kind_of", "numbered", "of_views", "only"]
+__all__ = ["at_spacing", "is_planar", "kind_of", "numbered", "of_views", "only", "with_ribs"]
 
 _PLANAR = ("", "STATIC", "WHOLE BODY", "DYNAMIC")
 
@@ -82,6 +84,31 @@ def of_views(frames: Frames, views: Sequence[str]) -> Frames:
     )
     note = f"{frames.source}: frames of other views ({dropped}) were left out."
     return replace(chosen, notes=(*chosen.notes, note))
+
+
+def with_ribs(frames: Frames) -> Frames:
+    """Return the frames of a bone scan that show a thorax; spot views of other parts of the body are left out.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    spacing = spacing_of(frames)
+    kept, why = [], []
+    for index, frame in enumerate(frames.pixels):
+        try:
+            find_ribs(frame, spacing)
+            kept.append(index)
+        except InputError as error:
+            why.append(error)
+    if not kept:
+        raise InputError(f"{frames.source}: {why[0]}") from why[0]
+    if not why:
+        return frames
+    numbers = ", ".join(str(info.number) for index, info in enumerate(frames.info) if index not in kept)
+    note = f"{frames.source}: no thorax was found in frame {numbers}, which was left out."
+    return replace(only(frames, kept), notes=(*frames.notes, note))
 
 
 def at_spacing(frames: Frames, pixel_mm: float | None) -> Frames:
