@@ -329,7 +329,7 @@ def _field_mm(matrix: MatrixSize, spacing: tuple[float, float]) -> tuple[float, 
 
 
 def _centred(grid: MatrixSize, source: MatrixSize, step: tuple[float, float], centre: tuple[float, float]) -> Placement:
-    origin = centre[0] - grid.rows * step[0] / 2, centre[1] - grid.columns * step[1] / 2
+    origin = float(centre[0] - grid.rows * step[0] / 2), float(centre[1] - grid.columns * step[1] / 2)
     return Placement(grid, source, step, origin)
 
 
