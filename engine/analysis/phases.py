@@ -81,6 +81,7 @@ def find_pairs(
         raise UsageError(f"{phase!r} is no phase; use early or late.")
     found = [_read(path, pixel_mm, limits) for path in inputs]
     if len(inputs) == 2 and [len(part.images) for part in found] == [1, 1] and not any(part.failures for part in found):
+        _refuse_phase(phase)
         return (pair(found[0].images[0], found[1].images[0], named=True),)
     failures = [failure for part in found for failure in part.failures]
     studies: dict[tuple[str, ...], list[Candidate]] = defaultdict(list)
@@ -187,6 +188,7 @@ def _sorted(images: Sequence[Candidate], phase: str) -> Pair:
     """
     if len(images) == 1:
         return _alone(images[0], phase)
+    _refuse_phase(phase)
     if len(images) > 2:
         raise InputError(f"{len(images)} images may be the phases: {described(images)}; name two of them: EARLY LATE.")
     one, other = images
@@ -206,6 +208,11 @@ def _sorted(images: Sequence[Candidate], phase: str) -> Pair:
     raise InputError(
         f"nothing tells which is early and which late: {described(images)}; name them in this order: EARLY LATE."
     )
+
+
+def _refuse_phase(phase: str) -> None:
+    if phase:
+        raise UsageError(f"--phase {phase} is for one image alone; leave it out, or give that image only.")
 
 
 def _alone(image: Candidate, phase: str) -> Pair:

@@ -307,3 +307,8 @@ def test_a_spacing_that_overrules_the_header_is_remarked(phase):
     (found,) = find_pairs([phase("100000", "early")], pixel_mm=2.0)
     assert found.early.frames.pixel_spacing_mm == (2.0, 2.0)
     assert any("the header says 4.8 x 4 mm" in note for note in found.early.frames.notes)
+
+
+def test_a_phase_is_for_one_image_alone(phase):
+    with pytest.raises(UsageError, match="--phase late is for one image alone"):
+        find_pairs([phase("100000"), phase("120000")], phase="late")
