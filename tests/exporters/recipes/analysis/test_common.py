@@ -29,6 +29,14 @@ from photopeak.exporters.recipes.analysis.common import (
 COUNTS = Input(name="image", units=Units.COUNTS, channels=("early", "late"), optional=True)
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def small():
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
@@ -51,16 +59,16 @@ def test_a_training_learns_and_repeats(tmp_path):
             small(),
             batches,
             loss,
-            Limits(200),
+            Limits(100),
             checkpoint=tmp_path / f"{k}.pt",
             optimiser=Optimiser(learning_rate=2e-2),
             report=lambda *now: said.append(now),
         )
         for k in range(2)
     ]
-    assert trained[0].losses[-1] < 0.2 * trained[0].losses[0]
-    assert trained[0].losses == trained[1].losses == [value for _, value in said[:4]]
-    assert trained[0].steps == 200
+    assert trained[0].losses[-1] < 0.7 * trained[0].losses[0]
+    assert trained[0].losses == trained[1].losses == [value for _, value in said[:2]]
+    assert trained[0].steps == 100
     assert not trained[0].net.training
     for one, other in zip(trained[0].net.state_dict().values(), trained[1].net.state_dict().values(), strict=True):
         assert torch.equal(one, other)
