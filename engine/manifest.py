@@ -193,7 +193,8 @@ class Analysis(Strict):
     labels : tuple of str
         Names of the k classes, or the one name of what is detected.
     threshold : float
-        Probability from which on a finding counts.
+        Probability from which on a finding counts. Of a classification: that any label but the first one, the usual case, is
+        right; the most probable of the others is then found, else the first.
     temperature : float
         Logits are divided by it before they become probabilities.
     operating_points : tuple of (float, float, float)

@@ -85,7 +85,7 @@ def _frame(result: AnalysisResult, index: int, regions: Sequence[RegionShare]) -
         label, probability = result.found(index)
         said["finding"] = result.labels[label]
         said["probability"] = probability
-        said["decided"] = probability >= result.threshold
+        said["score"] = result.score(index)
         said["probabilities"] = dict(zip(result.labels, result.probabilities[index].tolist(), strict=True))
     if regions:
         said["regions"] = [

@@ -74,7 +74,7 @@ class AnalysisResult:
     domains : tuple of DomainVerdict, length n
         Whether each frame looks like what the model was trained on.
     threshold : float
-        Probability from which on something counts as found [1].
+        Probability from which on something counts as found [1]; of a classifier, something else than the first class.
     placements : tuple of (tuple of Placement, or None)
         For each channel, where the model's working grid lies on each frame.
     probabilities : ndarray, shape (n, k), float64, or None
@@ -138,7 +138,19 @@ class AnalysisResult:
         return len(self.domains)
 
     def found(self, index: int = 0) -> tuple[int, float]:
-        """Return the most probable class of a frame and its probability.
+        """Return the class of a frame at the threshold, and its probability.
+
+        Parameters
+        ----------
+        index : int
+            Which frame.
+
+        Returns
+        -------
+        label : int
+            The most probable class but the first one where together they reach the threshold, else the first one (0).
+        probability : float
+            Of that class [1].
 
         Raises
         ------
@@ -147,8 +159,21 @@ class AnalysisResult:
         """
         if self.probabilities is None:
             raise UsageError(f"{self.bundle.name} detects and does not classify; look at its detections.")
-        k = int(np.argmax(self.probabilities[index]))
-        return k, float(self.probabilities[index, k])
+        chances = self.probabilities[index]
+        k = 1 + int(np.argmax(chances[1:])) if self.score(index) >= self.threshold else 0
+        return k, float(chances[k])
+
+    def score(self, index: int = 0) -> float:
+        """Return the probability that a frame is of any class but the first one, which the threshold is for.
+
+        Raises
+        ------
+        UsageError
+            If the model is a detector.
+        """
+        if self.probabilities is None:
+            raise UsageError(f"{self.bundle.name} detects and does not classify; look at its detections.")
+        return float(self.probabilities[index, 1:].sum())
 
     def box_on(self, detection: Detection, channel: int, index: int = 0) -> Box:
         """Return a detection's box on the frames of another channel [px].

@@ -132,12 +132,12 @@ def _print_classes(result: "AnalysisResult") -> None:
     """Print the probabilities of each frame."""
     rows = []
     for index, chances in enumerate([] if result.probabilities is None else result.probabilities.tolist()):
-        label, probability = result.found(index)
-        finding = result.labels[label] if probability >= result.threshold else f"undecided ({result.labels[label]})"
+        finding = result.labels[result.found(index)[0]]
         view = result.reference.info[index].view
         shares = [f"{chance:.3f}" for chance in chances]
         rows.append((str(index + 1), view, finding, *shares, _validity(result, index)))
-    print_table("Findings", ("frame", "view", "finding", *result.labels, ""), rows)
+    title = f"Findings: not {result.labels[0]} from {result.threshold:.3g} on"
+    print_table(title, ("frame", "view", "finding", *result.labels, ""), rows)
 
 
 def _summary(outcome: "Analysed | Failure") -> dict[str, Any]:

@@ -121,7 +121,8 @@ def test_radiographs_come_as_dicom_and_as_pictures(xray, dicom_factory, tmp_path
         said = json.loads(done.paths[0].read_text())["frames"][0]
         assert said["finding"] in ("AP", "PA")
         assert sum(said["probabilities"].values()) == pytest.approx(1)
-        assert said["decided"] == (said["probability"] >= 0.5)
+        assert said["score"] == pytest.approx(said["probabilities"]["PA"])
+        assert (said["finding"] == "PA") == (said["score"] >= 0.5)
     assert {path.name for path in found[1].paths} == {"chest_test-finder.json", "chest_test-finder.png"}
 
 

@@ -190,6 +190,9 @@ def test_classes_have_calibrated_probabilities(sorter):
     np.testing.assert_allclose(result.probabilities[0], expected, rtol=1e-4)
     assert result.probabilities.sum() == pytest.approx(1)
     assert result.found() == (int(expected.argmax()), pytest.approx(expected.max(), rel=1e-4))
+    sure = sorter.run(frames, threshold=0.999)
+    assert sure.found() == (0, pytest.approx(expected[0], rel=1e-4))
+    assert sure.score() == pytest.approx(expected[1], rel=1e-4)
     assert result.cam.shape == (1, 2, 64, 64)
     assert result.detections == ()
     assert result.heat is None
@@ -198,6 +201,8 @@ def test_classes_have_calibrated_probabilities(sorter):
 def test_detectors_have_no_classes(finder):
     with pytest.raises(UsageError, match="detects and does not classify"):
         finder.run(late=neck()).found()
+    with pytest.raises(UsageError, match="detects and does not classify"):
+        finder.run(late=neck()).score()
 
 
 def test_models_of_one_image_take_one(sorter):

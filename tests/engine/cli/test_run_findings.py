@@ -89,7 +89,7 @@ def test_classes_are_told_with_regions(run, sorter, phases, tmp_path):
     words = ["--regions", tmp_path / "map.npy", "--threshold", "0.99"]
     code, out, _ = run("run", sorter, phases[0], "-o", tmp_path / "out", *CPU, *words)
     assert code == 0
-    assert "undecided (" in out
+    assert "Findings: not AP from 0.99 on" in out
     assert "Where the evidence lies" in out
     assert "region 1" in out
 
