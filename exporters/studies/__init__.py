@@ -7,6 +7,7 @@ import typer
 
 from .acquisition_time import acquisition_time
 from .adaptation import adaptation
+from .bone_classify import bone_classify
 from .bone_scan import bone_scan
 from .calibration import calibration
 from .coil import coil
@@ -15,6 +16,7 @@ from .denoise import denoise
 from .domain import domain
 from .liver import liver
 from .niqe import niqe
+from .parathyroid import parathyroid
 from .sr import sr
 from .volume import volume
 
@@ -24,6 +26,7 @@ app = typer.Typer(help="Run a study and print its table.", no_args_is_help=True)
 for _command in (
     acquisition_time,
     adaptation,
+    bone_classify,
     bone_scan,
     calibration,
     coil,
@@ -32,6 +35,7 @@ for _command in (
     domain,
     liver,
     niqe,
+    parathyroid,
     sr,
     volume,
 ):
