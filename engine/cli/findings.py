@@ -49,7 +49,7 @@ def run_analysis(
     from ..analysis.pipeline import analyse
     from ..failures import Failure, raise_failures
 
-    results: list[AnalysisResult] = []
+    done: list[Analysed] = []
     with answer(as_json) as found:
 
         def tell(outcome: "Analysed | Failure") -> "Failure | None":
@@ -61,12 +61,12 @@ def run_analysis(
             if isinstance(outcome, Failure):
                 return outcome
             if report:
-                results.append(outcome.result)
+                done.append(outcome)
             return None
 
         ended = list(map(tell, analyse(inputs, out, session, options)))
-        found["report"] = _report(results, out) if results else None
-        if results and not as_json:
+        found["report"] = _report(done, out) if done else None
+        if done and not as_json:
             say(f"Report: {found['report']}")
         raise_failures(ended, "images")
 
@@ -151,7 +151,8 @@ def _summary(outcome: "Analysed | Failure") -> dict[str, Any]:
     return described(outcome.result, outcome.regions) | {"outputs": outcome.paths}
 
 
-def _report(results: "list[AnalysisResult]", out: Path) -> Path:
+def _report(done: "list[Analysed]", out: Path) -> Path:
     from ..report.findings_page import write_findings_report
 
-    return write_findings_report(results, out / "report.html")
+    results, regions = [one.result for one in done], [one.regions for one in done]
+    return write_findings_report(results, out / "report.html", regions=regions)

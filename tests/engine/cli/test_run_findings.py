@@ -86,12 +86,13 @@ def test_options_for_findings_are_refused(run, phases, tmp_path, option):
 
 def test_classes_are_told_with_regions(run, sorter, phases, tmp_path):
     np.save(tmp_path / "map.npy", np.eye(64, dtype=np.uint8))
-    words = ["--regions", tmp_path / "map.npy", "--threshold", "0.99"]
+    words = ["--regions", tmp_path / "map.npy", "--threshold", "0.99", "--report"]
     code, out, _ = run("run", sorter, phases[0], "-o", tmp_path / "out", *CPU, *words)
     assert code == 0
     assert "Findings: not AP from 0.99 on" in out
     assert "Where the evidence lies" in out
     assert "region 1" in out
+    assert "region 1" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_phase_alone_is_named(run, finder, tmp_path):
