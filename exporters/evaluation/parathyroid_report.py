@@ -27,7 +27,7 @@ def as_markdown(report: ParathyroidReport) -> str:
     ours = [score for score in report.scores if score.observer == MODEL]
     heading = (
         f"{report.cases} held-out simulated cases, {report.normals} of them without an abnormal gland in the field; "
-        f"{report.glands} glands, of which {report.seen} can be seen (ideal observer's SNR at least {SEEN:g} in one phase). "
+        f"{report.glands} glands, of which {report.seen} can be seen (ideal observer's SNR of both phases at least {SEEN:g}). "
         f"A hit lies within the radius of a gland or {HIT_MM:g} mm of its centre. Intervals are 95 %."
     )
     return "\n\n".join(

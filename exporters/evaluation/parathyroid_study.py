@@ -4,8 +4,8 @@ A mark is a hit if it lies within the radius of a gland, or within 6 mm of its c
 camera's resolution at the depth of the glands is 8 to 10 mm FWHM, and the patient moved. More is not needed to tell the glands of one
 side apart, which lie some 25 mm from each other. Further marks on a gland count neither way.
 
-Marks and sensitivities are given for all glands, and for those that can be seen: the ideal observer's signal-to-noise ratio is at least
-5 in one of the phases used (Rose's criterion). Where only these are asked for, marks on the others count neither way.
+Marks and sensitivities are given for all glands, and for those that can be seen: the signal-to-noise ratio of an ideal observer
+of the phases used, who knows everything but whether the gland is there, is at least 5 (Rose's criterion). Where only these are asked for, marks on the others count neither way.
 
 References
 ----------
@@ -310,9 +310,9 @@ def read(images: Acquisition, phases: tuple[Phase, ...], observer: Observer, pat
     boxes = images.boxes[phases[-1]][there]
     size = images.lesion_mm[there]
     hits = assign(found.at * images.pixel_mm, boxes[:, :2] * images.pixel_mm, np.maximum(size / 2, HIT_MM))
-    best = np.max([images.detectability[phase][there] for phase in phases], axis=0)
+    snr = np.linalg.norm([images.detectability[phase][there] for phase in phases], axis=0)
     kinds = tuple(str(kind) for kind, inside in zip(images.kind, there, strict=True) if inside)
-    return Read(MarkedImage(patient, found.scores, hits, len(size)), size, best >= SEEN, kinds)
+    return Read(MarkedImage(patient, found.scores, hits, len(size)), size, snr >= SEEN, kinds)
 
 
 def spelled(phases: tuple[Phase, ...]) -> str:
