@@ -94,6 +94,7 @@ def draw_variants(patient: Patient, rng: Rng) -> Ellipsoids:
     parts = []
     ends, waves = rng.choice([0.0, 0.4, 1.0]), rng.uniform(0.05, 0.35)
     insertions = rng.choice([0.0, 0.0, 0.6])
+    front, reach = rng.choice([0.0, 0.5, 1.3]), rng.uniform(20, 60)
     for rib in patient.ribs:
         end = rib.points[-1]
         if rib.number <= 10:
@@ -102,6 +103,9 @@ def draw_variants(patient: Patient, rng: Rng) -> Ellipsoids:
             inwards = np.array([-0.25 * end[0], 6.0 if rib.number > 2 else -2.0, 0.0])
             cartilage = np.stack([end, end + inwards])
             parts.append(tube(cartilage, 5.0, 0.35 * ends * rng.uniform(0, 1) * rib.density))
+        if front and 2 <= rib.number <= 10:  # bone before its cartilage, seen end-on
+            bone = front * rng.lognormal(-0.3, 0.35) * rib.density
+            parts.append(_along(rib, (0.97, reach * rng.uniform(0.6, 1.2)), rng.uniform(4.5, 6.5), bone))
         if insertions:
             parts.append(_along(rib, (0.22, 14.0), 5.0, insertions * rng.uniform(0, 1) * rib.density))
         for _ in range(3):

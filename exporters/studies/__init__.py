@@ -10,6 +10,7 @@ from .adaptation import adaptation
 from .bone_classify import bone_classify
 from .bone_scan import bone_scan
 from .calibration import calibration
+from .cam import cam
 from .coil import coil
 from .ct import ct
 from .denoise import denoise
@@ -29,6 +30,7 @@ for _command in (
     bone_classify,
     bone_scan,
     calibration,
+    cam,
     coil,
     ct,
     denoise,

@@ -1,7 +1,10 @@
 """Simulated rib regions on the working grid of ``bone-classify``: what the engine would hand to the graph, and where lesions are."""
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +25,7 @@ Split = Literal["train", "tune", "held-out"]
 GRID = Grid(kind="thorax", pitch_mm=3.5, side=128)
 CELL = 2  # pixels of the grid to a cell of the map of evidence
 _SPLITS = {"train": 11, "tune": 12, "held-out": 13}
-_SIMULATOR = 1  # another number for other draws: pools of an older simulator are not taken
+_SIMULATOR = 2  # another number for other draws: pools of an older simulator are not taken
 _KEPT = 64.0  # counts are kept in such parts of one
 
 
@@ -82,7 +85,7 @@ def crop(view: BoneView) -> tuple[NDArray[np.float32], Placement]:
     return resample(view.counts, placement), placement
 
 
-def pool(split: Split, patients: int, work: Path, tell: Callable[[str], None]) -> Pool:
+def pool(split: Split, patients: int, work: Path, tell: Callable[[str], None], workers: int = 1) -> Pool:
     """Return the rib regions of many patients, from the work folder where they were kept.
 
     Parameters
@@ -95,6 +98,8 @@ def pool(split: Split, patients: int, work: Path, tell: Callable[[str], None]) -
         Folder that keeps pools between runs.
     tell : callable
         Told what is being done.
+    workers : int
+        Processes that simulate.
     """
     path = work / f"bone-classify-{split}-{patients}-v{_SIMULATOR}.npz"
     if path.exists():
@@ -104,17 +109,10 @@ def pool(split: Split, patients: int, work: Path, tell: Callable[[str], None]) -
                 counts, kept["labels"], kept["lesions"].astype(np.float32), kept["patients"], kept["counts_per_cm2"]
             )
     rows = []
-    for patient in range(patients):
-        tell(f"patient {patient + 1} of {patients}")
-        for view in simulated(split, patient):
-            try:
-                counts, placement = crop(view)
-            except InputError:  # the engine would refuse it as well
-                continue
-            mask = resample(view.masks[1].astype(np.float32), placement) / np.float32(np.prod(placement.step))
-            side = GRID.side // CELL if GRID.side else 0
-            cells = mask.reshape(side, CELL, side, CELL).mean(axis=(1, 3))
-            rows.append((counts, LABELS.index(view.label), cells, patient, view.acquisition.counts_per_cm2))
+    with ProcessPoolExecutor(workers, get_context("spawn")) as executor:
+        for patient, made in enumerate(executor.map(_regions, repeat(split), range(patients), chunksize=8)):
+            tell(f"patient {patient + 1} of {patients}")
+            rows += made
     found = Pool(
         np.stack([row[0] for row in rows]),
         np.array([row[1] for row in rows], np.int64),
@@ -134,3 +132,18 @@ def pool(split: Split, patients: int, work: Path, tell: Callable[[str], None]) -
             counts_per_cm2=found.counts_per_cm2,
         )
     return found
+
+
+def _regions(split: Split, patient: int) -> list[tuple[NDArray[np.float32], int, NDArray[np.float32], int, float]]:
+    """Return what the pool holds of one patient."""
+    rows = []
+    for view in simulated(split, patient):
+        try:
+            counts, placement = crop(view)
+        except InputError:  # the engine would refuse it as well
+            continue
+        mask = resample(view.masks[1].astype(np.float32), placement) / np.float32(np.prod(placement.step))
+        side = GRID.side // CELL if GRID.side else 0
+        cells = mask.reshape(side, CELL, side, CELL).mean(axis=(1, 3))
+        rows.append((counts, LABELS.index(view.label), cells, patient, view.acquisition.counts_per_cm2))
+    return rows

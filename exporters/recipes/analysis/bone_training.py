@@ -15,10 +15,11 @@ from ...architectures.analysis.classifier import BoneNet
 from .bone_images import Pool
 from .common import Fitted, Limits, Optimiser, fit
 
-__all__ = ["BoneRecipe", "fit_bones", "inferred"]
+__all__ = ["BoneRecipe", "centre", "fit_bones", "inferred"]
 
 _LEAST = 1e-6
 _BATCH_OF_INFERENCE = 64
+_OCTAVES = ((4, 0.25), (16, 0.12), (32, 0.08))  # cells across the image, largest standard deviation of the logarithm
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,11 @@ class BoneRecipe:
     widths: tuple[int, int, int] = (12, 24, 40)
     features: int = 16
     batch: int = 18
-    steps: int = 2400
+    steps: int = 4500
     optimiser: Optimiser = field(default_factory=lambda: Optimiser(learning_rate=3e-3, average_decay=0.995))
     outline: float = 1.0
-    astray: float = 0.3
-    patients: int = 1500
+    astray: float = 1.0
+    patients: int = 1000
     tuning: int = 130
 
 
@@ -113,7 +114,19 @@ def fit_bones(
         optimiser=recipe.optimiser,
         report=report,
     )
-    return Fitted(cast(_Taught, fitted.net).net.eval(), fitted.steps, fitted.seconds, fitted.losses)
+    net = cast(_Taught, fitted.net).net.eval()
+    centre(net)
+    return Fitted(net, fitted.steps, fitted.seconds, fitted.losses)
+
+
+@torch.no_grad()
+def centre(net: BoneNet) -> None:
+    """Take from every logit what all of them share, which changes no probability but decides what counts as evidence.
+
+    Evidence for a label is then what speaks for it rather than for the others, as the training saw it.
+    """
+    for part in (net.linear.weight, cast(Tensor, net.linear.bias)):
+        part.sub_(part.mean(0, keepdim=True))
 
 
 def inferred(net: nn.Module, counts: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
@@ -134,9 +147,11 @@ def _loss(taught: _Taught, batch: tuple[Tensor, Tensor, Tensor], recipe: BoneRec
     logits = taught.outline(features).float()
     # Few positions hold a lesion: those count more.
     where = functional.binary_cross_entropy_with_logits(logits, truth, weight=1 + 9 * truth)
-    own = taught.net.linear.weight[labels]
+    weights = taught.net.linear.weight
+    own = (weights - weights.mean(0))[labels]
     evidence = functional.relu((features * own.flatten(2)[..., None]).sum(1, keepdim=True))
-    outside = (evidence * (1 - lesions)).sum((1, 2, 3)) / (evidence.sum((1, 2, 3)) + _LEAST)
+    # No evidence at all is as bad as evidence elsewhere.
+    outside = 1 - (evidence * lesions).sum((1, 2, 3)) / (evidence.sum((1, 2, 3)) + _LEAST)
     has = (labels > 0).float()
     astray = (outside * has).sum() / (has.sum() + _LEAST)
     return right + recipe.outline * 10 * where + recipe.astray * astray
@@ -173,7 +188,17 @@ def _changed(
     theta[as_is] = 0
     theta[as_is, 0, 0], theta[as_is, 1, 1] = mirror[as_is], 1
     images, masks = torch.from_numpy(fewer[:, None]), torch.from_numpy(lesions[:, None])
-    return _warped(images, theta), _warped(masks, theta)
+    return _warped(images * _unevenness(images, rng), theta), _warped(masks, theta)
+
+
+def _unevenness(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Return factors that vary smoothly over each image: no simulated tissue is as uneven as a real one."""
+    total = torch.zeros_like(images)
+    for cells, strength in _OCTAVES:
+        field = rng.normal(0, rng.uniform(0, strength, (len(images), 1, 1, 1)), (len(images), 1, cells, cells))
+        small = torch.from_numpy(field.astype(np.float32))
+        total += functional.interpolate(small, images.shape[-2:], mode="bicubic", align_corners=False)
+    return torch.exp(total)
 
 
 def _warped(images: Tensor, theta: NDArray[np.float32]) -> Tensor:
