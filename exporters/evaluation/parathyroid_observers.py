@@ -135,10 +135,12 @@ def candidates(regions: Sequence[Region], phases: tuple[Phase, ...]) -> dict[str
     phases : tuple of str
         What there is to look at.
     """
-    shares = (0.8, 1.0) if len(phases) == 2 else (1.0,)
+    widths = ((10.0,), (8.0, 14.0))
+    if len(phases) == 2:  # the threshold sees one image only
+        return {Template.name: tuple(starmap(Template, product(regions, widths, (0.8, 1.0))))}
     return {
         Threshold.name: tuple(starmap(Threshold, product(regions, (2.0, 4.0)))),
-        Template.name: tuple(starmap(Template, product(regions, ((10.0,), (8.0, 14.0)), shares))),
+        Template.name: tuple(starmap(Template, product(regions, widths))),
     }
 
 

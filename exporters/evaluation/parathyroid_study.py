@@ -1,11 +1,12 @@
 """How well parathyroid glands are found in held-out simulated cases, by phase, counts, matrix, collimator and size.
 
-A mark is a hit if it lies within the radius of a gland, or within 6 mm of its centre where that is more. Less than 6 mm cannot be asked for: the
-camera's resolution at the depth of the glands is 8 to 10 mm FWHM, and the patient moved. More is not needed to tell the glands of one
-side apart, which lie some 25 mm from each other. Further marks on a gland count neither way.
+A mark is a hit if it lies within the radius of a gland, or within 6 mm of its centre where that is more. Less than 6 mm cannot be
+asked for: the camera's resolution at the depth of the glands is 8 to 10 mm FWHM, and the patient moved. More is not needed to tell
+the glands of one side apart, which lie some 25 mm from each other. Further marks on a gland count neither way.
 
-Marks and sensitivities are given for all glands, and for those that can be seen: the signal-to-noise ratio of an ideal observer
-of the phases used, who knows everything but whether the gland is there, is at least 5 (Rose's criterion). Where only these are asked for, marks on the others count neither way.
+Marks and sensitivities are given for all glands, and for those that can be seen: the signal-to-noise ratio of an ideal observer of
+the phases used, who knows everything but whether the gland is there, is at least 5 (Rose's criterion). Where only these are asked
+for, marks on the others count neither way.
 
 References
 ----------
