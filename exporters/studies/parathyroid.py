@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from ...engine.files import atomic_write
@@ -50,4 +49,6 @@ def parathyroid(
 
 def _listed(value: Any) -> Any:
     """Return what JSON can hold of an array; the first threshold of a curve is infinite."""
+    import numpy as np
+
     return [float(one) if np.isfinite(one) else None for one in np.ravel(value)]
