@@ -19,6 +19,7 @@ __all__ = ["OverlayStyle", "grey_levels", "overlay", "png"]
 Picture = NDArray[np.uint8]
 
 _LEAST_SIDE = 512  # px: below this, scores would cover what they are about
+_MOST_SIDE = 1536  # px: more is for looking at the image itself
 _BOX, _NOTICE, _INK = (0, 229, 255), (176, 0, 32), (255, 255, 255)
 _TEXT = 14  # px
 
@@ -36,7 +37,8 @@ class OverlayStyle:
     evidence, boxes : bool
         Whether evidence and boxes are drawn.
     magnify : int
-        Pixels of the picture for each of the image, along each axis; 0: as many as make it readable.
+        Pixels of the picture for each of the image, along each axis; 0: as many as make it readable, and of very large images
+        one for a block of theirs.
     """
 
     colour_map: str = "inferno"
@@ -68,7 +70,11 @@ def grey_levels(frames: Frames, index: int = 0) -> Picture:
         Counts from black to the 99.5th percentile of what is not 0; radiographs from their 1st to their 99.5th percentile,
         bone bright.
     """
-    frame = frames.pixels[index]
+    return _levels(frames, index, frames.pixels[index])
+
+
+def _levels(frames: Frames, index: int, frame: NDArray[np.float32]) -> Picture:
+    """Return a frame, or its means over blocks, as grey levels."""
     if frames.units is Units.NONE:
         low, high = (
             np.percentile(frame, (1, 99.5)) if not is_inverted(frames, index) else np.percentile(frame, (99, 0.5))
@@ -108,8 +114,8 @@ def overlay(
     Returns
     -------
     ndarray, shape (rows, columns, 3), uint8
-        Red, green and blue, a whole multiple of the frame's matrix. Outside the training domain a notice across the top says that the
-        findings are not valid for the image.
+        Red, green and blue; the frame's matrix times or over a whole number. Outside the training domain a notice across the top
+        says that the findings are not valid for the image.
 
     Raises
     ------
@@ -121,19 +127,29 @@ def overlay(
     frames = result.sources[channel]
     if frames is None:
         raise UsageError(f"the {result.channels[channel]} phase is absent; there is no image to draw on.")
+    block = 1 if style.magnify else -(-max(frames.matrix) // _MOST_SIDE)
     factor = style.magnify or max(1, -(-_LEAST_SIDE // max(frames.matrix)))
-    colours = np.repeat(grey_levels(frames, index)[..., np.newaxis], 3, axis=-1)
+    grey = _levels(frames, index, _block_means(frames.pixels[index], block))
+    colours = np.repeat(grey[..., np.newaxis], 3, axis=-1)
     if style.evidence and channel == result.reference_channel:
-        colours = _blended(colours, _evidence(result, index, label), style)
+        colours = _blended(colours, _block_means(_evidence(result, index, label), block), style)
     large = np.ascontiguousarray(np.repeat(np.repeat(colours, factor, axis=0), factor, axis=1))
-    return _drawn(large, result, index, channel, factor if style.boxes else 0)
+    return _drawn(large, result, (channel, index), factor / block if style.boxes else 0)
 
 
-def png(picture: Picture, most_rows: int = 0) -> bytes:
-    """Return a picture as a PNG file, reduced by a whole number where it has more rows than wanted (0: never)."""
-    file, image = io.BytesIO(), Image.fromarray(picture)
-    factor = -(-image.height // most_rows) if most_rows else 1
-    (image.reduce(factor) if factor > 1 else image).save(file, "PNG")
+def _block_means(image: NDArray[np.float32], block: int) -> NDArray[np.float32]:
+    """Return the means over square blocks; what is left over at the lower and right edge is dropped."""
+    if block == 1:
+        return image
+    rows, columns = (size // block for size in image.shape)
+    inside = image[: rows * block, : columns * block]
+    return np.asarray(inside.reshape(rows, block, columns, block).mean(axis=(1, 3)), np.float32)
+
+
+def png(picture: Picture) -> bytes:
+    """Return a picture as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
     return file.getvalue()
 
 
@@ -152,13 +168,14 @@ def _blended(colours: Picture, evidence: NDArray[np.float32], style: OverlayStyl
     return mixed
 
 
-def _drawn(colours: Picture, result: AnalysisResult, index: int, channel: int, factor: int) -> Picture:
-    """Draw boxes, and a notice where the findings are not valid."""
+def _drawn(colours: Picture, result: AnalysisResult, place: tuple[int, int], scale: float) -> Picture:
+    """Draw boxes on a phase of a frame (channel, index), and a notice where the findings are not valid."""
+    index = place[1]
     image = Image.fromarray(colours)
     pen = ImageDraw.Draw(image)
-    if factor and result.detections:
+    if scale and result.detections:
         for lesion in result.detections[index]:
-            _box(pen, result, lesion, (channel, index), factor)
+            _box(pen, result, lesion, place, scale)
     if not result.valid_frames[index]:
         font = ImageFont.load_default(_TEXT)
         pen.rectangle((0, 0, image.width, _TEXT + 8), fill=_NOTICE)
@@ -166,7 +183,7 @@ def _drawn(colours: Picture, result: AnalysisResult, index: int, channel: int, f
     return np.asarray(image)
 
 
-def _box(pen: Any, result: AnalysisResult, lesion: Detection, place: tuple[int, int], factor: int) -> None:
-    row0, column0, row1, column1 = (factor * edge for edge in result.box_on(lesion, *place))
+def _box(pen: Any, result: AnalysisResult, lesion: Detection, place: tuple[int, int], scale: float) -> None:
+    row0, column0, row1, column1 = (scale * edge for edge in result.box_on(lesion, *place))
     pen.rectangle((column0, row0, max(column1 - 1, column0), max(row1 - 1, row0)), outline=_BOX, width=2)
     pen.text((column1 + 3, row0), f"{lesion.score:.2f}", fill=_BOX, font=ImageFont.load_default(_TEXT))

@@ -31,7 +31,6 @@ Regions = tuple[tuple[RegionShare, ...], ...]
 MapOf = Callable[[Frames, int], LabelMap]
 
 _CHEST = "chest"
-_MOST_ROWS = 1536  # of a picture for people; the DICOM objects hold every pixel
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +286,7 @@ def _picture(result: AnalysisResult, index: int) -> bytes:
     ]
     height = max(picture.shape[0] for picture in shown)
     padded = [np.pad(picture, ((0, height - picture.shape[0]), (0, 0), (0, 0))) for picture in shown]
-    return png(np.concatenate(padded, axis=1), _MOST_ROWS)
+    return png(np.concatenate(padded, axis=1))
 
 
 def _save(data: bytes, file: IO[bytes]) -> None:

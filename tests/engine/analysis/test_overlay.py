@@ -107,7 +107,23 @@ def test_styles_that_make_no_sense_are_refused(wrong):
         OverlayStyle(**wrong)
 
 
-def test_pictures_are_reduced_by_whole_numbers():
+def test_pictures_are_png():
     picture = np.random.default_rng(0).integers(0, 255, (90, 60, 3), dtype=np.uint8)
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png(picture)))), picture)
-    assert Image.open(io.BytesIO(png(picture, 40))).size == (20, 30)
+
+
+def test_very_large_images_are_shown_by_their_blocks():
+    small = classified()
+    frames, (placement, _) = small.sources[0], small.placements[0]
+    pixels = np.repeat(np.repeat(frames.pixels, 25, axis=1), 25, axis=2)
+    large = replace(
+        small,
+        sources=(frames.with_pixels(pixels),),
+        placements=((placement,) * 2,),
+        cam=np.repeat(np.repeat(small.cam, 25, axis=2), 25, axis=3),
+    )
+    found = overlay(large)
+    assert found.shape == (1066, 1066, 3)
+    same = overlay(small, style=OverlayStyle(magnify=25))[1::3, 1::3][:1066, :1066]
+    inside = np.abs(found.astype(int) - same).max(axis=-1)
+    assert np.median(inside) <= 2
