@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,21 +13,19 @@ from scipy.ndimage import affine_transform, gaussian_filter
 from ....engine.analysis.prepare import Placement, resample
 from ....engine.files import atomic_write
 from ....engine.matrix import MatrixSize
-from ...phantoms.parathyroid_cohort import PHASES, Case, draw_case
+from ...phantoms.parathyroid_cohort import PHASES, Case, Split, case_of
 from .detection_loss import targets
 
 Floats = NDArray[np.float32]
-Split = Literal["train", "validation", "held-out"]
-_SEEDS: dict[Split, int] = {"train": 61, "validation": 62, "held-out": 63}
 
 PITCH_MM = 2.4
 MULTIPLE = 8
-NUMBER = 3000
+NUMBER = 3500
 SIDES = {128: 0.5, 192: 0.3, 256: 0.2}
 COUNTS = (0.25, 2.0)
 ABSENT = 0.25  # of the examples lack the early phase, as many the late one
 _FASTEST = 6e4  # counts that half precision holds
-_PIXELS = 8 * 160 * 160  # of a batch
+PIXELS = 8 * 160 * 160  # of a batch
 _TURNED, _DEGREES = 0.5, 8.0
 _BLURRED, _BLUR_MM = 0.3, 2.5  # standard deviation
 _ZOOMS = (0.94, 0.97, 1.0, 1.03, 1.06)
@@ -88,10 +85,9 @@ class Batch:
 
 
 def draw(index: int, split: Split) -> tuple[Case, int]:
-    """Return a case and the side of its matrix; the same for the same arguments, and the splits share no seed."""
-    rng = np.random.default_rng([_SEEDS[split], index])
-    case = draw_case(rng)
-    return case, int(rng.choice(list(SIDES), p=list(SIDES.values())))
+    """Return a case of the cohort and the side of its matrix; the same for the same arguments."""
+    rng = np.random.default_rng([64, index])
+    return case_of(split, index), int(rng.choice(list(SIDES), p=list(SIDES.values())))
 
 
 def study(case: Case, side: int) -> Study:
@@ -103,8 +99,10 @@ def study(case: Case, side: int) -> Study:
     return Study(np.minimum(expected, _FASTEST).astype(np.float16), boxes, truth.pixel_mm)
 
 
-def build_pool(number: int = NUMBER, advance: Callable[[str], None] = lambda name: None) -> list[Study]:
-    """Simulate the training studies.
+def build_pool(
+    number: int = NUMBER, advance: Callable[[str], None] = lambda name: None, *, split: Split = "train"
+) -> list[Study]:
+    """Simulate noise-free studies.
 
     Parameters
     ----------
@@ -112,6 +110,8 @@ def build_pool(number: int = NUMBER, advance: Callable[[str], None] = lambda nam
         How many.
     advance : callable
         Told the state of each patient.
+    split : {"train", "tune", "held-out"}
+        Which cases of the cohort.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def build_pool(number: int = NUMBER, advance: Callable[[str], None] = lambda nam
     """
     pool = []
     for index in range(number):
-        case, side = draw(index, "train")
+        case, side = draw(index, split)
         pool.append(study(case, side))
         advance(case.patient.status)
     return pool
@@ -179,7 +179,31 @@ def example(made: Study, rng: np.random.Generator) -> Example:
     return Example(_shifted(image, down, right), placed + np.array([down, right, 0, 0]))
 
 
-def batches(pool: list[Study], seed: int, first: int = 0) -> Iterator[Batch]:
+def acquired(made: Study, rng: np.random.Generator) -> Example:
+    """Draw one acquisition of a study as it is: both phases, on the grid that the engine chooses.
+
+    Parameters
+    ----------
+    made : Study
+        What is acquired.
+    rng : numpy.random.Generator
+        Draws the noise.
+
+    Returns
+    -------
+    Example
+        Glands outside of the field are left out of its boxes.
+    """
+    side = made.expected.shape[1]
+    placement = _placement(side, made.side, PITCH_MM / made.pixel_mm)
+    counts = rng.poisson(made.expected.astype(np.float32)).astype(np.float32)
+    boxes = made.boxes[1].astype(np.float64)
+    boxes = boxes[((boxes[:, :2] >= 0) & (boxes[:, :2] <= side)).all(axis=1)]
+    placed = np.column_stack([placement.to_grid(boxes[:, :2]), boxes[:, 2:] / placement.step])
+    return Example(np.stack([resample(frame, placement) for frame in counts]), placed)
+
+
+def batches(pool: list[Study], seed: int, first: int = 0, *, pixels: int = PIXELS) -> Iterator[Batch]:
     """Yield training batches without end; batch k depends on the pool, the seed and k alone.
 
     Parameters
@@ -190,6 +214,8 @@ def batches(pool: list[Study], seed: int, first: int = 0) -> Iterator[Batch]:
         Seed of the training.
     first : int
         Number of the first batch, for resuming.
+    pixels : int
+        Of a batch, at most.
 
     Returns
     -------
@@ -198,7 +224,7 @@ def batches(pool: list[Study], seed: int, first: int = 0) -> Iterator[Batch]:
     """
     sides = np.array([made.side for made in pool])
     kinds, numbers = np.unique(sides, return_counts=True)
-    sizes = np.maximum(_PIXELS // kinds**2, 1)
+    sizes = np.maximum(pixels // kinds**2, 1)
     chance = numbers / sizes / (numbers / sizes).sum()
     for step in count(first):
         rng = np.random.default_rng([seed, step])
