@@ -19,7 +19,7 @@ __all__ = ["OverlayStyle", "grey_levels", "overlay", "png"]
 Picture = NDArray[np.uint8]
 
 _LEAST_SIDE = 512  # px: below this, scores would cover what they are about
-_MOST_SIDE = 1536  # px: more is for looking at the image itself
+_MOST_SIDE = 1200  # px: more is for looking at the image itself
 _BOX, _NOTICE, _INK = (0, 229, 255), (176, 0, 32), (255, 255, 255)
 _TEXT = 14  # px
 
@@ -149,7 +149,7 @@ def _block_means(image: NDArray[np.float32], block: int) -> NDArray[np.float32]:
 def png(picture: Picture) -> bytes:
     """Return a picture as a PNG file."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
+    Image.fromarray(picture).save(file, "PNG", compress_level=3)  # noise packs badly, at any price
     return file.getvalue()
 
 

@@ -74,6 +74,14 @@ class AnalysisSession:
             If it is not clear which image is which phase, or the threshold is no probability.
         InputError
             If values are not finite, not in the model's units, or lengths are needed and unknown.
+
+        Examples
+        --------
+        >>> from photopeak import load, read
+        >>> from photopeak.engine.cli.demo import bone_scan
+        >>> result = load("bone-classify", device="cpu", threads=1).run(read(bone_scan()))
+        >>> result.labels, result.probabilities.shape, result.cam.shape
+        (('normal', 'trauma', 'metastasis'), (1, 3), (1, 3, 1024, 256))
         """
         manifest, start = self.bundle.manifest, perf_counter()
         threshold = self._analysis.threshold if threshold is None else threshold
