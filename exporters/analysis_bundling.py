@@ -17,6 +17,7 @@ from .inference import HeadRunner
 from .onnx import to_onnx_heads
 from .recipes.analysis.catalogue import AnalysisRecipe, Trained
 from .recipes.analysis.common import fit_embedding_domain, fit_pixel_domain, network_input
+from .recipes.analysis.outliers import discriminating
 
 __all__ = ["bundle_analysis", "embeddings", "export_analysis"]
 
@@ -76,6 +77,9 @@ def bundle_analysis(folder: Path, recipe: AnalysisRecipe, trained: Trained, *, d
     golden = network_input(trained.golden, recipe.input.scaling)
     model = export_analysis(trained.net, recipe, golden)
     seen, unseen = (embeddings(model, part, recipe) for part in (trained.training, trained.held_out))
+    embedding = fit_embedding_domain(seen, unseen)
+    if trained.others:
+        embedding = discriminating(embedding, unseen, embeddings(model, trained.others, recipe))
     manifest = Manifest(
         name=recipe.name,
         version=VERSION,
@@ -89,7 +93,7 @@ def bundle_analysis(folder: Path, recipe: AnalysisRecipe, trained: Trained, *, d
             threshold=trained.threshold,
             temperature=trained.temperature,
             operating_points=trained.operating_points,
-            embedding=fit_embedding_domain(seen, unseen),
+            embedding=embedding,
         ),
         training=Training(
             recipe=recipe.name,

@@ -125,6 +125,8 @@ class Trained:
         Matrix sizes of the source images, such as ``256x256``.
     counts_per_pixel : tuple of float, optional
         Lowest and highest mean counts per pixel, for models of counts.
+    others : sequence of ndarray
+        Images of other kinds, if the network was trained to tell them apart: see :func:`.outliers.discriminating`.
     """
 
     net: "nn.Module"
@@ -139,6 +141,7 @@ class Trained:
     golden: Floats
     matrices: tuple[str, ...]
     counts_per_pixel: tuple[float, float] | None = None
+    others: Sequence[Floats] = ()
 
 
 class Trainer(Protocol):
