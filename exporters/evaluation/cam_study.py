@@ -39,7 +39,8 @@ class Parity:
     empty : int
         Maps without any evidence, zero on both sides; they are no part of the errors.
     worst, typical : float
-        Largest and median relative error of a map: its largest difference over its largest value.
+        Largest and median relative error of a map: its largest difference over its largest value. NaN, which meets no bar,
+        where all maps are empty.
     """
 
     bundle: str
@@ -89,9 +90,8 @@ def measure_cam(bundle: Bundle, providers: Sequence[Provider], *, images: int, t
         ]
         maps = [error for each in errors for error in each]
         seen = [error for error in maps if error is not None]
-        found.append(
-            Parity(bundle.name, provider.name, images, len(maps), len(maps) - len(seen), max(seen), median(seen))
-        )
+        worst, typical = (max(seen), median(seen)) if seen else (np.nan, np.nan)
+        found.append(Parity(bundle.name, provider.name, images, len(maps), len(maps) - len(seen), worst, typical))
     return found
 
 
