@@ -33,11 +33,11 @@ def regions() -> Pool:
 
 def test_the_loss_falls_and_a_run_goes_on_where_it_stopped(regions: Pool, tmp_path: Path) -> None:
     losses: list[float] = []
-    recipe = BoneRecipe(widths=(4, 4, 4), features=4, batch=6)
-    fit_bones(regions, recipe, Limits(60, None), tmp_path / "a.pt", 0, lambda step, loss: losses.append(loss))
+    recipe = BoneRecipe(widths=(4, 4, 4), features=4, batch=3)
+    fit_bones(regions, recipe, Limits(100, None), tmp_path / "a.pt", 0, lambda step, loss: losses.append(loss))
     assert losses[-1] < losses[0]
-    again = fit_bones(regions, recipe, Limits(60, None), tmp_path / "a.pt", 0)
-    assert again.steps == 60
+    again = fit_bones(regions, recipe, Limits(100, None), tmp_path / "a.pt", 0)
+    assert again.steps == 100
 
 
 def test_no_evidence_costs_as_much_as_evidence_elsewhere(regions: Pool) -> None:
