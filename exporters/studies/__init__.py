@@ -13,6 +13,7 @@ from .calibration import calibration
 from .cam import cam
 from .coil import coil
 from .ct import ct
+from .cxr_view import cxr_view
 from .denoise import denoise
 from .domain import domain
 from .liver import liver
@@ -33,6 +34,7 @@ for _command in (
     cam,
     coil,
     ct,
+    cxr_view,
     denoise,
     domain,
     liver,
