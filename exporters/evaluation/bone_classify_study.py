@@ -35,7 +35,7 @@ __all__ = ["BoneReport", "Case", "RealCase", "measure_bones", "summary"]
 Values = NDArray[np.float64]
 Tell = Callable[[str], None]
 
-PATIENTS, THINNED = 200, 60
+PATIENTS, THINNED = 150, 40
 FRACTIONS = (1.0, 1 / 2, 1 / 4, 1 / 8, 1 / 16)
 MODEL = "bone-classify"
 _REPLICATES = 1000

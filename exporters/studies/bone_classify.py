@@ -18,7 +18,7 @@ def bone_classify(
     work: WorkOption = Path("photopeak-train"),
     patients: Annotated[
         int, typer.Option(min=40, help="Held-out patients, each with normal ribs, fractures and metastases.")
-    ] = 200,
+    ] = 150,
 ) -> None:
     """Measure how well fractures and metastases of ribs are told apart on held-out simulated patients, and where the evidence lies.
 
