@@ -11,11 +11,8 @@ from photopeak.engine.errors import InputError, UsageError
 torch = pytest.importorskip("torch")
 pytest.importorskip("skimage")
 
-from photopeak.exporters.recipes.analysis.radiograph_training import (
-    RadiographRecipe,
-    load_or_cross_validate,
-    margins,
-)
+from photopeak.exporters.recipes.analysis.catalogue import AnalysisJob, find
+from photopeak.exporters.recipes.analysis.radiograph import sources, train
 from photopeak.exporters.recipes.analysis.radiograph_augmentation import augment, counterexamples
 from photopeak.exporters.recipes.analysis.radiograph_images import (
     Pool,
@@ -24,6 +21,11 @@ from photopeak.exporters.recipes.analysis.radiograph_images import (
     read_radiographs,
     simulated_radiographs,
     write_radiographs,
+)
+from photopeak.exporters.recipes.analysis.radiograph_training import (
+    RadiographRecipe,
+    load_or_cross_validate,
+    margins,
 )
 
 TINY = RadiographRecipe(widths=(4, 6, 4), folds=2, members=1, epochs=24, batch=8, counterexamples=2)
@@ -150,3 +152,21 @@ def test_counterexamples_are_of_six_kinds() -> None:
     assert torch.allclose(negative, 1 - ramp[0, 0])
     assert not torch.allclose(cloud, cloud.mean())
     assert torch.allclose(shuffled.sort().values.sum(), ramp[0, 0].sum(), rtol=1e-5)
+
+
+def test_a_training_without_real_radiographs_is_refused(tmp_path: Path) -> None:
+    recipe = find("cxr-view")
+    assert recipe is not None
+    job = AnalysisJob(recipe, tmp_path / "bundle", None, tmp_path)
+    with pytest.raises(UsageError, match="--data"):
+        train(job, silent)
+    with pytest.raises(UsageError, match="--steps"):
+        train(replace(job, data=tmp_path, minutes=1.0), silent)
+
+
+def test_sources_are_named_with_their_licences() -> None:
+    first, second, third = simulated_radiographs(3)
+    found = sources((first, second, replace(third, licence="CC BY-SA 4.0")))
+    assert len(found) == 2
+    assert found[0].endswith("2 images (Apache-2.0)")
+    assert found[1].endswith("1 images (CC BY-SA 4.0)")
