@@ -6,10 +6,12 @@ digital thorax as those that it has; the other inputs are of kinds that it has n
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.analysis.session import AnalysisSession
 from ...engine.bundle import Bundle
 from ...engine.frames import Frames, Units
 from ...engine.session import load
@@ -76,7 +78,7 @@ def refusals(bundle: Bundle, radiographs: tuple[Radiograph, ...]) -> tuple[Refus
     radiographs : tuple of Radiograph
         Frontal ones, which also lie on their side, stand on their head and are shown in negative.
     """
-    session, found = load(bundle), []
+    session, found = cast(AnalysisSession, load(bundle)), []
     for kind, images in other_inputs(radiographs):
         verdicts = [session.run(_frames(image)).domains[0].verdict for image in images]
         shares = [

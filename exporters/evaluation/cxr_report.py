@@ -31,34 +31,34 @@ def as_markdown(report: CxrReport) -> str:
 def separation_table(report: CxrReport) -> str:
     """Return AUC and balanced accuracy by method and images."""
     rows = [
-        [one.method, one.images, f"{one.ap} / {one.pa}", interval(one.auc), interval(one.balanced)]
+        (one.method, one.images, f"{one.ap} / {one.pa}", interval(one.auc), interval(one.balanced))
         for one in sorted(report.separations, key=lambda one: one.images)
     ]
-    return markdown(["method", "images", "AP / PA", "AUC", "balanced accuracy"], rows)
+    return markdown(("method", "images", "AP / PA", "AUC", "balanced accuracy"), rows)
 
 
 def evidence_table(report: CxrReport) -> str:
     """Return the share of the evidence in each region, by the class that was chosen."""
     rows = [
-        [
+        (
             one.label,
             str(one.images),
             *(f"{100 * share:.0f} %" for share in one.regions),
             percent(one.outside),
             f"{100 * one.median_outside:.1f} %",
-        ]
+        )
         for one in report.evidence
     ]
-    return markdown(["chosen", "images", *REGIONS, "outside, mean", "outside, median"], rows)
+    return markdown(("chosen", "images", *REGIONS, "outside, mean", "outside, median"), rows)
 
 
 def refusal_table(report: CxrReport) -> str:
     """Return how many inputs of each kind are inside, at the border and outside of the domain."""
     rows = [
-        [one.kind, str(one.images), *(f"{100 * share:.0f} %" for share in (one.inside, one.border, one.outside))]
+        (one.kind, str(one.images), *(f"{100 * share:.0f} %" for share in (one.inside, one.border, one.outside)))
         for one in report.refusals
     ]
-    return markdown(["input", "images", "inside", "border", "outside"], rows)
+    return markdown(("input", "images", "inside", "border", "outside"), rows)
 
 
 def interval(estimate: Estimate) -> str:

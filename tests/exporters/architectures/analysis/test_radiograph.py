@@ -4,6 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch import Tensor
+
 from photopeak.exporters.architectures.analysis.radiograph import (
     OrientedGradients,
     RadiographEnsemble,
@@ -16,7 +18,7 @@ from photopeak.exporters.cam import with_cam
 
 
 @pytest.fixture
-def images() -> "torch.Tensor":
+def images() -> Tensor:
     """Return three images with structure, one of them padded."""
     generator = torch.Generator().manual_seed(0)
     made = torch.nn.functional.interpolate(torch.rand(3, 1, 16, 16, generator=generator), size=64, mode="bicubic")
@@ -36,7 +38,7 @@ def nets(number: int) -> list[RadiographNet]:
     return made
 
 
-def test_padding_is_no_part_of_the_image(images: "torch.Tensor") -> None:
+def test_padding_is_no_part_of_the_image(images: Tensor) -> None:
     mask = inside(images)
     assert mask[0, 0, :8].max() == 0
     assert mask[0, 0, 8:-8].min() == 1
@@ -44,12 +46,12 @@ def test_padding_is_no_part_of_the_image(images: "torch.Tensor") -> None:
 
 
 @pytest.mark.parametrize("gain", [1e-3, 1.0, 4095.0])
-def test_gain_changes_nothing(images: "torch.Tensor", gain: float) -> None:
+def test_gain_changes_nothing(images: Tensor, gain: float) -> None:
     net = nets(1)[0]
     assert torch.allclose(net(images * gain), net(images), atol=2e-4)
 
 
-def test_standardised_images_do_not_know_their_offset(images: "torch.Tensor") -> None:
+def test_standardised_images_do_not_know_their_offset(images: Tensor) -> None:
     image, mask = images[1:], torch.ones(2, 1, 64, 64)
     plain, shifted = standardised(image, mask), standardised(image + 1.0, mask)
     assert float((plain - shifted).abs().max()) < 0.03 * float(plain.abs().max())
@@ -73,13 +75,13 @@ def test_positions_are_ramps() -> None:
     assert torch.allclose(found[1, 1], place.abs()[None].expand(32, 32), atol=1e-6)
 
 
-def test_ensemble_is_the_mean_of_its_networks(images: "torch.Tensor") -> None:
+def test_ensemble_is_the_mean_of_its_networks(images: Tensor) -> None:
     members = nets(3)
     mean = torch.stack([net(images) for net in members]).mean(0)
     assert torch.allclose(RadiographEnsemble(members)(images), mean, atol=1e-5)
 
 
-def test_map_of_the_ensemble_is_grad_cam_of_the_mean_logit(images: "torch.Tensor") -> None:
+def test_map_of_the_ensemble_is_grad_cam_of_the_mean_logit(images: Tensor) -> None:
     net = RadiographEnsemble(nets(2))
     logits, cam, embedding = with_cam(net)(images)
     features = net.features(images).detach().requires_grad_()
