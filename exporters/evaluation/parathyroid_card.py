@@ -25,6 +25,9 @@ _RATES = (0.1, 0.2, 0.3, 0.5, 1.0)
 _SIZES_MM = (4.0, 7.0, 10.0, 14.0, 30.1)
 _DETECTABILITIES = (0.0, 2.0, 4.0, 6.0, 10.0, 20.0, np.inf)
 _PLACES, _RATE = 100, 0.3
+_AIM = 0.95
+_UNREACHABLE = f"A sensitivity of {_AIM:g} for all glands of this cohort, at 0.3 false positives per image, is out of reach of any detector."
+_REACHABLE = f"A sensitivity of {_AIM:g} for all glands of this cohort, at 0.3 false positives per image, is not out of reach by noise alone."
 _WORDS = ("inside", "border", "outside")
 
 
@@ -139,6 +142,7 @@ def render(bundle: Bundle, report: Report, note: str = "") -> str:
         places=_PLACES,
         chance=_RATE / _PLACES,
         reached=float(found.mean()),
+        verdict_on_aim=_UNREACHABLE if _bound(report.detectability) < _AIM else _REACHABLE,
         error=_calibration_error(images),
         stated=_STATED_SCORE,
         verdicts=", ".join(f"{report.verdicts.count(word)} {word}" for word in _WORDS),
@@ -262,8 +266,7 @@ Found at the bundle's threshold, early and late together:
 
 The ratio, of both phases together, is that of an observer who knows everything but whether the gland is there: where it would be, its shape, and the image without it.
 Even this observer, with a chance of {chance:g} for a false positive at each place (0.3 among {places} places), would find {bound:.3f} of these glands;
-the detector, which knows none of that, finds {reached:.3f}. The aim of 0.95 at 0.3 false positives per image is therefore out of reach
-for all glands of this cohort, whatever the detector, if the bound lies below it.
+the detector, which knows none of that, finds {reached:.3f}. {verdict_on_aim}
 
 ## Limits
 
