@@ -136,7 +136,7 @@ def _print_classes(result: "AnalysisResult") -> None:
         view = result.reference.info[index].view
         shares = [f"{chance:.3f}" for chance in chances]
         rows.append((str(index + 1), view, finding, *shares, _validity(result, index)))
-    title = f"Findings: not {result.labels[0]} from {result.threshold:.3g} on"
+    title = f"Findings: {' or '.join(result.labels[1:])} from {result.threshold:.3g} on"
     print_table(title, ("frame", "view", "finding", *result.labels, ""), rows)
 
 

@@ -89,7 +89,7 @@ def test_classes_are_told_with_regions(run, sorter, phases, tmp_path):
     words = ["--regions", tmp_path / "map.npy", "--threshold", "0.99", "--report"]
     code, out, _ = run("run", sorter, phases[0], "-o", tmp_path / "out", *CPU, *words)
     assert code == 0
-    assert "Findings: not AP from 0.99 on" in out
+    assert "Findings: PA from 0.99 on" in out
     assert "Where the evidence lies" in out
     assert "region 1" in out
     assert "region 1" in (tmp_path / "out" / "report.html").read_text()
