@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
+from numpy.typing import NDArray
 from pydicom.data import get_testdata_file
 
 from photopeak.engine.analysis.prepare import prepare
@@ -13,12 +15,12 @@ from photopeak.engine.analysis.thorax import find_ribs
 from photopeak.engine.errors import InputError
 from photopeak.engine.frames import Frames
 from photopeak.engine.manifest import Grid
-from photopeak.exporters.phantoms.bone_views import BoneView, draw_acquisition, draw_views
+from photopeak.exporters.phantoms.bone_views import BoneView, Kind, View, draw_acquisition, draw_views
 
 SPACING = (2.26, 2.26)
 
 
-def _view(seed: int, kind: str, view: str, counts: float = 900.0, columns: int = 128) -> BoneView:
+def _view(seed: int, kind: Kind, view: View, counts: float = 900.0, columns: int = 128) -> BoneView:
     rng = np.random.default_rng([seed, 77])
     drawn = draw_acquisition(rng)
     made = replace(
@@ -40,7 +42,7 @@ def _error_mm(view: BoneView) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("view", ["anterior", "posterior"])
-def test_ribs_of_whole_bodies_are_found(view: str) -> None:
+def test_ribs_of_whole_bodies_are_found(view: View) -> None:
     errors = np.array([_error_mm(_view(seed, "whole-body", view)) for seed in range(3)])
     assert errors.mean(axis=0) == pytest.approx([0, 0], abs=30)
     assert errors.max() < 60
@@ -83,7 +85,7 @@ def test_the_crop_of_the_engine_holds_the_ribs() -> None:
 def test_images_without_a_thorax_are_refused(part: str) -> None:
     view = _view(2, "whole-body", "anterior", columns=256)
     rows = view.counts.shape[0]
-    images = {
+    images: dict[str, NDArray[Any]] = {
         "legs": view.counts[rows * 6 // 10 : rows * 6 // 10 + 220],
         "head": view.counts[: int(view.ribs[0]) + 20],
         "nothing": np.zeros((256, 256)),

@@ -1,6 +1,7 @@
 """Views of the ribs: what differs between labels, how hot lesions are, and where they are said to be."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +10,15 @@ from photopeak.exporters.phantoms.bone_views import Acquisition, BoneView, draw_
 from photopeak.exporters.phantoms.rib_lesions import LABELS
 
 
-def _acquisition(**changes: object) -> Acquisition:
+def _acquisition(**changes: Any) -> Acquisition:
     drawn = draw_acquisition(np.random.default_rng(5))
-    usual = {"kind": "whole-body", "view": "posterior", "columns": 128, "field_mm": 580.0, "smoothing_mm": 0.0}
+    usual: dict[str, Any] = {
+        "kind": "whole-body",
+        "view": "posterior",
+        "columns": 128,
+        "field_mm": 580.0,
+        "smoothing_mm": 0.0,
+    }
     return replace(drawn, **{**usual, "counts_per_cm2": 800.0, **changes})
 
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="training needs torch: pip install 'photopeak[train]'")
+
+from torch import Tensor
 
 from photopeak.exporters.architectures import deployed
 from photopeak.exporters.architectures.analysis.classifier import BoneNet, seen
@@ -10,7 +12,7 @@ from photopeak.exporters.cam import with_cam
 
 
 @pytest.fixture
-def counts() -> "torch.Tensor":
+def counts() -> Tensor:
     return torch.poisson(torch.full((3, 1, 64, 64), 30.0), generator=torch.Generator().manual_seed(1))
 
 
@@ -22,18 +24,18 @@ def net() -> BoneNet:
     return net.eval()
 
 
-def test_level_of_the_counts_is_taken_out(counts: "torch.Tensor") -> None:
+def test_level_of_the_counts_is_taken_out(counts: Tensor) -> None:
     maps, brighter = seen(counts)[:, :3], seen(5 * counts)[:, :3]
     assert torch.allclose(maps, brighter, atol=2e-3)
 
 
-def test_a_hot_spot_rises_in_every_map(counts: "torch.Tensor") -> None:
+def test_a_hot_spot_rises_in_every_map(counts: Tensor) -> None:
     hot = counts.clone()
     hot[:, :, 30:33, 30:33] *= 4
     assert (seen(hot)[:, :, 31, 31] > seen(counts)[:, :, 31, 31]).all()
 
 
-def test_noise_is_told_from_uptake(counts: "torch.Tensor") -> None:
+def test_noise_is_told_from_uptake(counts: Tensor) -> None:
     faint, bright = counts / 30, counts * 30
     for image in (faint, bright):
         image[:, :, 30:33, 30:33] *= 1.5
@@ -45,13 +47,13 @@ def test_flat_and_empty_images_are_finite(net: BoneNet, value: float) -> None:
     assert torch.isfinite(net(torch.full((1, 1, 64, 64), value))).all()
 
 
-def test_features_are_not_negative_and_lie_at_half_the_matrix(net: BoneNet, counts: "torch.Tensor") -> None:
+def test_features_are_not_negative_and_lie_at_half_the_matrix(net: BoneNet, counts: Tensor) -> None:
     features = net.features(counts)
     assert features.shape == (3, 8, 32, 32)
     assert (features >= 0).all()
 
 
-def test_the_map_is_grad_cam(net: BoneNet, counts: "torch.Tensor") -> None:
+def test_the_map_is_grad_cam(net: BoneNet, counts: Tensor) -> None:
     logits, cam, embedding = with_cam(deployed(net).eval())(counts)
     features = net.features(counts).detach().requires_grad_()
     for label in range(3):
