@@ -12,7 +12,7 @@ from .parathyroid_study import SEEN, USUAL, Detector, Setting, acquired
 
 SIDE = 256
 _COLUMNS, _ROWS, _GAP = 3, 3, 4
-_GLAND, _FAINT, _MARK = (0, 158, 115), (204, 121, 167), (213, 94, 0)
+_GLAND, _FAINT, _MARK = (0, 158, 115), (0, 114, 178), (213, 94, 0)
 Picture = NDArray[np.uint8]
 
 

@@ -57,7 +57,9 @@ def _points(report: ParathyroidReport, *, seen: bool) -> str:
         figures = (point.lesions, point.patients, point.clear)
         rows.append((score.observer, score.phases, *map(percent, figures), str(point.false_positives)))
     if seen:
-        rows += [("lecture", name, f"{value:.0%}", "-", "-", f"{false}") for name, (value, false) in LECTURE.items()]
+        rows += [
+            ("lecture", name, f"{100 * value:.0f} %", "-", "-", f"{false}") for name, (value, false) in LECTURE.items()
+        ]
     header = (
         "observer",
         "phases",
