@@ -12,8 +12,6 @@ smaller than Poisson's, whatever method is used: 128 x 128 pixels hold no more t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -25,6 +23,7 @@ from ..errors import InputError
 from ..frames import Frames, Units
 from ..manifest import Grid
 from ..matrix import MatrixSize
+from .resampling import ROUNDING, applied, between, weights
 
 __all__ = [
     "Placement",
@@ -40,7 +39,6 @@ __all__ = [
     "upsample",
 ]
 
-_ROUNDING = 1e-6  # of a pixel: what a spacing that a header spells in decimals may be off by
 _LARGEST_GRID = 1 << 24  # pixels: more means that a spacing is wrong by orders of magnitude
 
 
@@ -219,7 +217,7 @@ def pitch_placement(
     """
     field = _field_mm(matrix, spacing)
     sizes = [
-        ceil(max(mm, least) / pitch_mm / multiple - _ROUNDING) * multiple
+        ceil(max(mm, least) / pitch_mm / multiple - ROUNDING) * multiple
         for mm, least in zip(field, least_mm, strict=True)
     ]
     grid = MatrixSize(*sizes)
@@ -283,10 +281,10 @@ def resample(image: NDArray[Any], placement: Placement) -> NDArray[np.float32]:
     >>> resample(np.arange(16.0).reshape(4, 4), placement).tolist()
     [[10.0, 18.0], [42.0, 50.0]]
     """
-    down = _weights(image.shape[0], placement.grid.rows, placement.step[0], placement.origin[0])
-    across = _weights(image.shape[1], placement.grid.columns, placement.step[1], placement.origin[1])
-    rows = _banded(down, np.asarray(image, np.float32))
-    return np.ascontiguousarray(_banded(across, np.ascontiguousarray(rows.T)).T)
+    down = weights(image.shape[0], placement.grid.rows, placement.step[0], placement.origin[0])
+    across = weights(image.shape[1], placement.grid.columns, placement.step[1], placement.origin[1])
+    rows = applied(down, np.asarray(image, np.float32))
+    return np.ascontiguousarray(applied(across, np.ascontiguousarray(rows.T)).T)
 
 
 def upsample(cells: NDArray[np.float32], placement: Placement) -> NDArray[np.float32]:
@@ -305,7 +303,7 @@ def upsample(cells: NDArray[np.float32], placement: Placement) -> NDArray[np.flo
         Constant beyond the outer cells' centres; 0 where the image reaches beyond the grid.
     """
     down, across = (
-        _between(size, count, (step, origin), of)
+        between(size, count, (step, origin), of)
         for size, count, step, origin, of in zip(
             placement.source, cells.shape[-2:], placement.step, placement.origin, placement.grid, strict=True
         )
@@ -331,75 +329,3 @@ def _field_mm(matrix: MatrixSize, spacing: tuple[float, float]) -> tuple[float, 
 def _centred(grid: MatrixSize, source: MatrixSize, step: tuple[float, float], centre: tuple[float, float]) -> Placement:
     origin = float(centre[0] - grid.rows * step[0] / 2), float(centre[1] - grid.columns * step[1] / 2)
     return Placement(grid, source, step, origin)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Weights:
-    """What each pixel of one axis of a grid takes from which pixels of the image."""
-
-    starts: tuple[int, ...]
-    bands: tuple[NDArray[np.float32], ...]
-
-
-@lru_cache(maxsize=64)
-def _weights(count: int, size: int, step: float, origin: float) -> _Weights:
-    """Return the weights of `count` pixels for a grid of `size`; those of each pixel of the image sum to 1 where it is covered."""
-    edges = np.clip(origin + step * np.arange(size + 1), 0, count)
-    smooth = max(1 - step, 0.0)
-    starts, bands = [], []
-    for lower, upper in pairwise(edges.tolist()):
-        first = max(int(np.floor(lower - smooth / 2)), 0)
-        last = min(int(np.ceil(upper + smooth / 2)), count)
-        pixels = np.arange(first, last)
-        share = _below(upper - pixels, smooth) - _below(lower - pixels, smooth)
-        # What would leave the image is reflected at its edge.
-        if smooth and first == 0 and last:
-            share[0] += _below(upper + 1, smooth) - _below(lower + 1, smooth)
-        if smooth and last == count and last > first:
-            share[-1] += _below(upper - count, smooth) - _below(lower - count, smooth)
-        starts.append(first)
-        bands.append(share.astype(np.float32))
-    return _Weights(tuple(starts), tuple(bands))
-
-
-def _below(place: Any, smooth: float) -> Any:
-    """Return the share of a pixel from 0 to 1, smoothed by a box, that lies below a place."""
-    if smooth < _ROUNDING:
-        return np.clip(place, 0, 1)
-    return (_ramp(place + smooth / 2) - _ramp(place - smooth / 2)) / smooth
-
-
-def _ramp(place: Any) -> Any:
-    """Return the integral of a place clipped to 0 and 1."""
-    inside = np.clip(place, 0, 1)
-    return inside**2 / 2 + np.maximum(place - 1, 0)
-
-
-def _banded(weights: _Weights, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the rows that weights make of the rows of an image."""
-    out = np.zeros((len(weights.bands), image.shape[1]), np.float32)
-    for row, start, band in zip(out, weights.starts, weights.bands, strict=True):
-        if len(band):
-            np.dot(band, image[start : start + len(band)], out=row)
-    return out
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Between:
-    """Between which two cells the centre of each pixel of an image lies, and what it takes of them."""
-
-    below: NDArray[np.intp]
-    above: NDArray[np.intp]
-    near: NDArray[np.float32]
-    far: NDArray[np.float32]
-
-
-def _between(size: int, count: int, line: tuple[float, float], of: int) -> _Between:
-    """Return what `size` pixels of an image take of `count` cells that divide a grid of `of` pixels."""
-    step, origin = line
-    place = (np.arange(size) + 0.5 - origin) / step
-    at = np.clip(place * count / of - 0.5, 0, count - 1)
-    below = np.minimum(at.astype(np.intp), max(count - 2, 0))
-    inside = (place >= 0) & (place <= of)
-    far = ((at - below) * inside).astype(np.float32)
-    return _Between(below, np.minimum(below + 1, count - 1), inside.astype(np.float32) - far, far)
