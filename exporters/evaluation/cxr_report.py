@@ -7,7 +7,7 @@ from ..card import markdown
 from .cxr_study import CxrReport
 from .detection_statistics import Estimate
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#3b4252")
+_COLOURS = ("#0072b2", "#56b4e9", "#882255", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 
 
 def as_markdown(report: CxrReport) -> str:
@@ -74,7 +74,7 @@ def percent(estimate: Estimate) -> str:
 def as_figure(report: CxrReport) -> go.Figure:
     """Return the AUC of every method with its interval, by images."""
     figure = go.Figure()
-    for colour, method in zip(_COLOURS, dict.fromkeys(one.method for one in report.separations), strict=False):
+    for colour, method in zip(_COLOURS, dict.fromkeys(one.method for one in report.separations), strict=True):
         own = [one for one in report.separations if one.method == method]
         figure.add_trace(
             go.Scatter(

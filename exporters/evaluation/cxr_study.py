@@ -25,6 +25,7 @@ from ..recipes.analysis.radiograph_training import (
 )
 from .cxr_peers import PEERS, fitted_scores, held_out_scores
 from .cxr_refusals import Refusal
+from .cxr_shortcuts import CHANGES, held_out_margins
 from .detection_statistics import Estimate, auc, balanced_accuracy, bootstrap, confusion, expected_calibration_error
 
 __all__ = ["CxrReport", "Evidence", "Separation", "measure_cxr", "region_energy", "separation", "sources_of"]
@@ -140,6 +141,8 @@ def measure_cxr(
     source = sources_of(pool)
     score = margins(found.logits)
     rows = list(_each(pool, source, score, "network", "held out"))
+    for name, change in CHANGES:
+        rows += _each(pool, source, held_out_margins(change(pool), found), name, "held out")
     for name, features, penalty in PEERS:
         tell(name)
         values = features(pool)
