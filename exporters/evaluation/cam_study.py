@@ -23,7 +23,7 @@ Tell = Callable[[str], None]
 BAR = 1e-4  # relative error
 _LEAST = float(np.finfo(np.float32).tiny)
 _FACTORS = (0.5, 2.0)  # of counts
-_SHIFT = 0.2  # of the side
+_SIDE = 64  # px; the evaluator of ONNX takes seconds for larger ones
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def autograd_cam(graph: TorchGraph, image: Floats) -> Floats:
 
 
 def variants(bundle: Bundle, number: int, seed: int = 0) -> Iterator[Floats]:
-    """Yield images like those of a bundle's golden tensors: mirrored, moved, of other intensity, counts drawn anew.
+    """Yield parts of a bundle's golden tensors: mirrored, of other intensity, counts drawn anew.
 
     Parameters
     ----------
@@ -143,15 +143,16 @@ def variants(bundle: Bundle, number: int, seed: int = 0) -> Iterator[Floats]:
     Yields
     ------
     ndarray, shape (1, channels, rows, columns), float32
-        What the graph takes.
+        What the graph takes; at most 64 px high and wide.
     """
     rng = np.random.default_rng(seed)
     golden, taken = bundle.golden_heads.input, bundle.manifest.input
     for index in range(number):
         image = golden[index % len(golden)]
         image = np.flip(image, [axis for axis in (1, 2) if rng.random() < 0.5])
-        reach = [int(_SHIFT * side) for side in image.shape[1:]]
-        image = np.roll(image, [int(rng.integers(-most, most + 1)) for most in reach], (1, 2))
+        sides = [min(side, _SIDE - _SIDE % taken.multiple) for side in image.shape[1:]]
+        top, left = (int(rng.integers(whole - side + 1)) for whole, side in zip(image.shape[1:], sides, strict=True))
+        image = image[:, top : top + sides[0], left : left + sides[1]]
         if taken.units is Units.COUNTS and taken.scaling == "none":
             image = rng.poisson(np.maximum(image, 0) * np.exp(rng.uniform(*np.log(_FACTORS))))
         yield np.ascontiguousarray(image[None], np.float32)
