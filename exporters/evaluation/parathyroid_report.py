@@ -28,7 +28,7 @@ def as_markdown(report: ParathyroidReport) -> str:
     heading = (
         f"{report.cases} held-out simulated cases, {report.normals} of them without an abnormal gland in the field; "
         f"{report.glands} glands, of which {report.seen} can be seen (ideal observer's SNR of both phases at least {SEEN:g}). "
-        f"A hit lies within the radius of a gland or {HIT_MM:g} mm of its centre. Intervals are 95 %."
+        f"A hit lies within the radius of a gland or {HIT_MM:g} mm of its centre. Intervals are 95 %, for shares by Wilson."
     )
     return "\n\n".join(
         [
