@@ -8,8 +8,8 @@ __all__ = ["render_bones"]
 
 _CARD = """# {name}
 
-{title}. Version {version}, {licence}. Input: an anterior or posterior view of a bone scan (99mTc diphosphonate), whole body or thorax, in
-counts. Output: probabilities of normal ribs, trauma and metastasis, a class activation map of each, and an embedding that tells other
+{title}. Version {version}, {licence}. Input: an anterior or posterior view of a bone
+scan (99mTc diphosphonate), whole body or thorax, in counts. Output: probabilities of normal ribs, trauma and metastasis, a class activation map of each, and an embedding that tells other
 images apart. **Trained and measured on simulated patients alone; it has seen no real fracture and no real metastasis.** Not for diagnosis.
 
 ## Network
@@ -37,8 +37,8 @@ negative, and the head is their mean and one linear layer: the map is the class 
 
 ## Held-out patients
 
-{views} views of patients that were in no training, through the whole engine; the rivals are logistic regressions on features of hot spots,
-fitted to the patients that also set temperature and threshold. Intervals of 95 %: DeLong for areas, which takes the three views of a
+{views} views of patients that were in no training, through the whole engine; the rivals work on features of hot spots beside the
+midline and are fitted to the patients that also set temperature and threshold. Intervals of 95 %: DeLong for areas, which takes the three views of a
 patient as independent; bootstrap by patient for the rest. In {refused} further views the engine found no thorax and refused.
 
 {main}
@@ -74,7 +74,9 @@ say. One real patient shows no more than that the worst did not happen.
 
 ## Where it ends
 
-* Real patients: uptake, overlap and habitus are more varied than any simulation; no labelled scans of ribs were at hand.
+* Real patients: uptake, overlap and habitus are more varied than any simulation; no labelled scans of ribs were at hand. The simulated
+  clavicles lie lower before the ribs than those of the real scan, and cartilage and scapulae are simpler.
+* Faint views of the thorax whose field shows no shoulders: the engine often finds no ribs there and says so.
 * Fractures and metastases side by side, other diseases of bone, children, views from the side.
 * Single short lesions: see the row with one lesion. Nobody can tell them apart from one planar view, and the probabilities say so.
 * It judges ribs; that a vertebra is hot makes no difference to it, by construction.
