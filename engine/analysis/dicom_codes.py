@@ -42,7 +42,6 @@ CONCEPTS: dict[str, Code] = {
     "probability": ("122157", "DCM", "Probability"),
     "threshold": ("122411", "DCM", "Threshold Value"),
     "time point": ("C2348792", "UMLS", "Time Point"),
-    "undecided": ("undecided", PRIVATE_SCHEME, "undecided: no class reaches the threshold"),
     "validity": ("validity", PRIVATE_SCHEME, "Validity"),
     "valid": ("valid", PRIVATE_SCHEME, "inside what the model was trained for"),
     "not valid": ("not-valid", PRIVATE_SCHEME, "not valid for this image"),

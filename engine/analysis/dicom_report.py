@@ -224,9 +224,8 @@ def _activation(regions: Sequence[RegionShare]) -> "list[Measurement]":
 
 
 def _class_code(result: AnalysisResult, index: int) -> Code:
-    """Return the most probable class, if it reaches the threshold."""
-    label, probability = result.found(index)
-    return label_code(result.labels[label]) if probability >= result.threshold else CONCEPTS["undecided"]
+    """Return the class that was found, as JSON and pages say it too."""
+    return label_code(result.labels[result.found(index)[0]])
 
 
 def _probabilities(result: AnalysisResult, index: int) -> "list[Measurement]":

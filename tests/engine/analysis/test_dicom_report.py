@@ -198,14 +198,21 @@ def test_a_projection_is_a_property_of_the_image_and_no_finding(dicom_factory, s
 
 
 @pytest.mark.parametrize(
-    ("threshold", "finding"), [(0.6, "Bony metastasis"), (0.61, "undecided: no class reaches the threshold")]
+    ("probabilities", "threshold", "finding"),
+    [
+        ((0.3, 0.1, 0.6), 0.69, "Bony metastasis"),
+        ((0.3, 0.1, 0.6), 0.71, "Normal"),
+        ((0.4, 0.25, 0.35), 0.5, "Bony metastasis"),  # neither alone reaches the threshold, both together do
+        ((0.45, 0.25, 0.3), 0.6, "Normal"),
+    ],
 )
-def test_a_class_below_the_threshold_is_no_finding(dicom_factory, save, threshold, finding):
+def test_the_report_finds_what_the_result_finds(dicom_factory, save, probabilities, threshold, finding):
     result = classified(photopeak.read(dicom_factory("static")))
-    path = save(replace(result, probabilities=np.array([[0.3, 0.1, 0.6]]), threshold=threshold))
-    (group,) = frames_of(path)
+    result = replace(result, probabilities=np.array([probabilities]), threshold=threshold)
+    (group,) = frames_of(save(result))
     assert group.finding_type.meaning == finding
-    assert numbers(group)["Probability of metastasis"] == pytest.approx(0.6)
+    assert numbers(group)["Probability"] == pytest.approx(result.found()[1])
+    assert numbers(group)["Probability of metastasis"] == pytest.approx(probabilities[2])
 
 
 def test_the_table_of_regions_is_told_in_percent_without_what_is_unknown(dicom_factory, save):
