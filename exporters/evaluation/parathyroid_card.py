@@ -110,7 +110,7 @@ def render(bundle: Bundle, report: Report, note: str = "") -> str:
     low, high = training.counts_per_pixel or (0.0, 0.0)
     both = report.reads[PHASES]
     images = [one.image for one in both]
-    found = np.concatenate([image.best >= analysis.threshold for image in images])
+    found = _found(both, analysis.threshold)
     return _CARD.format(
         name=manifest.name,
         title=manifest.title,
@@ -131,7 +131,10 @@ def render(bundle: Bundle, report: Report, note: str = "") -> str:
         cases=len(images),
         glands=len(found),
         normals=sum(not image.lesions for image in images),
-        seen=sum(int(one.seen.sum()) for one in both),
+        seen=", ".join(f"{spelled(way)} {sum(int(one.seen.sum()) for one in r)}" for way, r in report.reads.items()),
+        phases=", ".join(
+            f"{spelled(way)} {_found(r, analysis.threshold).mean():.3f}" for way, r in report.reads.items()
+        ),
         ratio=SEEN,
         points=_points(report, analysis.threshold),
         curves=_curves(report, seen=False),
@@ -147,6 +150,11 @@ def render(bundle: Bundle, report: Report, note: str = "") -> str:
         stated=_STATED_SCORE,
         verdicts=", ".join(f"{report.verdicts.count(word)} {word}" for word in _WORDS),
     )
+
+
+def _found(reads: list[Read], threshold: float) -> NDArray[np.bool_]:
+    """Return which of all glands are found."""
+    return np.concatenate([one.image.best >= threshold for one in reads])
 
 
 def _verdict(session: AnalysisSession, images: Acquisition) -> str:
@@ -238,9 +246,9 @@ by their regression, all computed in the graph; 3x3 convolutions with dilations 
 ## Held-out cases
 
 {cases} cases of the same simulator with seeds that neither training nor tuning used: {glands} abnormal glands in the field, {normals} cases without any. 256x256
-pixels, ten minutes. A mark within {hit:g} mm of a gland's centre, or within its radius, counts as found. {seen} glands can be seen: their ratio of
-signal to noise, see below, is at least {ratio:g} (Rose 1948). Intervals of 95 %: Wilson, and bootstrap by patient for false
-positives and curves.
+pixels, ten minutes. A mark within {hit:g} mm of a gland's centre, or within its radius, counts as found. Glands that can be seen are those with a
+ratio of signal to noise, see below, of at least {ratio:g} in the phases that are used (Rose 1948): {seen}. Intervals of 95 %: Wilson, and
+bootstrap by patient for false positives and curves.
 
 At the bundle's threshold:
 
@@ -267,6 +275,9 @@ Found at the bundle's threshold, early and late together:
 The ratio, of both phases together, is that of an observer who knows everything but whether the gland is there: where it would be, its shape, and the image without it.
 Even this observer, with a chance of {chance:g} for a false positive at each place (0.3 among {places} places), would find {bound:.3f} of these glands;
 the detector, which knows none of that, finds {reached:.3f}. {verdict_on_aim}
+
+What the second phase adds, in shares of all glands found: {phases}. Patients move between the phases, positions are those of the late one where
+it is there, and early images hold more counts but the whole thyroid.
 
 ## Limits
 
