@@ -13,7 +13,7 @@ from ..dicom.quiet import input_errors
 from ..dicom.write import encode
 from ..errors import InputError
 from ..writing import safe_name, write_new
-from .dicom_header import Origin, Place, frame_name, origin_of
+from .dicom_header import Origin, Place, origin_of
 from .dicom_map import activation_map, has_place
 from .dicom_overlay import captioned, colour_capture
 from .dicom_report import Regions, findings_report
@@ -128,7 +128,7 @@ def _caption(result: AnalysisResult, index: int, place: Place, found: str) -> tu
     """Return what is written below a picture."""
     manifest = result.bundle.manifest
     validity = "" if result.valid_frames[index] else f"{NOT_VALID.upper()}: "
-    where = ", ".join(filter(None, [place.channel, frame_name(result, index)]))
+    where = ", ".join(filter(None, [place.channel, result.frame_name(index)]))
     return f"{validity}{where}: {found}", f"{manifest.name} {manifest.version}, AI, not for diagnosis"
 
 

@@ -18,7 +18,7 @@ from ..reconstruction.dicom_header import GENERAL_MODULES
 from ..result import DomainVerdict
 from .result import NOT_VALID, AnalysisResult
 
-__all__ = ["Origin", "Place", "adopt", "as_evidence", "frame_name", "head", "origin_of", "verdict_sentence"]
+__all__ = ["Origin", "Place", "adopt", "as_evidence", "head", "origin_of", "verdict_sentence"]
 
 # Of the source's scanner; the objects here are made by this program.
 _OF_SCANNER = "StationName ManufacturerModelName DeviceSerialNumber SoftwareVersions InstitutionalDepartmentName"
@@ -156,13 +156,6 @@ def verdict_sentence(verdict: DomainVerdict) -> str:
     }[verdict.verdict]
     reasons = "; ".join(reason.strip().rstrip(".") for reason in verdict.reasons)
     return f"The image is {where}{f' ({reasons})' if reasons else ''}."
-
-
-def frame_name(result: AnalysisResult, index: int) -> str:
-    """Return what tells a frame from the others: its number, if there are several, and its view."""
-    view = result.reference.info[index].view
-    parts = ([f"frame {index + 1}"] if len(result) > 1 else []) + ([view] if view else [])
-    return ", ".join(parts) or "image"
 
 
 def head(origin: Origin, places: Sequence[Place], what: str, series_uid: str, remarks: Sequence[str]) -> Dataset:

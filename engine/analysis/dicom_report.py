@@ -21,7 +21,7 @@ from .dicom_content import (
     tell_apart,
 )
 from .dicom_geometry import in_patient, plane_of
-from .dicom_header import Origin, Place, adopt, as_evidence, frame_name, head, verdict_sentence
+from .dicom_header import Origin, Place, adopt, as_evidence, head, verdict_sentence
 from .regions import RegionShare
 from .result import NOT_VALID, AnalysisResult, Detection
 
@@ -97,7 +97,7 @@ def _groups(result: AnalysisResult, origin: Origin, regions: Regions) -> list[An
             group[0].ContentSequence.append(comment(verdict_sentence(result.domains[index])))
         groups.append(group)
         for rank, lesion in enumerate(result.detections[index] if result.detections else (), start=1):
-            name = f"{lesion.label} {rank}, {frame_name(result, index)}"
+            name = f"{lesion.label} {rank}, {result.frame_name(index)}"
             groups.append(_lesion_group(result, origin, index, lesion, name))
     for sentence in result.warnings:
         groups[0][0].ContentSequence.append(comment(sentence))
@@ -121,7 +121,7 @@ def _frame_group(result: AnalysisResult, origin: Origin, index: int, regions: Se
     numbers = [number("threshold", result.threshold), *_of_domain(result, index)]
     numbers += [number("count", len(result.detections[index]))] if detects else _probabilities(result, index)
     return MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(result, index, frame_name(result, index)),
+        tracking_identifier=_tracking(result, index, result.frame_name(index)),
         finding_type=finding and concept(finding),
         finding_sites=_sites(result),
         algorithm_id=algorithm(result, origin),

@@ -66,10 +66,10 @@ def described(result: AnalysisResult, regions: Regions = ()) -> dict[str, Any]:
 
 
 def _frame(result: AnalysisResult, index: int, regions: Sequence[RegionShare]) -> dict[str, Any]:
-    verdict, info = result.domains[index], result.reference.info[index]
+    verdict = result.domains[index]
     said: dict[str, Any] = {
-        "frame": info.number,
-        "view": info.view,
+        "frame": result.number(index),
+        "view": result.reference.info[index].view,
         "valid": result.valid_frames[index],
         "note": "" if result.valid_frames[index] else NOT_VALID,
         "domain": {

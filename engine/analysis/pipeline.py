@@ -171,7 +171,9 @@ def write_analysis(result: AnalysisResult, out: PathLike, regions: Regions = ())
     from .dicom_files import write_findings
 
     folder, stem = Path(out), f"{safe_name(result.reference.source)}_{result.bundle.manifest.name}"
-    pictures = [(f"_{index + 1}" if len(result) > 1 else "", _picture(result, index)) for index in range(len(result))]
+    pictures = [
+        (f"_{result.number(index)}" if len(result) > 1 else "", _picture(result, index)) for index in range(len(result))
+    ]
     contents = [("", ".json", findings_json(result, regions)), *((name, ".png", data) for name, data in pictures)]
     written: list[Path] = []
     try:

@@ -137,6 +137,17 @@ class AnalysisResult:
     def __len__(self) -> int:
         return len(self.domains)
 
+    def number(self, index: int) -> int:
+        """Return the number of a frame in its DICOM object, from 1; of several objects, its place among all frames."""
+        info = self.reference.info
+        return info[index].number if len({one.instance for one in info}) == 1 else index + 1
+
+    def frame_name(self, index: int) -> str:
+        """Return what tells a frame from the others: its number, if there are several, and its view."""
+        view = self.reference.info[index].view
+        parts = ([f"frame {self.number(index)}"] if len(self) > 1 else []) + ([view] if view else [])
+        return ", ".join(parts) or "image"
+
     def found(self, index: int = 0) -> tuple[int, float]:
         """Return the class of a frame at the threshold, and its probability.
 

@@ -121,9 +121,11 @@ def _print_detections(result: "AnalysisResult") -> None:
             centre = "" if lesion.centre_mm is None else "{:.0f}, {:.0f}".format(*lesion.centre_mm)
             diameter = "" if lesion.diameter_mm is None else f"{lesion.diameter_mm:.1f}"
             box = ", ".join(f"{edge:.0f}" for edge in lesion.box)
-            rows.append((str(index + 1), f"{lesion.score:.3f}", box, centre, diameter, _validity(result, index)))
+            rows.append(
+                (str(result.number(index)), f"{lesion.score:.3f}", box, centre, diameter, _validity(result, index))
+            )
         if not lesions:
-            rows.append((str(index + 1), "none", "", "", "", _validity(result, index)))
+            rows.append((str(result.number(index)), "none", "", "", "", _validity(result, index)))
     title = f"Findings: {result.labels[0]}, from {result.threshold:.3g} on"
     print_table(title, ("frame", "score", "box px", "centre mm", "size mm", ""), rows)
 
@@ -135,7 +137,7 @@ def _print_classes(result: "AnalysisResult") -> None:
         finding = result.labels[result.found(index)[0]]
         view = result.reference.info[index].view
         shares = [f"{chance:.3f}" for chance in chances]
-        rows.append((str(index + 1), view, finding, *shares, _validity(result, index)))
+        rows.append((str(result.number(index)), view, finding, *shares, _validity(result, index)))
     title = f"Findings: {' or '.join(result.labels[1:])} from {result.threshold:.3g} on"
     print_table(title, ("frame", "view", "finding", *result.labels, ""), rows)
 

@@ -134,7 +134,7 @@ def _section(result: AnalysisResult, index: int, name: str, regions: Sequence[Re
     return {
         "id": name,
         "name": facts.capitalised(facts.described(frames)),
-        "label": facts.frame_label(frames, index) if len(frames) > 1 else "",
+        "label": result.frame_name(index) if len(frames) > 1 else "",
         "invalid": "" if result.valid_frames[index] else _far(verdict.distances, verdict.limits),
         "portrait": shots[0]["aspect"] < _PORTRAIT,
         "shots": shots,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from known_findings import classified, detected
+from photopeak.engine.analysis.findings import described
 from photopeak.engine.errors import UsageError
 from photopeak.engine.result import DomainVerdict
 
@@ -34,6 +35,20 @@ def test_the_worst_frame_decides_on_the_whole():
         assert result.domain.verdict == "outside"
         assert not result.valid
         assert result.valid_frames == tuple(k != 1 for k in order)
+
+
+def test_frames_are_called_by_their_numbers_in_the_object():
+    """A frame that was left out shifts no number; objects of one frame each are counted."""
+    result = classified()
+    frames, (one, other) = result.sources[0], result.sources[0].info
+    kept = (replace(one, number=1, view="anterior"), replace(other, number=3))
+    left_out = replace(result, sources=(replace(frames, info=kept),))
+    assert [left_out.number(index) for index in range(2)] == [1, 3]
+    assert [left_out.frame_name(index) for index in range(2)] == ["frame 1, anterior", "frame 3"]
+    assert [frame["frame"] for frame in described(left_out)["frames"]] == [1, 3]
+    apart = (replace(one, number=1, instance=0), replace(other, number=1, instance=1))
+    objects = replace(result, sources=(replace(frames, info=apart),))
+    assert [frame["frame"] for frame in described(objects)["frames"]] == [1, 2]
 
 
 def test_boxes_lie_on_other_phases_by_their_grids():
