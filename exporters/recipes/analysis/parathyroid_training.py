@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ....engine.analysis.decode import peaks
+from ....engine.errors import UsageError
 from ...architectures.analysis.detector import Detector
 from ...evaluation.detection_statistics import (
     MarkedImage,
@@ -181,6 +182,11 @@ def calibrate(net: Detector, examples: list[Example]) -> Calibration:
     Calibration
         With the lowest threshold at which at most 0.3 marks of an image are false.
 
+    Raises
+    ------
+    UsageError
+        If the detector marks nothing, or nothing but glands, or no gland.
+
     References
     ----------
     * Platt, J. (1999). Probabilistic outputs for support vector machines. Advances in Large Margin Classifiers. (Slope and bias.)
@@ -188,6 +194,8 @@ def calibrate(net: Detector, examples: list[Example]) -> Calibration:
     before = marked(net, examples)
     scores, truth = _candidates(before)
     logits = np.log(scores / (1 - scores))
+    if truth.all() or not truth.any():
+        raise UsageError("the detector tells no glands from anything else on the tuning cases, train it for more steps.")
     slope, bias = _platt(logits, truth)
     with torch.no_grad():
         cast(Tensor, net.heat.bias).add_(bias / slope)
@@ -232,7 +240,7 @@ def _platt(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float
 
 
 def _error(images: list[MarkedImage]) -> float:
-    """Return the expected calibration error of the marks that anybody would look at."""
+    """Return the expected calibration error of the marks that anybody would look at; NaN where there are none."""
     scores, truth = _candidates(images)
     stated = scores >= _STATED_SCORE
-    return float(expected_calibration_error(scores[stated], truth[stated]))
+    return float(expected_calibration_error(scores[stated], truth[stated])) if stated.any() else float("nan")

@@ -183,3 +183,9 @@ def test_marks_beyond_reach_are_false(oracle):
     far = studies.Example(made.image, made.boxes + np.array([0, 20, 0, 0]))
     (image,) = marked(oracle, [far])
     assert (image.hits == -1).all()
+
+
+def test_a_detector_that_marks_no_gland_is_refused(oracle):
+    nothing = [studies.Example(made.image, np.zeros((0, 4))) for made in lesions_and_noise(4)]
+    with pytest.raises(UsageError, match="more steps"):
+        calibrate(oracle, nothing)
