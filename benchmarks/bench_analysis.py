@@ -1,16 +1,16 @@
 """What finding costs from pixels to findings, and of that the graph alone: the same images, the same threads, taking turns.
 
 Included in ``session``: bringing the image to the working grid, inference with evidence map and embedding, decoding, enlarging
-the maps to the matrix of the image, and the verdict on the domain. Included in ``bare``: inference by plain ONNX Runtime of the
-file that ships, on the tensor that the session makes of the image. Reading files and loading the model are in neither. A
-call that is not timed goes before each, so that both find the caches as calls in a row do.
+the maps to the matrix of the image, and the verdict on the domain. Included in ``bare``: the library's inference alone, on the
+tensor that the session makes of the image. Both use one instance of the library: the threads of a second one would wait
+in loops and take the processors from the first. Reading files and loading the model are in neither. A call that is not
+timed goes before each, so that both find the caches as calls in a row do.
 
 The detector gets two phases of a body of Poisson counts on 256 x 256 pixels of its working grid, for which the bar is 20 ms on
 two cores; classifiers get an image that their bundle holds.
 """
 
 import numpy as np
-import onnxruntime
 import pytest
 
 import photopeak
@@ -35,12 +35,9 @@ def bench_analysis(compare, model, provider, threads):
     manifest, given = session.bundle.manifest, image_of(model)
     grid, multiple = manifest.input.grid, manifest.input.multiple
     tensor = network_input(tuple(prepare(one, grid, multiple=multiple) for one in given), manifest, threads)
-    bare = runtime(session.bundle.model, threads)
-    heads, feed = [value.name for value in bare.get_outputs()], {manifest.input.name: tensor}
-    compare(
-        {"session": lambda: session.run(*given), "bare": lambda: bare.run(heads, feed)}, baseline="bare", settle=True
-    )
-    result, expected = session.run(*given), dict(zip(heads, bare.run(heads, feed), strict=True))
+    bare = session.runnable
+    compare({"session": lambda: session.run(*given), "bare": lambda: bare.heads(tensor)}, baseline="bare", settle=True)
+    result, expected = session.run(*given), bare.heads(tensor)
     assert result.cam.shape == (1, len(result.labels), *given[0].pixels.shape[1:])
     if manifest.task == "detection":
         assert tensor.shape == (1, 2, SIDE, SIDE)
@@ -61,10 +58,3 @@ def image_of(model: str) -> list[Frames]:
     channels = images.counts(MatrixSize(SIDE, SIDE), len(golden)) if taken.grid.kind == "pitch" else golden
     options = {"units": taken.units, "modality": bundle.manifest.modalities[0], "pixel_spacing_mm": (pitch, pitch)}
     return [Frames.from_array(channel[np.newaxis], **options) for channel in channels]
-
-
-def runtime(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """Return the graph in plain ONNX Runtime."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
