@@ -4,9 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hypothesis.strategies as st
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import example, given, settings
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from pydicom.data import get_testdata_file
 
@@ -118,3 +121,25 @@ def _check_real(box: tuple[float, float, float, float]) -> None:
     assert box[0] == pytest.approx(205, abs=15)
     assert box[2] == pytest.approx(340, abs=15)
     assert (box[1] + box[3]) / 2 == pytest.approx(135, abs=8)
+
+
+@given(
+    frame=arrays(
+        np.float64, st.tuples(st.integers(1, 60), st.integers(1, 60)), elements=st.sampled_from([0.0, 1.0, 7.0, 1e12])
+    ),
+    spacing=st.tuples(st.floats(0.2, 40), st.floats(0.2, 40)),
+)
+@example(frame=np.eye(60), spacing=(9.0, 9.0))
+@settings(max_examples=60)
+def test_any_image_gives_a_finite_box_or_is_refused(frame: NDArray[np.float64], spacing: tuple[float, float]) -> None:
+    try:
+        box = np.array(find_ribs(frame, spacing))
+    except InputError:
+        return
+    assert np.isfinite(box).all()
+    assert (box[:2] < box[2:]).all()
+
+
+def test_a_series_is_no_frame() -> None:
+    with pytest.raises(InputError, match="no thorax"):
+        find_ribs(np.ones((2, 64, 64)), SPACING)
