@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
+from ..dicom.attributes import text
 from ..errors import InputError, UsageError
 from ..frames import Frames, Units
 from ..manifest import Manifest
@@ -33,7 +34,7 @@ def by_channel(manifest: Manifest, images: Sequence[Given], named: Mapping[str, 
     UsageError
         If it is not clear which image is which channel, or one is missing that is needed.
     InputError
-        If the images do not have the same number of frames.
+        If the images do not have the same number of frames, or are of different patients.
     """
     channels, taken = manifest.input.channels, manifest.input
     names = " and ".join(channels)
@@ -53,6 +54,10 @@ def by_channel(manifest: Manifest, images: Sequence[Given], named: Mapping[str, 
     if len({len(one) for one in present}) > 1:
         counts = ", ".join(f"{one.source} {len(one)}" for one in present)
         raise InputError(f"the phases have different numbers of frames ({counts}); give one frame for each.")
+    patients = {text(one.header, "PatientID") for image in present for one in image.instances} - {""}
+    if len(present) > 1 and len(patients) > 1:
+        names = " and ".join(one.source for one in present)
+        raise InputError(f"{names} are of different patients; phases of two patients are never mixed.")
     return found
 
 

@@ -7,6 +7,7 @@ from analysis_models import CLASSES, FILTERS, LEVEL, write_finder
 from photopeak.engine.analysis.session import AnalysisSession
 from photopeak.engine.errors import InputError, ModelError, UsageError
 from photopeak.engine.frames import Frames, Units
+from photopeak.engine.reading import read
 from photopeak.engine.session import load, load_for_images
 
 CPU = {"device": "cpu", "precision": "fp32", "provider": "onnxruntime", "threads": 1}
@@ -146,6 +147,16 @@ def test_phases_of_different_length_are_refused(finder):
     )
     with pytest.raises(InputError, match="different numbers of frames"):
         finder.run(neck(), two)
+
+
+def test_phases_of_two_patients_are_refused(finder, dicom_factory):
+    first, second, other = (
+        read(dicom_factory("static", seed=seed, folder=f"{seed}", tags={"PatientID": patient})[0])
+        for seed, patient in ((1, "A"), (2, "A"), (3, "B"))
+    )
+    assert finder.run(first, second)
+    with pytest.raises(InputError, match="different patients; phases of two patients are never mixed"):
+        finder.run(first, other)
 
 
 def test_lengths_are_needed(finder):
