@@ -203,13 +203,44 @@ class AnalysisResult:
         UsageError
             If that channel is absent.
         """
-        here, there = self.placements[self.reference_channel], self.placements[channel]
-        if here is None or there is None:
-            raise UsageError(f"the {self.channels[channel]} phase is absent; there is no image to draw a box on.")
+        here, there = self._places(channel, index)
         row0, column0, row1, column1 = detection.box
         corners = np.array([[row0, column0], [row1, column1]])
-        moved = there[index].to_source(here[index].to_grid(corners)).ravel().tolist()
+        moved = there.to_source(here.to_grid(corners)).ravel().tolist()
         return moved[0], moved[1], moved[2], moved[3]
+
+    def cam_on(self, channel: int, index: int = 0) -> NDArray[np.float32]:
+        """Return the class activations of a frame on the matrix of another channel, shape (k, rows, columns).
+
+        Each pixel has the value of that of `reference` which its centre lies in; 0 where `reference` does not reach.
+
+        Parameters
+        ----------
+        channel : int
+            Index into `sources`.
+        index : int
+            Which frame.
+
+        Raises
+        ------
+        UsageError
+            If that channel is absent.
+        """
+        here, there = self._places(channel, index)
+        longest = np.arange(max(there.source)) + 0.5
+        centres = here.to_source(there.to_grid(np.stack([longest, longest], axis=-1)))
+        down, across = (np.floor(centres[:size, axis]).astype(np.intp) for axis, size in enumerate(there.source))
+        height, width = here.source
+        seen = np.logical_and.outer((down >= 0) & (down < height), (across >= 0) & (across < width))
+        near = self.cam[index][:, np.clip(down, 0, height - 1)][:, :, np.clip(across, 0, width - 1)]
+        return np.where(seen, near, np.float32(0))
+
+    def _places(self, channel: int, index: int) -> "tuple[Placement, Placement]":
+        """Return where the grid lies on a frame of `reference` and of another channel."""
+        here, there = self.placements[self.reference_channel], self.placements[channel]
+        if here is None or there is None:
+            raise UsageError(f"the {self.channels[channel]} phase is absent; there is no image to draw on.")
+        return here[index], there[index]
 
 
 def _finite_or_huge(verdict: DomainVerdict) -> float:

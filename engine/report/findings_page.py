@@ -176,7 +176,8 @@ def _shots(result: AnalysisResult, index: int) -> list[dict[str, Any]]:
     """Return the pictures of one frame, one for each channel that is there, with the boxes of its findings."""
     names = result.channels or ("",) * len(result.sources)
     return [
-        _shot(source, index, names[channel]) | {"boxes": _boxes(result, index, channel)}
+        _shot(source, index, names[channel])
+        | {"boxes": _boxes(result, index, channel), "evidence": _evidence(result, index, channel)}
         for channel, source in enumerate(result.sources)
         if source is not None
     ]
@@ -214,16 +215,14 @@ def _boxes(result: AnalysisResult, index: int, channel: int) -> list[dict[str, A
 
 
 def _maps(result: AnalysisResult, index: int) -> list[dict[str, Any]]:
-    """Return the map of evidence for each label, that of the most probable class first to be seen."""
+    """Return for each label whether its evidence is seen first, which is that of the class that was found."""
     chosen = 0 if result.probabilities is None else result.found(index)[0]
-    return [
-        {
-            "name": label,
-            "chosen": k == chosen,
-            "uri": evidence_picture(result.cam[index, k], COLOUR_MAPS["inferno"]),
-        }
-        for k, label in enumerate(result.labels)
-    ]
+    return [{"name": label, "chosen": k == chosen} for k, label in enumerate(result.labels)]
+
+
+def _evidence(result: AnalysisResult, index: int, channel: int) -> list[str]:
+    """Return the map of evidence for each label, on the image of a channel."""
+    return [evidence_picture(cam, COLOUR_MAPS["inferno"]) for cam in result.cam_on(channel, index)]
 
 
 def _findings(found: Sequence[Detection]) -> list[dict[str, str]]:
@@ -260,9 +259,11 @@ def _nearest(analysis: Analysis, threshold: float) -> tuple[float, float, float]
 
 
 def _point(analysis: Analysis, threshold: float, detects: bool) -> str:
-    _, sensitivity, alarms = _nearest(analysis, threshold)
+    measured, sensitivity, alarms = _nearest(analysis, threshold)
     cost = f"{alarms:.2f} false positives per image" if detects else f"{100 * alarms:.0f} % false alarms"
-    return f"At the threshold of {threshold:.2f}: {100 * sensitivity:.0f} % sensitivity at {cost}."
+    here, there = f"{threshold:.2f}", f"{measured:.2f}"
+    known = "" if here == there else f", the nearest to the {here} in use that was measured"
+    return f"At a threshold of {there}{known}: {100 * sensitivity:.0f} % sensitivity at {cost}."
 
 
 def _points_figure(analysis: Analysis, threshold: float, detects: bool) -> dict[str, Any]:
@@ -284,7 +285,7 @@ def _points_figure(analysis: Analysis, threshold: float, detects: bool) -> dict[
             go.Scatter(
                 x=[used[2]],
                 y=[used[1]],
-                name=f"threshold in use, {threshold:.2f}",
+                name=f"threshold of {used[0]:.2f}",
                 meta="c2",
                 mode="markers",
                 marker={"size": 10},

@@ -1,12 +1,16 @@
 """The page of findings: what it says, what it must not say, and how its boxes lie."""
 
+import base64
+import io
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import known_findings
+from photopeak.engine.analysis.prepare import place
 from photopeak.engine.analysis.regions import RegionShare
 from photopeak.engine.errors import UsageError
 from photopeak.engine.report.findings_page import write_findings_report
@@ -37,7 +41,7 @@ def test_findings_are_told_with_their_operating_point(detected, tmp_path):
     assert "52.0, 65.0 px 125, 156 mm" in said
     assert "8.0 \u00d7 10.0 px" in said
     assert "22 mm" in said
-    assert "At the threshold of 0.50: 95 % sensitivity at 0.30 false positives per image." in said
+    assert "At a threshold of 0.50: 95 % sensitivity at 0.30 false positives per image." in said
     assert "not valid" not in said.lower()
 
 
@@ -47,11 +51,30 @@ def test_boxes_lie_on_each_phase_in_its_own_pixels(detected, tmp_path):
     assert [tuple(map(float, view)) for view in views] == [(64, 64, 30, 24, 5), (128, 128, 60, 48, 10)]
 
 
+def opacity_of(html, nth):
+    """Return how opaque each pixel of the nth map of evidence of a page is."""
+    uris = re.findall(r'data-map="\d" src="data:image/png;base64,([^"]*)"', html)
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uris[nth]))))[..., 3]
+
+
+def test_evidence_lies_on_each_phase_where_it_lies_in_the_body(detected, tmp_path):
+    """The early phase has pixels of twice the size, and its field is wider by half: its middle is the middle of the late."""
+    both = known_findings.blob(4.8, 96), detected.sources[1]
+    grid = detected.bundle.manifest.input.grid
+    wide = replace(detected, sources=both, placements=tuple(place(one, grid, cover=both) for one in both))
+    html = write_findings_report([wide], tmp_path / "page.html").read_text()
+    shown = [opacity_of(html, nth) for nth in (0, 1)]
+    assert [levels.shape for levels in shown] == [(96, 96), (128, 128)]
+    rows, columns = np.nonzero(shown[0] > 127)
+    assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (36, 46, 46, 56)
+    assert not shown[0][:16].any()  # the late phase does not reach there
+
+
 def test_classes_are_told_for_each_frame(classified, tmp_path):
     said = text_of(write_findings_report([classified], tmp_path / "page.html"))
     assert "normal 90 %, metastasis 70 %" in said
     assert "metastasis 3.0 %" in said
-    assert said.count("At the threshold of 0.50: 95 % sensitivity at 30 % false alarms.") == 2
+    assert said.count("At a threshold of 0.50: 95 % sensitivity at 30 % false alarms.") == 2
 
 
 def test_every_class_has_a_map_and_the_likeliest_is_seen_first(classified, tmp_path):
@@ -68,6 +91,12 @@ def test_findings_outside_the_domain_are_said_not_to_be_valid(detected, tmp_path
     assert "2.2 times as far" in said
     assert "Findings, not valid for this image" in said
     assert "Mean counts is 3000" in said
+
+
+def test_what_was_measured_at_another_threshold_is_said_to_be(detected, tmp_path):
+    said = text_of(write_findings_report([replace(detected, threshold=0.95)], tmp_path / "page.html"))
+    assert "At a threshold of 0.80, the nearest to the 0.95 in use that was measured: 80 % sensitivity" in said
+    assert "threshold of 0.95: 80 %" not in said
 
 
 def test_nothing_found_is_said(detected, tmp_path):
