@@ -7,7 +7,15 @@ from numpy.typing import NDArray
 
 from ..recipes.analysis.radiograph_images import Pool
 
-__all__ = ["PEERS", "fitted_scores", "held_out_scores"]
+__all__ = [
+    "PEERS",
+    "detector_shape",
+    "fitted_scores",
+    "geometry",
+    "grey_levels",
+    "held_out_scores",
+    "oriented_gradients",
+]
 
 Features = NDArray[np.float64]
 _LEVELS = np.linspace(0.02, 0.98, 15)

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["CLASSES", "OrientedGradients", "RadiographEnsemble", "RadiographNet", "standardised"]
+__all__ = ["CLASSES", "OrientedGradients", "RadiographEnsemble", "RadiographNet", "inside", "standardised"]
 
 CLASSES = ("AP", "PA")
-DIRECTIONS = 8
+_DIRECTIONS = 8
 _REACH = 17  # px over which mean and contrast are taken: a quarter of the image
 _ENERGY_REACH = 5  # cells
 _LEAST_SPREAD = 0.05  # of the variance of the whole image
@@ -65,7 +65,7 @@ class OrientedGradients(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        angles = torch.arange(DIRECTIONS) * (2 * math.pi / DIRECTIONS)
+        angles = torch.arange(_DIRECTIONS) * (2 * math.pi / _DIRECTIONS)
         across = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
         kernels = torch.cos(angles)[:, None, None] * across + torch.sin(angles)[:, None, None] * across.T
         self.register_buffer("kernels", kernels[:, None])
@@ -76,7 +76,7 @@ class OrientedGradients(nn.Module):
         clear = -functional.max_pool2d(-mask, 3, 1, 1)  # the image's own border is no edge
         edges = functional.relu(functional.conv2d(standardised(image, mask), cast(Tensor, self.kernels), padding=1))
         cells = functional.avg_pool2d(edges * clear, 4, 2, 1)
-        energy = _smooth((cells * cells).mean(1, keepdim=True) * DIRECTIONS, _ENERGY_REACH)
+        energy = _smooth((cells * cells).mean(1, keepdim=True) * _DIRECTIONS, _ENERGY_REACH)
         return cells / (energy + _LEAST_ENERGY).sqrt()
 
 
@@ -101,7 +101,7 @@ class RadiographNet(nn.Module):
         super().__init__()
         fine, middle, coarse = widths
         self.gradients = OrientedGradients()
-        self.stem = nn.Sequential(_convolution(DIRECTIONS, fine), _Residual(fine))
+        self.stem = nn.Sequential(_convolution(_DIRECTIONS, fine), _Residual(fine))
         self.middle = nn.Sequential(_convolution(fine + 2, middle, 2), _Residual(middle))
         self.top = _convolution(middle + 2, coarse)
         self.gate = nn.Conv2d(middle + 2, 1, 3, 1, 1)
