@@ -22,18 +22,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Chip",
+    "Ran",
     "anonymous",
+    "capitalised",
     "chips",
+    "described",
     "domain_chip",
     "done",
     "facts_of_input",
     "frame_label",
+    "measured",
     "number",
+    "per_area",
     "percent",
+    "plain_warnings",
     "provenance",
     "reading",
+    "summary",
+    "unit_of",
+    "versions",
 ]
-__all__ += ["capitalised", "described", "measured", "per_area", "plain_warnings", "summary", "unit_of", "versions"]
 
 _UNITS = {
     Units.COUNTS: "counts",

@@ -16,7 +16,18 @@ from .parathyroid_patient import Patient, draw_patient, retained
 from .parathyroid_view import views
 from .scene import Ellipsoids, join
 
-__all__ = ["COLLIMATORS", "PHASES", "Acquisition", "Case", "Collimator", "Phase", "Split", "case_of", "draw_case"]
+__all__ = [
+    "COLLIMATORS",
+    "PHASES",
+    "Acquisition",
+    "Case",
+    "Collimator",
+    "Phase",
+    "Pose",
+    "Split",
+    "case_of",
+    "draw_case",
+]
 
 Phase = Literal["early", "late"]
 Split = Literal["train", "tune", "held-out"]
