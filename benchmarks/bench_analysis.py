@@ -54,6 +54,7 @@ def image_of(model: str) -> list[Frames]:
     """Return an image for each channel."""
     bundle = load_bundle(model)
     taken, golden = bundle.manifest.input, bundle.golden_heads.input[0]
+    assert taken.grid is not None
     pitch = taken.grid.pitch_mm or 1.0
     channels = images.counts(MatrixSize(SIDE, SIDE), len(golden)) if taken.grid.kind == "pitch" else golden
     options = {"units": taken.units, "modality": bundle.manifest.modalities[0], "pixel_spacing_mm": (pitch, pitch)}

@@ -149,7 +149,7 @@ def variants(bundle: Bundle, number: int, seed: int = 0) -> Iterator[Floats]:
     golden, taken = bundle.golden_heads.input, bundle.manifest.input
     for index in range(number):
         image = golden[index % len(golden)]
-        image = np.flip(image, [axis for axis in (1, 2) if rng.random() < 0.5])
+        image = np.flip(image, tuple(axis for axis in (1, 2) if rng.random() < 0.5))
         sides = [min(side, _SIDE - _SIDE % taken.multiple) for side in image.shape[1:]]
         top, left = (int(rng.integers(whole - side + 1)) for whole, side in zip(image.shape[1:], sides, strict=True))
         image = image[:, top : top + sides[0], left : left + sides[1]]
