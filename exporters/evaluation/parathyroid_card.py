@@ -25,10 +25,12 @@ _RATES = (0.1, 0.2, 0.3, 0.5, 1.0)
 _SIZES_MM = (4.0, 7.0, 10.0, 14.0, 30.1)
 _DETECTABILITIES = (0.0, 2.0, 4.0, 6.0, 10.0, 20.0, np.inf)
 _PLACES, _RATE = 100, 0.3
-_AIM = 0.95
-_UNREACHABLE = f"A sensitivity of {_AIM:g} for all glands of this cohort, at 0.3 false positives per image, is out of reach of any detector."
-_REACHABLE = f"A sensitivity of {_AIM:g} for all glands of this cohort, at 0.3 false positives per image, is not out of reach by noise alone."
 _WORDS = ("inside", "border", "outside")
+_AIM = 0.95
+_UNREACHABLE = f"By this bound {_AIM:g} of all glands of this cohort at 0.3 false positives per image are out of reach."
+_REACHABLE = (
+    f"By this bound {_AIM:g} of all glands of this cohort at 0.3 false positives per image are not out of reach."
+)
 
 
 @dataclass(frozen=True, eq=False)
