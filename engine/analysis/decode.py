@@ -173,7 +173,7 @@ def _detection(peak: Peak, placement: Placement, label: str, spacing: tuple[floa
     if spacing is None:
         return Detection(label, peak.score, box)
     height, width = 2 * half * placement.step * spacing
-    row, column = (middle * spacing).tolist()
+    row, column = (corners.mean(axis=0) * spacing).tolist()
     return Detection(label, peak.score, box, _box(corners * spacing), (row, column), float(np.sqrt(height * width)))
 
 

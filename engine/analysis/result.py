@@ -37,9 +37,9 @@ class Detection:
     box_mm : tuple of float or None
         The same from the image's upper left edge [mm]; None where the pixel spacing is unknown.
     centre_mm : tuple of float or None
-        Row and column of its centre [mm].
+        Row and column of the box's centre, from the same edge [mm].
     diameter_mm : float or None
-        Geometric mean of height and width [mm].
+        Geometric mean of height and width [mm], with what lies beyond the edges of the image.
     """
 
     label: str

@@ -94,3 +94,5 @@ def test_boxes_end_at_the_image_and_lesions_beyond_it_are_dropped():
     (lesion,) = detections([inside, beyond], placement, "adenoma", None)
     assert lesion.box == (0, 20, 7, 30)
     assert (lesion.box_mm, lesion.centre_mm, lesion.diameter_mm) == (None, None, None)
+    (measured,) = detections([inside], placement, "adenoma", (2.0, 3.0))
+    assert measured.centre_mm == pytest.approx((2.0 * lesion.centre[0], 3.0 * lesion.centre[1]))  # of what is there
