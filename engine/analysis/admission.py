@@ -12,7 +12,7 @@ from ..errors import InputError, UsageError
 from ..frames import Frames, Units
 from ..manifest import Manifest
 
-__all__ = ["Given", "admit", "by_channel"]
+__all__ = ["Given", "admit", "by_channel", "check_threshold"]
 
 Given = Frames | NDArray[Any] | None
 
@@ -89,6 +89,18 @@ def admit(source: Frames, manifest: Manifest) -> tuple[Frames, tuple[str, ...]]:
         warnings.append(f"{source.source}: negative counts (down to {lowest:g}) were taken as 0.")
         source = source.with_pixels(np.maximum(source.pixels, np.float32(0)))
     return source, tuple(warnings)
+
+
+def check_threshold(threshold: float) -> None:
+    """Refuse a threshold that is no probability.
+
+    Raises
+    ------
+    UsageError
+        If it is not between 0 and 1.
+    """
+    if not 0 < threshold < 1:
+        raise UsageError(f"threshold={threshold} is no probability; use one between 0 and 1.")
 
 
 def _as_frames(given: Frames | NDArray[Any], manifest: Manifest) -> Frames:

@@ -12,9 +12,10 @@ import numpy as np
 from ..dicom.guard import DEFAULT_LIMITS, Limits
 from ..errors import InputError, PhotopeakError, UsageError
 from ..failures import Failure, failure_of, raise_failures
-from ..frames import Frames
+from ..frames import Frames, Units
 from ..quality.images import Source, find
 from ..writing import safe_name, write_new
+from .admission import admit, check_threshold
 from .findings import findings_json
 from .overlay import OverlayStyle, overlay, png
 from .phases import PHASES, Pair, PathLike, find_pairs
@@ -104,7 +105,7 @@ def analyse(
     InputError
         If the inputs hold nothing at all, two phases that were named do not belong together, or the label map is none.
     UsageError
-        If an option makes no sense for the model.
+        If an option makes no sense, or none for the model.
     """
     options = options or Options()
     named = [inputs] if isinstance(inputs, str) or not isinstance(inputs, Sequence) else list(inputs)
@@ -113,7 +114,9 @@ def analyse(
     channels = session.bundle.manifest.input.channels
     if options.phase and channels != PHASES:
         raise UsageError(f"{session.bundle.name} knows no phases; leave --phase out.")
-    maps = _label_maps(options)
+    if options.threshold is not None:
+        check_threshold(options.threshold)
+    maps = _label_maps(options, session)
     for name, read in _units(named, session, options):
         try:
             yield _one(read(), Path(out), session, options, maps)
@@ -235,15 +238,21 @@ def _image(source: Source, session: AnalysisSession, options: Options) -> _Unit:
     frames = at_spacing(source.load().frames, options.pixel_mm)
     grid = session.bundle.manifest.input.grid
     if grid is not None and grid.kind == "thorax":
+        admit(frames, session.bundle.manifest)  # else what is no bone scan at all would be told to lack ribs
         frames = with_ribs(of_views(frames, ("anterior", "posterior")))
     return _Unit((frames,), ())
 
 
-def _label_maps(options: Options) -> MapOf | None:
+def _label_maps(options: Options, session: AnalysisSession) -> MapOf | None:
     """Return what gives the label map of a frame, read once; None where nobody wants one."""
     if options.regions is None:
         return None
     if str(options.regions) == _CHEST and not Path(options.regions).exists():
+        manifest = session.bundle.manifest
+        if manifest.input.units is not Units.NONE:
+            raise UsageError(
+                f"--regions {_CHEST} means nothing to {manifest.name}, which is for no radiographs; give a label map."
+            )
         return _chest
     labels = read_labels(Path(options.regions), options.limits)
     return lambda frames, index: labels

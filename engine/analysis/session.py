@@ -15,7 +15,7 @@ from ..manifest import Analysis, Manifest
 from ..matrix import MatrixSize
 from ..plan import Plan
 from ..providers import Runnable
-from .admission import Given, admit, by_channel
+from .admission import Given, admit, by_channel, check_threshold
 from .decode import class_probabilities, detections, peaks, probability
 from .prepare import Placement, Working, prepare, upsample
 from .result import AnalysisResult, Detection
@@ -85,8 +85,7 @@ class AnalysisSession:
         """
         manifest, start = self.bundle.manifest, perf_counter()
         threshold = self._analysis.threshold if threshold is None else threshold
-        if not 0 < threshold < 1:
-            raise UsageError(f"threshold={threshold} is no probability; use one between 0 and 1.")
+        check_threshold(threshold)
         sources = by_channel(manifest, images, phases)
         taken = [None if source is None else admit(source, manifest) for source in sources]
         admitted = tuple(None if one is None else one[0] for one in taken)

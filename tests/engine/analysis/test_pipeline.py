@@ -17,6 +17,12 @@ from photopeak.engine.writing import write
 
 CPU = {"device": "cpu", "precision": "fp32", "provider": "onnxruntime", "threads": 1}
 GREY = {"name": "image", "units": Units.NONE, "multiple": 8, "scaling": "robust", "grid": {"kind": "fit", "side": 32}}
+THORAX = {
+    "name": "image",
+    "units": Units.COUNTS,
+    "multiple": 8,
+    "grid": {"kind": "thorax", "side": 32, "pitch_mm": 9.0},
+}
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +157,26 @@ def test_a_chest_has_six_regions(xray, dicom_factory, tmp_path):
         "left lower",
     }
     assert sum(row.energy for row in done.regions[0]) == pytest.approx(1)
+
+
+def test_a_chest_is_looked_for_in_radiographs_alone(finder, phases, tmp_path):
+    with pytest.raises(UsageError, match="--regions chest means nothing to test-finder"):
+        list(analyse(phases[1:], tmp_path / "out", finder, Options(regions="chest")))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.5, float("nan")])
+def test_a_threshold_that_is_no_probability_is_told_of_once(finder, tmp_path, threshold):
+    with pytest.raises(UsageError, match="is no probability"):
+        list(analyse(tmp_path / "never-looked-at", tmp_path / "out", finder, Options(threshold=threshold)))
+
+
+def test_values_and_units_are_looked_at_before_the_ribs(tmp_path, dicom_factory):
+    ribs = write_finder(tmp_path / "bundle", "classification", input=THORAX)
+    np.save(tmp_path / "nan.npy", np.full((256, 64), np.nan, np.float32))
+    for path, said in ((tmp_path / "nan.npy", "holds NaN"), (dicom_factory("ct")[0], "CT values in units HU")):
+        (failed,) = analyse(path, tmp_path / "out", load(ribs, **CPU), Options(pixel_mm=4.0))
+        assert said in str(failed.error)
 
 
 def test_every_frame_has_a_result(tmp_path, dicom_factory):
