@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ __all__ = ["LabelMap", "RegionShare", "read_labels", "shares"]
 
 _ELSEWHERE = "elsewhere"
 MOST_LABELS = 256
+_LONGEST_NAMES = 1 << 20  # bytes, of the file that holds them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,9 +134,8 @@ def read_labels(path: Path, limits: Limits = DEFAULT_LIMITS) -> LabelMap:
     if name.endswith((".npy", ".nii", ".nii.gz")):
         values = npy_pixels(path, limits) if name.endswith(".npy") else read_nifti(path, limits).pixels
         stem = name.removesuffix(".gz").rpartition(".")[0]
-        return LabelMap(
-            _whole(np.squeeze(values), path), _names(path.with_name(path.name[: len(stem)] + ".json")), path.name
-        )
+        names = _names(path.with_name(path.name[: len(stem)] + ".json"), limits)
+        return LabelMap(_whole(np.squeeze(values), path), names, path.name)
     return _segmentation(path, limits)
 
 
@@ -150,13 +150,15 @@ def _whole(values: NDArray[Any], path: Path) -> NDArray[np.intp]:
     return values.astype(np.intp)
 
 
-def _names(path: Path) -> dict[int, str]:
+def _names(path: Path, limits: Limits) -> dict[int, str]:
+    """Return the names of labels, without those that are blank."""
     if not path.exists():
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {int(label): str(name) for label, name in found.items()}
-    except (OSError, ValueError, AttributeError) as error:
+        with open_regular(path, replace(limits, file_bytes=min(limits.file_bytes, _LONGEST_NAMES))) as file:
+            found = json.loads(file.read().decode("utf-8"))
+        return {int(label): str(name).strip() for label, name in found.items() if str(name).strip()}
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f'{path}: holds no names of regions ({error}); write them as {{"1": "heart"}}.') from error
 
 
@@ -168,10 +170,14 @@ def _segmentation(path: Path, limits: Limits) -> LabelMap:
     * PS3.3 A.51 and C.8.20 (Segmentation).
     """
     from pydicom import dcmread
-    from pydicom.uid import SegmentationStorage
+    from pydicom.filereader import read_file_meta_info
+    from pydicom.uid import DeflatedExplicitVRLittleEndian, SegmentationStorage
 
     with input_errors(path):
         with open_regular(path, limits) as file:
+            # Which pydicom would inflate without a bound.
+            if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+                raise InputError("is deflated; write it in another transfer syntax, such as explicit little endian.")
             ds = dcmread(file)
         if ds.SOPClassUID != SegmentationStorage or ds.SegmentationType != "BINARY":
             raise InputError("is no binary DICOM Segmentation; give one, or a label map as .npy or NIfTI.")

@@ -2,6 +2,7 @@ import json
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,7 +84,6 @@ def test_an_image_is_no_segmentation(dicom_factory):
 def segmentation(dicom_factory, tmp_path):
     """Return a function that writes a Segmentation of a radiograph by highdicom."""
     import highdicom
-    import pydicom
     from highdicom.seg import Segmentation, SegmentDescription
     from pydicom.sr.codedict import codes
 
@@ -121,6 +121,34 @@ def test_segmentations_name_their_regions(segmentation):
     found = read_labels(segmentation(masks, ["heart", "lung"]))
     np.testing.assert_array_equal(found.labels, masks[0] + 2 * masks[1])
     assert found.names == {1: "heart", 2: "lung"}
+
+
+def test_a_deflated_segmentation_is_refused_before_it_is_inflated(segmentation):
+    """A megabyte of it may become gigabytes, and pydicom knows no bound."""
+    path = segmentation(np.ones((1, 32, 48), bool), ["heart"])
+    ds = pydicom.dcmread(path)
+    ds.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    ds.save_as(path, enforce_file_format=True)
+    with pytest.raises(InputError, match=r"regions\.dcm: is deflated"):
+        read_labels(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [('{"1": ' + "[" * 200_000 + "]" * 200_000 + "}", "holds no names"), (" " * (2 << 20), "over the limit")],
+)
+def test_names_that_cost_too_much_are_refused(tmp_path, names, said):
+    np.save(tmp_path / "map.npy", np.ones((4, 4), np.uint8))
+    (tmp_path / "map.json").write_text(names)
+    with pytest.raises(InputError, match=said):
+        read_labels(tmp_path / "map.npy")
+
+
+def test_a_region_without_a_word_is_called_by_its_number(tmp_path):
+    np.save(tmp_path / "map.npy", np.ones((4, 4), np.uint8))
+    (tmp_path / "map.json").write_text('{"1": " "}')
+    (row,) = shares(np.ones((4, 4)), read_labels(tmp_path / "map.npy"))
+    assert row.name == "region 1"
 
 
 def test_segments_that_overlap_are_refused(segmentation):
