@@ -59,8 +59,8 @@ def targets(lesions: NDArray[np.float64], shape: tuple[int, int]) -> Targets:
     Examples
     --------
     >>> found = targets(np.array([[10.0, 6.0, 8.0, 4.0]]), (16, 16))
-    >>> int(found.heat.argmax()), found.box[:, 2, 1].round(2).tolist()
-    (9, [0.0, 0.0, 0.69, 0.0])
+    >>> int(found.heat.argmax()), np.exp(found.box[2:, 2, 1]).round().tolist()  # height and width in cells
+    (9, [2.0, 1.0])
     """
     rows, columns = shape[0] // STRIDE, shape[1] // STRIDE
     y, x = np.arange(rows)[:, None] + 0.5, np.arange(columns)[None, :] + 0.5
