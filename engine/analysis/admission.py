@@ -50,6 +50,8 @@ def by_channel(manifest: Manifest, images: Sequence[Given], named: Mapping[str, 
     found = tuple(None if one is None else _as_frames(one, manifest) for one in given)
     present = [one for one in found if one is not None]
     if not present or (len(present) < taken.depth and not taken.optional):
+        if taken.optional:
+            raise UsageError(f"{manifest.name} needs {' or '.join(channels)}; give at least one of them.")
         raise UsageError(f"{manifest.name} needs {names or 'an image'}; give {'all' if channels else 'one'}.")
     if len({len(one) for one in present}) > 1:
         counts = ", ".join(f"{one.source} {len(one)}" for one in present)

@@ -151,7 +151,7 @@ def _section(result: AnalysisResult, index: int, name: str, regions: Sequence[Re
         ],
         "threshold": f"{result.threshold:.2f}",
         "points": points,
-        "point": _point(analysis, result.threshold, detects) if points else "",
+        "point": _point(analysis, result.threshold, detects) + _absent(result) if points else "",
         "facts": facts.facts_of_input(frames),
         "provenance": _provenance(result),
         "figures": {"points": _points_figure(analysis, result.threshold, detects)} if points else {},
@@ -264,6 +264,13 @@ def _point(analysis: Analysis, threshold: float, detects: bool) -> str:
     here, there = f"{threshold:.2f}", f"{measured:.2f}"
     known = "" if here == there else f", the nearest to the {here} in use that was measured"
     return f"At a threshold of {there}{known}: {100 * sensitivity:.0f} % sensitivity at {cost}."
+
+
+def _absent(result: AnalysisResult) -> str:
+    """Return a sentence where the rates are those of all phases and only some were given."""
+    absent = [name for name, source in zip(result.channels, result.sources, strict=False) if source is None]
+    every = "both" if len(result.channels) == 2 else "all"
+    return f" With {every} phases: here the {' and '.join(absent)} one is absent." if absent else ""
 
 
 def _points_figure(analysis: Analysis, threshold: float, detects: bool) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def test_what_is_unclear_about_phases_is_asked(finder):
         finder.run(middle=neck())
     with pytest.raises(UsageError, match="takes early and late, each given once"):
         finder.run(neck(), neck(), neck())
-    with pytest.raises(UsageError, match="needs early and late"):
+    with pytest.raises(UsageError, match="needs early or late; give at least one"):
         finder.run(None, None)
 
 

@@ -99,6 +99,13 @@ def test_what_was_measured_at_another_threshold_is_said_to_be(detected, tmp_path
     assert "threshold of 0.95: 80 %" not in said
 
 
+def test_rates_of_both_phases_are_not_claimed_for_one(detected, tmp_path):
+    alone = replace(detected, sources=(None, detected.sources[1]), placements=(None, detected.placements[1]))
+    said = text_of(write_findings_report([alone], tmp_path / "page.html"))
+    assert "false positives per image. With both phases: here the early one is absent." in said
+    assert "is absent" not in text_of(write_findings_report([detected], tmp_path / "both.html"))
+
+
 def test_nothing_found_is_said(detected, tmp_path):
     nothing = replace(detected, detections=((),), cam=np.zeros((1, 1, 128, 128), np.float32))
     said = text_of(write_findings_report([nothing], tmp_path / "page.html"))
