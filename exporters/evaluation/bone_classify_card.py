@@ -1,7 +1,15 @@
 """The card of ``bone-classify``."""
 
 from ...engine.bundle import Bundle
-from .bone_classify_report import confusion_table, evidence_table, main_table, real_table, strata_table, thinned_table
+from .bone_classify_report import (
+    confusion_table,
+    evidence_table,
+    main_table,
+    real_table,
+    strata_table,
+    thinned_table,
+    threshold_table,
+)
 from .bone_classify_study import BoneReport
 
 __all__ = ["render_bones"]
@@ -47,8 +55,12 @@ Rows: truth.
 
 {confusion}
 
-At the threshold of the bundle ({threshold:.2f}) {decided:.0%} of the views are called at all; {wrong:.1%} of those wrongly. {outside:.1%} of the views were
-said to be outside of the domain.
+The likeliest label stands in these two tables. The engine names the likelier lesion where the probability of any reaches the bundle's threshold, else
+it calls the ribs normal:
+
+{at_threshold}
+
+{outside:.1%} of the views were said to be outside of the domain.
 
 ## Where the evidence lies
 
@@ -61,7 +73,7 @@ resolution (FWHM at 30 mm in the body) of it.
 
 {strata}
 
-The same views with a share of their counts, drawn from them:
+The same views with a share of their counts, drawn from them; those that are missing were refused, as no thorax was found:
 
 {thinned}
 
@@ -78,7 +90,7 @@ say. One real patient shows no more than that the worst did not happen.
   clavicles lie lower before the ribs than those of the real scan, and cartilage and scapulae are simpler.
 * Faint views of the thorax whose field shows no shoulders: the engine often finds no ribs there and says so.
 * Fractures and metastases side by side, other diseases of bone, children, views from the side.
-* Single short lesions: see the row with one lesion. Nobody can tell them apart from one planar view, and the probabilities say so.
+* Single short lesions: see the row with one lesion. Fractures and metastases overlap there by construction, as they do in patients.
 * It judges ribs; that a vertebra is hot makes no difference to it, by construction.
 
 ## References
@@ -107,8 +119,6 @@ def render_bones(bundle: Bundle, report: BoneReport, patients: int, note: str = 
     """
     manifest = bundle.manifest
     grid = manifest.input.grid
-    called = [case for case in report.model if max(case.chances) >= report.threshold]
-    wrong = sum(case.called != case.truth for case in called)
     return _CARD.format(
         name=manifest.name,
         title=manifest.title,
@@ -127,9 +137,7 @@ def render_bones(bundle: Bundle, report: BoneReport, patients: int, note: str = 
         refused=report.refused,
         main=main_table(report),
         confusion=confusion_table(report),
-        threshold=report.threshold,
-        decided=len(called) / len(report.model),
-        wrong=wrong / max(len(called), 1),
+        at_threshold=threshold_table(report),
         outside=sum(not case.valid for case in report.model) / len(report.model),
         evidence=evidence_table(report),
         strata=strata_table(report),

@@ -17,6 +17,7 @@ __all__ = [
     "real_table",
     "strata_table",
     "thinned_table",
+    "threshold_table",
 ]
 
 _FIGURES = (*(f"AUC {label}" for label in LABELS), "AUC any lesion", "balanced accuracy", "calibration error")
@@ -32,6 +33,8 @@ def as_markdown(report: BoneReport) -> str:
             main_table(report),
             "**What was called what** (rows: truth; the likeliest label)",
             confusion_table(report),
+            "**At the threshold of the bundle**",
+            threshold_table(report),
             "**Where the evidence for the true label lies**",
             evidence_table(report),
             "**By acquisition and lesions**",
@@ -55,6 +58,19 @@ def confusion_table(report: BoneReport) -> str:
     """Return how many views of each label were called what."""
     table = confusion([case.truth for case in report.model], [case.called for case in report.model], len(LABELS))
     return markdown(("truth", *LABELS), [(label, *map(str, row)) for label, row in zip(LABELS, table, strict=True)])
+
+
+def threshold_table(report: BoneReport) -> str:
+    """Return what the engine says at the threshold of the bundle: whether there is a lesion, and which label."""
+    ill = [case for case in report.model if case.truth]
+    well = [case for case in report.model if not case.truth]
+    row = (
+        f"{report.threshold:.2f}",
+        _mean(ill, [case.named(report.threshold) > 0 for case in ill]),
+        _mean(well, [case.named(report.threshold) == 0 for case in well]),
+        _mean(report.model, [case.named(report.threshold) == case.truth for case in report.model]),
+    )
+    return markdown(("threshold", "sensitivity", "specificity", "label right"), [row])
 
 
 def evidence_table(report: BoneReport) -> str:

@@ -30,7 +30,7 @@ from .score_statistics import (
     expected_calibration_error,
 )
 
-__all__ = ["BoneReport", "Case", "RealCase", "measure_bones", "summary"]
+__all__ = ["BoneReport", "Case", "RealCase", "Summary", "measure_bones", "summary"]
 
 Values = NDArray[np.float64]
 Tell = Callable[[str], None]
@@ -75,6 +75,10 @@ class Case:
         """The likeliest label."""
         return int(np.argmax(self.chances))
 
+    def named(self, threshold: float) -> int:
+        """Return the label that the engine gives at a threshold of the probability of any lesion."""
+        return 1 + int(np.argmax(self.chances[1:])) if sum(self.chances[1:]) >= threshold else 0
+
 
 @dataclass(frozen=True)
 class RealCase:
@@ -112,7 +116,7 @@ class BoneReport:
     refused : int
         Held-out views in which the engine found no thorax.
     threshold : float
-        Probability from which on a label is called.
+        Probability of any lesion from which on the engine names one.
     """
 
     model: tuple[Case, ...]

@@ -80,17 +80,29 @@ def card(bundle: Bundle, job: AnalysisJob, tell: Tell) -> str:
 
 
 def lesion_scores(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
-    """Return the probability of the likelier lesion, shape (n,), for logits (n, 3).
+    """Return the probability of any lesion, which the engine compares with a threshold.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (n, 3), float32
+        Of normal ribs, trauma and metastasis.
+    temperature : float
+        What they are divided by.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+        Probability [1].
 
     Examples
     --------
     >>> float(lesion_scores(np.array([[0.0, 0.0, 0.0]], np.float32), 1.0)[0]).__round__(3)
-    0.333
+    0.667
     """
     scaled = logits.astype(np.float64) / temperature
     chances = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     chances /= chances.sum(axis=1, keepdims=True)
-    return np.asarray(chances[:, _NORMAL + 1 :].max(axis=1), np.float64)
+    return np.asarray(chances[:, _NORMAL + 1 :].sum(axis=1), np.float64)
 
 
 def _golden(tuning: Pool) -> NDArray[np.float32]:

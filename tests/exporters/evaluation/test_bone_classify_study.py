@@ -11,7 +11,7 @@ pytest.importorskip("sklearn")
 from photopeak.engine.zoo import load_bundle
 from photopeak.exporters.evaluation.bone_baselines import BASELINES, spot_features
 from photopeak.exporters.evaluation.bone_classify_card import render_bones
-from photopeak.exporters.evaluation.bone_classify_report import as_markdown, evidence_table
+from photopeak.exporters.evaluation.bone_classify_report import as_markdown, evidence_table, threshold_table
 from photopeak.exporters.evaluation.bone_classify_study import BoneReport, Case, RealCase, measure_bones, summary
 from photopeak.exporters.recipes.analysis.bone_images import Pool
 
@@ -64,7 +64,15 @@ def test_the_card_says_what_is_simulated(report: BoneReport) -> None:
     assert "simulated patients alone" in card
     assert "One more sentence." in card
     assert "In 3 further views" in card
-    assert "100% of the views are called" in card
+    assert "| 0.50 | 1.000 (1.000 to 1.000) | 1.000 (1.000 to 1.000) | 1.000 (1.000 to 1.000) |" in card
+
+
+def test_at_a_threshold_views_are_named_as_the_engine_names_them(report: BoneReport) -> None:
+    unsure = tuple(replace(case, chances=(0.45, 0.3, 0.25)) for case in report.model)
+    assert [case.named(0.5) for case in unsure[:1]] == [1]
+    assert [case.named(0.6) for case in unsure[:1]] == [0]
+    row = "| 0.60 | 0.000 (0.000 to 0.000) | 1.000 (1.000 to 1.000) | 0.333 (0.333 to 0.333) |"
+    assert row in threshold_table(replace(report, model=unsure, threshold=0.6))
 
 
 def test_hot_spots_are_measured() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from photopeak.engine.zoo import load_bundle
 from photopeak.exporters.architectures.analysis.classifier import BoneNet
 from photopeak.exporters.recipes.analysis import bone_training
 from photopeak.exporters.recipes.analysis.bone import lesion_scores
@@ -105,6 +106,14 @@ def test_a_pool_is_kept_and_found_again(tmp_path: Path) -> None:
         assert lesion.any() == (label > 0)
 
 
-def test_the_likelier_lesion_is_the_score() -> None:
+def test_the_score_of_a_threshold_is_the_one_that_the_engine_compares_with_it() -> None:
     logits = np.log(np.array([[0.2, 0.5, 0.3], [0.9, 0.04, 0.06]], np.float32))
-    assert lesion_scores(logits, 1.0) == pytest.approx([0.5, 0.06])
+    assert lesion_scores(logits, 1.0) == pytest.approx([0.8, 0.1])
+
+
+def test_operating_points_of_the_bundle_reach_its_threshold() -> None:
+    analysis = load_bundle("bone-classify").manifest.analysis
+    assert analysis is not None
+    thresholds, sensitivity, false = zip(*analysis.operating_points, strict=True)
+    nearest = int(np.argmin(np.abs(np.array(thresholds) - analysis.threshold)))
+    assert sensitivity[nearest] - false[nearest] == pytest.approx(max(np.subtract(sensitivity, false)), abs=0.01)
