@@ -195,7 +195,9 @@ def calibrate(net: Detector, examples: list[Example]) -> Calibration:
     scores, truth = _candidates(before)
     logits = np.log(scores / (1 - scores))
     if truth.all() or not truth.any():
-        raise UsageError("the detector tells no glands from anything else on the tuning cases, train it for more steps.")
+        raise UsageError(
+            "the detector tells no glands from anything else on the tuning cases, train it for more steps."
+        )
     slope, bias = _platt(logits, truth)
     with torch.no_grad():
         cast(Tensor, net.heat.bias).add_(bias / slope)
