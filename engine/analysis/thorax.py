@@ -77,7 +77,7 @@ def find_ribs(frame: NDArray[np.generic], pixel_spacing_mm: tuple[float, float])
     photopeak.kernels.errors.InputError: no thorax was found: give the anterior ...
     """
     image = np.nan_to_num(np.maximum(np.asarray(frame, np.float64), 0), posinf=0.0)
-    if image.ndim != 2 or min(image.shape) * max(pixel_spacing_mm) < _NEEDED_MM or not image.any():
+    if image.ndim != 2 or min(np.multiply(image.shape, pixel_spacing_mm)) < _NEEDED_MM or not image.any():
         raise InputError(_NO_THORAX)
     outline = _outline(image, pixel_spacing_mm)
     found = _below_shoulders(outline)
@@ -115,7 +115,10 @@ def _outline(image: Floats, spacing_mm: tuple[float, float]) -> _Outline:
 def _below_shoulders(outline: _Outline) -> tuple[float, float] | None:
     """Return where the ribs begin and the stature [mm], from a head above shoulders; None where there is no such pair."""
     cell, width = outline.cell_mm[0], outline.width_mm
-    body, wide = np.flatnonzero(width > 0.5 * _HEAD_MM[0]), _lasting(width > _SHOULDERS_MM, round(_LASTING_MM / cell))
+    body, wide = (
+        np.flatnonzero(width > 0.5 * _HEAD_MM[0]),
+        _lasting(width > _SHOULDERS_MM, max(round(_LASTING_MM / cell), 1)),
+    )
     if not wide.size or wide[0] == body[0]:
         return None
     neck, above = wide[0], width[max(wide[0] - round(80 / cell), 0) : wide[0]]

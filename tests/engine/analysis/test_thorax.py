@@ -44,6 +44,24 @@ def _error_mm(view: BoneView) -> tuple[float, float]:
     return tuple(np.abs(middle) * view.pixel_mm)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 999),
+    shape=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    spacing=st.tuples(st.floats(0.05, 150), st.floats(0.05, 150)),
+)
+@example(seed=0, shape=(300, 1), spacing=(2.4, 150.0))
+@example(seed=0, shape=(1, 300), spacing=(150.0, 2.4))
+@example(seed=0, shape=(3, 60), spacing=(120.0, 4.0))
+def test_fields_of_any_form_are_answered(seed: int, shape: tuple[int, int], spacing: tuple[float, float]) -> None:
+    counts = np.random.default_rng(seed).poisson(20 * np.hanning(shape[1] + 2)[1:-1] ** 2, shape)
+    try:
+        box = find_ribs(counts, spacing)
+    except InputError:
+        return
+    assert np.isfinite(box).all()
+
+
 @pytest.mark.parametrize("view", ["anterior", "posterior"])
 def test_ribs_of_whole_bodies_are_found(view: View) -> None:
     errors = np.array([_error_mm(_view(seed, "whole-body", view)) for seed in range(3)])
