@@ -98,7 +98,16 @@ def candidates(path: Path, frames: Frames) -> tuple[Candidate, ...]:
         raise InputError(
             f"{path}: its frames lie in several energy windows; name those of one, such as {path.name}@1,2."
         )
-    return tuple(_candidate(path, only(chosen, [index]), len(frames) > 1) for index in range(len(chosen)))
+    several = len(frames) > 1 or _is_one_of_several(frames)
+    return tuple(_candidate(path, only(chosen, [index]), several) for index in range(len(chosen)))
+
+
+def _is_one_of_several(frame: Frames) -> bool:
+    """Return whether the only frame that is left of a file is one of more."""
+    info = frame.info[0]
+    if not frame.instances:
+        return info.number > 1
+    return (number(frame.instances[info.instance].header, "NumberOfFrames") or 1) > 1
 
 
 def told_by_words(words: str) -> str:

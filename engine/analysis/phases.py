@@ -123,6 +123,10 @@ def pair(first: Candidate, second: Candidate, *, named: bool = False) -> Pair:
             raise InputError(
                 f"{both} are not in order: the early phase was taken after the late one; give them the other way round."
             )
+    if first.phase and first.phase == second.phase:
+        raise InputError(
+            f"{both} are both the {first.phase} phase, as their headers tell; give one of each, or one alone."
+        )
     if first.phase == "late" or second.phase == "early":
         raise InputError(
             f"{both} are described as {first.phase or '?'} and {second.phase or '?'}; give the early phase first."

@@ -267,6 +267,23 @@ def test_frames_can_be_named(phase):
         find_pairs([f"{path}@9"])
 
 
+@pytest.mark.parametrize("description", ["", "early and late"])
+def test_frames_of_one_object_that_has_one_time_can_be_named_apart(phase, description):
+    path = phase("100000", description, frames=2)
+    for inputs in ([path], [f"{path}@1", f"{path}@2"]):
+        (found,) = find_pairs(inputs)
+        assert str(found) == f"{path.name}@1 and {path.name}@2"
+        assert [found.images[name].info[0].number for name in ("early", "late")] == [1, 2]
+
+
+def test_two_images_of_one_phase_are_no_pair(phase):
+    """Two fields of a late acquisition, say of neck and chest, would pass for early and late."""
+    path = phase("120000", "MIBI delayed", frames=2)
+    for inputs in ([f"{path}@1", f"{path}@2"], [phase("120000", "late"), phase("130000", "late")]):
+        with pytest.raises(InputError, match="are both the late phase, as their headers tell"):
+            find_pairs(inputs)
+
+
 def test_phases_too_close_in_time_are_remarked(phase):
     (found,) = find_pairs([phase("100000"), phase("100500")])
     assert found.notes == ("The phases are 5 min apart; 90 to 180 min are usual.",)
