@@ -5,7 +5,7 @@ from collections import Counter
 from ...engine.bundle import Bundle
 from ..recipes.analysis.radiograph_images import Radiograph
 from .cxr_report import evidence_table, refusal_table, separation_table
-from .cxr_study import CxrReport
+from .cxr_study import SAME_COLLECTION, CxrReport
 
 _CARD = """# {name}
 
@@ -47,7 +47,9 @@ taken at equal probabilities. With a source left out, networks are trained on th
 The shape of the detector tells AP from PA perfectly within one source, where mobile images are all landscape, and means nothing
 elsewhere: a model could live on it, and a peer on that alone is listed so that this shows. The same networks on images that were cropped
 to squares, or whose corners with words and markers were covered, lose next to nothing. Expected calibration error of held-out
-probabilities: {before:.3f} as they come, {after:.3f} with a temperature from the other folds (here {temperature:.2f}).
+probabilities: {before:.3f} as they come, {after:.3f} with a temperature from the other folds. The bundle holds the temperature of all these logits, {temperature:.2f}, and
+a threshold of {threshold:.2f} for PA (Youden's index), at which {sensitivity:.0%} of the PA and {specificity:.0%} of the AP images were called right; it was chosen
+on the same images. Both come from pairs of networks: how well all {networks} together are calibrated is not known.
 
 ## Where the evidence lies
 
@@ -66,7 +68,7 @@ noise of single pixels.
 
 ## Where it ends
 
-* {images} images of {sources} sources, {ap} of them AP. On a hospital that it has not seen, order is kept better than the threshold: see the
+* {images} images of {sources} collections, {ap} of them AP. On a hospital that it has not seen, order is kept better than the threshold: see the
   rows with a source left out, where most errors are AP images called PA. Choose a threshold on own images.
 * Real laterals, children and images of parts of the chest were not at hand: what the domain says of them is not known.
 * A logistic regression on the same oriented gradients comes close (see the table); what the networks add is where to look, what to
@@ -95,6 +97,10 @@ def render_cxr(bundle: Bundle, report: CxrReport, radiographs: tuple[Radiograph,
     before, after = report.calibration_error
     labels = Counter(one.label for one in radiographs)
     networks = 2 * report.folds
+    analysis = manifest.analysis
+    if analysis is None:
+        raise ValueError(f"{manifest.name} gives no findings")
+    _, sensitivity, false = min(analysis.operating_points, key=lambda point: abs(point[0] - analysis.threshold))
     return _CARD.format(
         name=manifest.name,
         title=manifest.title,
@@ -118,7 +124,10 @@ def render_cxr(bundle: Bundle, report: CxrReport, radiographs: tuple[Radiograph,
         evidence=evidence_table(report),
         refusals=refusal_table(report),
         images=report.images,
-        sources=len({one.source for one in radiographs}),
+        sources=len({SAME_COLLECTION.get(one.source, one.source) for one in radiographs}),
+        threshold=analysis.threshold,
+        sensitivity=sensitivity,
+        specificity=1 - false,
         ap=labels["AP"],
     )
 

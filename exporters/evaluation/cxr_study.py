@@ -28,10 +28,19 @@ from .cxr_refusals import Refusal
 from .cxr_shortcuts import CHANGES, held_out_margins
 from .detection_statistics import Estimate, auc, balanced_accuracy, bootstrap, confusion, expected_calibration_error
 
-__all__ = ["CxrReport", "Evidence", "Separation", "measure_cxr", "region_energy", "separation", "sources_of"]
+__all__ = [
+    "SAME_COLLECTION",
+    "CxrReport",
+    "Evidence",
+    "Separation",
+    "measure_cxr",
+    "region_energy",
+    "separation",
+    "sources_of",
+]
 
 Tell = Callable[[str], None]
-_SAME_HOSPITAL = {"nih64": "nih", "nih14": "nih"}  # two sizes of one collection
+SAME_COLLECTION = {"nih64": "nih", "nih14": "nih"}  # at two sizes
 _LEAST_OF_A_CLASS = 5
 
 
@@ -184,7 +193,7 @@ def separation(
 
 def sources_of(pool: Pool) -> NDArray[np.str_]:
     """Return where each image is from, two sizes of one collection taken together."""
-    return np.array([_SAME_HOSPITAL.get(source, source) for source in pool.sources.tolist()])
+    return np.array([SAME_COLLECTION.get(source, source) for source in pool.sources.tolist()])
 
 
 def _testable(pool: Pool, source: NDArray[np.str_]) -> list[str]:

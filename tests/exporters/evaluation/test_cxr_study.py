@@ -10,6 +10,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("skimage")
 pytest.importorskip("sklearn")
 
+from photopeak.engine.zoo import load_bundle
+from photopeak.exporters.evaluation.cxr_card import render_cxr
 from photopeak.exporters.evaluation.cxr_peers import (
     detector_shape,
     fitted_scores,
@@ -19,12 +21,15 @@ from photopeak.exporters.evaluation.cxr_peers import (
 from photopeak.exporters.evaluation.cxr_report import as_figure, as_markdown
 from photopeak.exporters.evaluation.cxr_shortcuts import covered_corners, square
 from photopeak.exporters.evaluation.cxr_study import (
+    CxrReport,
+    Evidence,
+    Separation,
     measure_cxr,
     region_energy,
     separation,
     sources_of,
 )
-from photopeak.exporters.evaluation.score_statistics import bootstrap
+from photopeak.exporters.evaluation.score_statistics import Estimate, bootstrap
 from photopeak.exporters.recipes.analysis.radiograph_images import Pool, simulated_radiographs
 from photopeak.exporters.recipes.analysis.radiograph_training import RadiographRecipe, cross_validate
 
@@ -112,3 +117,23 @@ def test_squares_have_one_shape_and_covered_corners_no_words(pool: Pool) -> None
     assert covered[1:, :5].max() < 2
     assert covered.shape == words.images.shape
     assert np.array_equal(covered[:, 25:40, 25:40], words.images[:, 25:40, 25:40])
+
+
+def test_the_card_counts_collections_and_tells_of_the_threshold() -> None:
+    estimate = Estimate(0.9, 0.8, 1.0)
+    report = CxrReport(
+        (Separation("network", "all, held out", 2, 2, estimate, estimate),),
+        (Evidence("both", 4, (0.1,) * 6, estimate, 0.4),),
+        (0.03, 0.02),
+        0.9,
+        5,
+        4,
+    )
+    sources = ("nih14", "nih64", "a", "a")
+    named = (replace(one, source=source) for one, source in zip(simulated_radiographs(4), sources, strict=True))
+    card = render_cxr(load_bundle("cxr-view"), report, tuple(named), "One more sentence.")
+    assert "4 images of 2 collections" in card
+    assert "threshold of 0.60 for PA" in card
+    assert "One more sentence." in card
+    assert "Not for diagnosis" in card
+    assert "{" not in card
