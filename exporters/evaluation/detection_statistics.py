@@ -28,6 +28,7 @@ from .score_statistics import (
 )
 
 __all__ = [
+    "STATED_SCORE",
     "Bin",
     "Curve",
     "Estimate",
@@ -37,6 +38,7 @@ __all__ = [
     "auc",
     "balanced_accuracy",
     "bootstrap",
+    "calibration_error_of_marks",
     "confusion",
     "expected_calibration_error",
     "froc",
@@ -47,6 +49,8 @@ __all__ = [
     "threshold_for",
     "wilson",
 ]
+
+STATED_SCORE = 0.05  # below it nobody looks at a mark
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,6 +247,33 @@ def operating_point(images: Sequence[MarkedImage], threshold: float, *, seed: in
         wilson(len(well - marked), len(well)),
         bootstrap(lambda rows: float(false[rows].mean()), names.tolist(), seed=seed),
     )
+
+
+def calibration_error_of_marks(images: Sequence[MarkedImage], least: float = STATED_SCORE) -> float:
+    """Return how far the scores of marks are from the share that lies on a lesion, as an expected calibration error.
+
+    Parameters
+    ----------
+    images : sequence of MarkedImage
+        Scores are probabilities.
+    least : float
+        Lower scores are left out.
+
+    Returns
+    -------
+    float
+        NaN where there is no mark.
+
+    Examples
+    --------
+    >>> image = MarkedImage("a", np.array([0.9, 0.6, 0.01]), np.array([0, -1, -1]), 1)
+    >>> calibration_error_of_marks([image])
+    0.35
+    """
+    scores = np.concatenate([image.scores for image in images])
+    hits = np.concatenate([image.hits for image in images]) >= 0
+    stated = scores >= least
+    return expected_calibration_error(scores[stated], hits[stated]) if stated.any() else float("nan")
 
 
 class _Events:

@@ -14,13 +14,12 @@ from ...engine.frames import Frames
 from ...engine.session import load
 from ..card import markdown
 from ..phantoms.parathyroid_cohort import PHASES, Acquisition, Phase, case_of
-from .detection_statistics import MarkedImage, expected_calibration_error, operating_point, sensitivity_at, wilson
+from .detection_statistics import STATED_SCORE, calibration_error_of_marks, operating_point, sensitivity_at, wilson
 from .parathyroid_study import HIT_MM, SEEN, USUAL, WAYS, Detector, Read, acquired, read, spelled
 
 __all__ = ["Report", "measure", "render"]
 
 _CASES = 400
-_STATED_SCORE = 0.05
 _RATES = (0.1, 0.2, 0.3, 0.5, 1.0)
 _SIZES_MM = (4.0, 7.0, 10.0, 14.0, 30.1)
 _DETECTABILITIES = (0.0, 2.0, 4.0, 6.0, 10.0, 20.0, np.inf)
@@ -148,8 +147,8 @@ def render(bundle: Bundle, report: Report, note: str = "") -> str:
         chance=_RATE / _PLACES,
         reached=float(found.mean()),
         verdict_on_aim=_UNREACHABLE if _bound(report.detectability) < _AIM else _REACHABLE,
-        error=_calibration_error(images),
-        stated=_STATED_SCORE,
+        error=calibration_error_of_marks(images),
+        stated=STATED_SCORE,
         verdicts=", ".join(f"{report.verdicts.count(word)} {word}" for word in _WORDS),
     )
 
@@ -210,14 +209,6 @@ def _bound(detectability: NDArray[np.float64]) -> float:
     return float(norm.cdf(detectability - norm.isf(_RATE / _PLACES)).mean())
 
 
-def _calibration_error(images: list[MarkedImage]) -> float:
-    """Return the expected calibration error of the marks that anybody would look at."""
-    scores = np.concatenate([image.scores for image in images])
-    hits = np.concatenate([image.hits for image in images]) >= 0
-    stated = scores >= _STATED_SCORE
-    return expected_calibration_error(scores[stated], hits[stated])
-
-
 _CARD = """# {name}
 
 {title}. Version {version}, licence {licence}. Not a medical device and not for diagnosis.
@@ -249,8 +240,8 @@ by their regression, all computed in the graph; 3x3 convolutions with dilations 
 
 {cases} cases of the same simulator with seeds that neither training nor tuning used: {glands} abnormal glands in the field, {normals} cases without any. 256x256
 pixels, ten minutes. A mark within {hit:g} mm of a gland's centre, or within its radius, counts as found. Glands that can be seen are those with a
-ratio of signal to noise, see below, of at least {ratio:g} in the phases that are used (Rose 1948): {seen}. Intervals of 95 %: Wilson, and
-bootstrap by patient for false positives and curves.
+ratio of signal to noise, see below, of at least {ratio:g} in the phases that are used (Rose 1948): {seen}. Intervals of 95 %: Wilson, which
+takes the glands of a patient as independent, and bootstrap by patient for false positives and curves.
 
 At the bundle's threshold:
 
@@ -284,7 +275,7 @@ it is there, and early images hold more counts but the whole thyroid.
 ## Limits
 
 * Simulated patients only: parallel-hole collimators, no pinhole, no SPECT, no subtraction agents, no postoperative necks but missing lobes.
-* Small and pale glands, those that wash out as fast as the thyroid and those within it are missed, see the tables.
+* Small and faint glands are missed, see the tables. Glands that wash out as fast as the thyroid, and those within it, are not measured apart here.
 * Thyroid nodules that keep the tracer, saliva, brown fat and veins can be marked: look at the image.
 * Counts must be whole counts: filtered or rescaled images are outside of the domain.
 

@@ -8,7 +8,15 @@ from .parathyroid_study import HIT_MM, MODEL, RATES, SEEN, SIZES_MM, Parathyroid
 
 _COLOURS = {"model": "#0072b2", "threshold": "#d55e00", "template": "#009e73"}
 _DASHES = {"early": "dot", "late": "dash", "both": "solid"}
-LECTURE = {"early": (0.93, 0.58), "late": (0.95, 0.47)}
+LECTURE = {
+    "early": (0.93, 0.58),
+    "late": (0.95, 0.47),
+}  # heard on AI for nuclear medicine, of real images; no paper is known
+
+_SEEN = (
+    "The same for glands that can be seen; patients without such a gland count among the normals, marks on other glands "
+    "count neither way:"
+)
 
 
 def as_markdown(report: ParathyroidReport) -> str:
@@ -28,14 +36,15 @@ def as_markdown(report: ParathyroidReport) -> str:
     heading = (
         f"{report.cases} held-out simulated cases, {report.normals} of them without an abnormal gland in the field; "
         f"{report.glands} glands, of which {report.seen} can be seen (ideal observer's SNR of both phases at least {SEEN:g}). "
-        f"A hit lies within the radius of a gland or {HIT_MM:g} mm of its centre. Intervals are 95 %, for shares by Wilson."
+        f"A hit lies within the radius of a gland or {HIT_MM:g} mm of its centre. Intervals are 95 %, for shares by Wilson, "
+        "which takes the glands of a patient as independent."
     )
     return "\n\n".join(
         [
             heading,
             "At each observer's own threshold, all glands:",
             _points(report, seen=False),
-            "The same for glands that can be seen:",
+            _SEEN,
             _points(report, seen=True),
             "Sensitivity for all glands at given false positives per image (FROC, bootstrap by patient):",
             _rates(report, seen=False),
@@ -58,7 +67,8 @@ def _points(report: ParathyroidReport, *, seen: bool) -> str:
         rows.append((score.observer, score.phases, *map(percent, figures), str(point.false_positives)))
     if seen:
         rows += [
-            ("lecture", name, f"{100 * value:.0f} %", "-", "-", f"{false}") for name, (value, false) in LECTURE.items()
+            ("lecture, real images", name, f"{100 * value:.0f} %", "-", "-", f"{false}")
+            for name, (value, false) in LECTURE.items()
         ]
     header = (
         "observer",

@@ -17,7 +17,7 @@ from ...evaluation.detection_statistics import (
     MarkedImage,
     OperatingPoint,
     assign,
-    expected_calibration_error,
+    calibration_error_of_marks,
     froc,
     operating_point,
     threshold_for,
@@ -33,7 +33,6 @@ Floats = NDArray[np.float32]
 
 _FALSE_POSITIVES = 0.3  # per image, at the operating point
 _LEAST_SCORE = 0.005  # of the peaks that a calibration is made with, before it
-_STATED_SCORE = 0.05  # of those whose calibration error is stated, after it
 
 
 @dataclass(frozen=True)
@@ -209,8 +208,8 @@ def calibrate(net: Detector, examples: list[Example]) -> Calibration:
         threshold,
         operating_point(after, threshold),
         operating_points(froc(after)),
-        _error(before),
-        _error(after),
+        calibration_error_of_marks(before),
+        calibration_error_of_marks(after),
     )
 
 
@@ -239,10 +238,3 @@ def _platt(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float
 
     found = minimize(surprise, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9})
     return float(np.exp(found.x[0])), float(found.x[1])
-
-
-def _error(images: list[MarkedImage]) -> float:
-    """Return the expected calibration error of the marks that anybody would look at; NaN where there are none."""
-    scores, truth = _candidates(images)
-    stated = scores >= _STATED_SCORE
-    return float(expected_calibration_error(scores[stated], truth[stated])) if stated.any() else float("nan")

@@ -199,7 +199,7 @@ def test_strata_add_up(report):
 def test_the_tables_hold_every_row_and_the_lecture(report):
     text = as_markdown(report)
     assert "| model | both | 100 %" in text
-    assert "| lecture | early | 93 % |" in text
+    assert "| lecture, real images | early | 93 % |" in text
     assert text.count("| again |") == 1
     assert "nan" not in text
     assert len(as_figure(report).data) == len(report.curves) + 1
