@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 _TO_TRAIN, _TO_MEASURE = ("torch", "onnxscript"), ("scipy", "skimage", "bm3d")
 DataOption = Annotated[
-    Path | None, typer.Option(help="Folder with voxel phantoms and real acquisitions; without it all is simulated.")
+    Path | None,
+    typer.Option(
+        help="Folder with voxel phantoms, real acquisitions or chest radiographs; without it all is simulated, where it can be."
+    ),
 ]
 WorkOption = Annotated[Path, typer.Option(help="Where studies, checkpoints and cached baselines are kept.")]
 
