@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.colors import diverging, sequential
 
+from ..errors import InputError
 from ..files import atomic_write
 from . import charts, facts
 from .shown import Planes
@@ -63,6 +64,11 @@ def write_document(
     -------
     Path
         `path`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
     """
     plotly, plotly_source = charts.compressed_library()
     script = "\n".join(_asset(name) for name in (*SHARED_SCRIPTS, *scripts))
@@ -85,8 +91,11 @@ def write_document(
             **context,
         )
     )
-    with atomic_write(path) as file:
-        file.write(html.encode())
+    try:
+        with atomic_write(path) as file:
+            file.write(html.encode())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another place.") from error
     return path
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 import known_findings
 from photopeak.engine.analysis.prepare import place
 from photopeak.engine.analysis.regions import RegionShare
-from photopeak.engine.errors import UsageError
+from photopeak.engine.errors import InputError, UsageError
 from photopeak.engine.report.findings_page import write_findings_report
 from photopeak.engine.result import DomainVerdict
 
@@ -119,6 +119,13 @@ def test_regions_of_the_evidence_are_told(classified, tmp_path):
     said = text_of(write_findings_report([classified], tmp_path / "page.html", regions=[(rows, unknown)]))
     assert "upper right 75 % 20 % elsewhere 25 % 80 %" in said
     assert "nan" not in said
+
+
+def test_a_page_that_cannot_be_written_is_told_of(detected, tmp_path):
+    (tmp_path / "page.html").mkdir()
+    with pytest.raises(InputError, match=r"page\.html: cannot be written"):
+        write_findings_report([detected], tmp_path / "page.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
 def test_no_result_is_no_page(tmp_path):
