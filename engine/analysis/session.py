@@ -11,6 +11,7 @@ from .. import postprocess
 from ..bundle import Bundle
 from ..errors import DeviceError, InputError, ModelError, PhotopeakError, UsageError
 from ..frames import Frames
+from ..golden import head_shapes, problem_of_head
 from ..manifest import Analysis, Manifest
 from ..matrix import MatrixSize
 from ..plan import Plan
@@ -137,7 +138,11 @@ class AnalysisSession:
                     f"({' '.join(str(error).split())[:300]}); try another --provider or --device."
                 ) from error
         heads = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        for name, head in heads.items():
+        for name, wanted in head_shapes(self.bundle.manifest, tensor.shape).items():
+            head = heads[name]
+            # Sizes were inferred for one input only, and a graph may fix them.
+            if problem := problem_of_head(name, wanted, head.shape, tensor.shape):
+                raise ModelError(f"{self.bundle.name}: {problem} for {tensor.shape}; export it again.")
             if not np.isfinite(head).all():
                 raise ModelError(
                     f"{self.bundle.name} gave NaN or infinite values for {name!r}; the image is too unusual."

@@ -258,6 +258,20 @@ def test_sources_are_kept_as_they_are(finder):
     np.testing.assert_array_equal(late.pixels, before)
 
 
+@pytest.mark.parametrize("head", ["heat", "box", "cam", "embedding"])
+def test_heads_of_other_sizes_than_the_image_are_told_of(finder, head):
+    """A graph may cut its heads to the sizes of the trial input; lesions would then lie elsewhere."""
+
+    class Cut:
+        def heads(self, tensor):
+            found = finder.runnable.heads(tensor)
+            return found | {head: found[head][..., :5, :5] if head != "embedding" else found[head][:, :0]}
+
+    cut = AnalysisSession(finder.bundle, finder.plan, Cut())
+    with pytest.raises(ModelError, match=f"head '{head}' is"):
+        cut.run(late=neck())
+
+
 def test_a_model_that_gives_no_numbers_is_told_of(finder):
     class Broken:
         def heads(self, tensor):
