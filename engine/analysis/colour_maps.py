@@ -44,7 +44,7 @@ _TABLES = {
         "E3DoQWQti65ScAD@UHpokx#h##ScAEJjKqlO@)h9RYeA*O{Qr-dS@gd?egB&vfYtAZu0f+nqjC#``fu7D}8e=4wlEU|tqvVAVId@"
         "r<oF|~U#wt6(Sc{R6rH@J8>xpz9cc00RuJ-"
         "l>3ymLUkazegwM89xGz;8&wZc4#zOu}qV!)s8)YEs2%RK;jk#%EZ^Wm?E&T*zZy$zov2U}MW)Wy@Y?%v@>BTWrl*Zq8V6&sTHMR&"
-        "~%+chOUN(NTQTP=C`-fzwTd)JuldNr}}+i`GVt)<uxlLzCA*mDoU-*gl)tJe}D)pxQa2+Bc=!HmKV)s@yWI+%T}+FS6Y&wcabZ-"
+        "~%+chOUN(NTQTP=C`-fzwTd)JuldNr}}+i`GVt)<uxlLzCA*mDoU-*gl)tJe}D)pxQa2+Bc=!HmKV)s@yWI+%T}+FS6Y&wcabZ-"  # codespell:ignore
         "YL4?D81h%z~3dp-"
         "y_A~A;{n$%Hbc);T_Q79Ma+&)#4i1;u+fG8QtR;-{TnK<QV1T8Rz5~>g5{j<s0wi9P#BH^yVJ+<{<dyA^Ybe{pTeY=t_D"
     ),

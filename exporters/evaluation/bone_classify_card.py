@@ -96,8 +96,8 @@ say. One real patient shows no more than that the worst did not happen.
 ## References
 
 * Matin, P. (1979). The appearance of bone scans following fractures, including immediate and long-term studies. J. Nucl. Med. 20, 1227-1231.
-* Baxter, A. D. et al. (1995). The aetiology of solitary hot spots in the ribs on planar bone scans. Nucl. Med. Commun. 16, 834-837.
-* Kara, G. et al. (2003). Solitary rib lesions in bone scans of patients with breast carcinoma. Nucl. Med. Commun. 24, 887-892.
+* Baxter, A. D. et al. (1995). The aetiology of solitary hot spots in the ribs on planar bone scans. Nuclear Medicine Communications 16, 834-837.
+* Kara, G. et al. (2003). Solitary rib lesions in bone scans of patients with breast carcinoma. Nuclear Medicine Communications 24, 887-892.
 * Zhou, B. et al. (2016). Learning deep features for discriminative localization. CVPR.
 * Guo, C. et al. (2017). On calibration of modern neural networks. ICML.
 """

@@ -69,7 +69,7 @@ noise of single pixels.
 ## Where it ends
 
 * {images} images of {sources} collections, {ap} of them AP. On a hospital that it has not seen, order is kept better than the threshold: see the
-  rows with a source left out, where most errors are AP images called PA. Choose a threshold on own images.
+  rows with a source left out, where errors are mostly of one kind. Choose a threshold on own images.
 * Real laterals, children and images of parts of the chest were not at hand: what the domain says of them is not known.
 * A logistic regression on the same oriented gradients comes close (see the table); what the networks add is where to look, what to
   refuse, and a few hundredths.

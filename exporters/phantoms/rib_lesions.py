@@ -9,9 +9,11 @@ References
 ----------
 * Matin, P. (1979). The appearance of bone scans following fractures, including immediate and long-term studies. J. Nucl. Med. 20,
   1227-1231. (Uptake rises within a day and falls over months to years.)
-* Baxter, A. D. et al. (1995). The aetiology of solitary hot spots in the ribs on planar bone scans. Nucl. Med. Commun. 16, 834-837.
+* Baxter, A. D. et al. (1995). The aetiology of solitary hot spots in the ribs on planar bone scans. Nuclear Medicine
+  Communications 16, 834-837.
   (41 % of single spots were malignant in patients with a known malignancy, 35 % benign.)
-* Kara, G. et al. (2003). Solitary rib lesions in bone scans of patients with breast carcinoma. Nucl. Med. Commun. 24, 887-892.
+* Kara, G. et al. (2003). Solitary rib lesions in bone scans of patients with breast carcinoma. Nuclear Medicine Communications 24,
+  887-892.
   (Linear lesions were mostly metastases, 7 of 9; focal ones mostly benign, 46 of 56; so were those at the anterior end, 14 of 16.)
 """
 
