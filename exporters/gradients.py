@@ -44,6 +44,13 @@ Rule = Callable[[Step, Tensor], tuple[Tensor, ...]]
 def rule_of(node: fx.Node, module: nn.Module | None) -> Rule:
     """Return the rule for a traced layer.
 
+    Parameters
+    ----------
+    node : fx.Node
+        The layer in its graph.
+    module : nn.Module or None
+        What it calls, if it is a module.
+
     Raises
     ------
     ModelError

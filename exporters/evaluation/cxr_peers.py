@@ -99,6 +99,13 @@ def fitted_scores(
 ) -> NDArray[np.float64]:
     """Return the log odds of class 0 for every case by a logistic regression on those that are seen.
 
+    Parameters
+    ----------
+    features, classes, penalty
+        See :func:`held_out_scores`.
+    seen : ndarray, shape (n,), bool
+        Cases to fit to.
+
     Raises
     ------
     ValueError

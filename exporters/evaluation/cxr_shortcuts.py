@@ -52,7 +52,20 @@ CHANGES: tuple[tuple[str, Callable[[Pool], Pool]], ...] = (
 
 
 def held_out_margins(pool: Pool, found: CrossValidation) -> NDArray[np.float32]:
-    """Return the log odds of AP by the networks that did not see an image's patient, for images that were changed."""
+    """Return the log odds of AP by the networks that did not see an image's patient, for images that were changed.
+
+    Parameters
+    ----------
+    pool : Pool
+        The images of the cross-validation, changed, in the same order.
+    found : CrossValidation
+        Networks and folds.
+
+    Returns
+    -------
+    ndarray, shape (n,), float32
+        Above 0 where AP is likelier.
+    """
     scores = np.zeros(len(pool), np.float32)
     for index, members in enumerate(found.nets):
         own = np.flatnonzero(found.folds == index)

@@ -128,6 +128,7 @@ def measure_cxr(
     seed: int,
     tell: Tell,
     found: CrossValidation,
+    *,
     refused: tuple[Refusal, ...] = (),
 ) -> CxrReport:
     """Judge a cross-validation, leave sources out, compare with peers, and look where the evidence lies.
@@ -174,7 +175,19 @@ def measure_cxr(
 def separation(
     method: str, images: str, scores: NDArray[np.floating], classes: NDArray[np.intp], patients: NDArray[np.str_]
 ) -> Separation:
-    """Return how well log odds of AP tell the classes apart."""
+    """Return how well log odds of AP tell the classes apart.
+
+    Parameters
+    ----------
+    method, images : str
+        What scored, and which images.
+    scores : ndarray, shape (n,)
+        Log odds of AP; above 0 an image is called AP.
+    classes : ndarray, shape (n,), int
+        Index into ``CLASSES``.
+    patients : ndarray, shape (n,), str
+        Images of one patient are drawn together in the bootstrap.
+    """
     truth, called = classes, np.where(scores > 0, 0, 1)
 
     def balanced(rows: NDArray[np.intp]) -> float:

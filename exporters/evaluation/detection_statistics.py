@@ -210,7 +210,20 @@ def sensitivity_at(
 
 
 def threshold_for(images: Sequence[MarkedImage], rate: float) -> float:
-    """Return the lowest threshold with at most `rate` false positives per image."""
+    """Return the lowest threshold with at most so many false positives per image.
+
+    Parameters
+    ----------
+    images : sequence of MarkedImage
+        As for :func:`froc`.
+    rate : float
+        False positives per image.
+
+    Returns
+    -------
+    float
+        A score that occurs; infinite where even the highest mark is one false positive too many.
+    """
     curve = froc(images)
     return float(curve.thresholds[curve.at(rate)])
 

@@ -145,7 +145,22 @@ def candidates(regions: Sequence[Region], phases: tuple[Phase, ...]) -> dict[str
 
 
 def on_grid(images: Acquisition, phase: Phase) -> tuple[Floats, Placement]:
-    """Return one phase on pixels of ``PITCH_MM``, counts kept, and where that grid lies."""
+    """Return one phase on pixels of ``PITCH_MM``, and where that grid lies.
+
+    Parameters
+    ----------
+    images : Acquisition
+        Both phases.
+    phase : {"early", "late"}
+        Which one.
+
+    Returns
+    -------
+    image : ndarray, shape (rows, columns), float64
+        Counts, of which none are lost.
+    placement : Placement
+        From the grid to the pixels of the acquisition and back.
+    """
     image = images.early if phase == "early" else images.late
     placement = pitch_placement(MatrixSize(*image.shape), (images.pixel_mm, images.pixel_mm), PITCH_MM)
     return resample(image, placement).astype(np.float64), placement

@@ -280,7 +280,22 @@ def _report(
 
 
 def acquired(case: Case, index: int, setting: Setting) -> Acquisition:
-    """Return the images of a case in a setting; the noise depends on the case and the setting alone."""
+    """Return the images of a case in a setting.
+
+    Parameters
+    ----------
+    case : Case
+        Patient and camera.
+    index : int
+        Number of the case in its split.
+    setting : Setting
+        Matrix, counts and collimator.
+
+    Returns
+    -------
+    Acquisition
+        Its noise depends on `index` and the setting alone.
+    """
     seed = [20462, index, setting.side, round(1000 * setting.counts)]
     return case.acquire(
         np.random.default_rng(seed), side=setting.side, counts_scale=setting.counts, collimator=setting.collimator

@@ -88,6 +88,18 @@ class Bin:
 def wilson(successes: int, trials: int, level: float = LEVEL) -> Estimate:
     """Return a share with its score interval; without trials nothing is known.
 
+    Parameters
+    ----------
+    successes, trials : int
+        Trials are taken as independent.
+    level : float
+        Of confidence.
+
+    Raises
+    ------
+    ValueError
+        If there are more successes than trials, or fewer than none.
+
     References
     ----------
     * Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference. J. Am. Stat. Assoc. 22.
@@ -206,7 +218,19 @@ def auc(scores: ArrayLike, positive: ArrayLike, level: float = LEVEL) -> Estimat
 
 
 def confusion(truth: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[np.int64]:
-    """Return how many cases of each class (rows) were called each class (columns), shape (classes, classes).
+    """Return how many cases of each class (rows) were called each class (columns).
+
+    Parameters
+    ----------
+    truth, predicted : array, shape (n,), int
+        Number of the class.
+    classes : int
+        How many there are.
+
+    Returns
+    -------
+    ndarray, shape (classes, classes), int64
+        Cases.
 
     Examples
     --------
@@ -256,6 +280,11 @@ def reliability(probabilities: ArrayLike, outcomes: ArrayLike, bins: int = BINS)
 def expected_calibration_error(probabilities: ArrayLike, outcomes: ArrayLike, bins: int = BINS) -> float:
     """Return the mean distance of probability and frequency over the bins, weighted by their cases.
 
+    Parameters
+    ----------
+    probabilities, outcomes, bins
+        See :func:`reliability`.
+
     References
     ----------
     * Naeini, M. P. et al. (2015). Obtaining well calibrated probabilities using Bayesian binning. AAAI.
@@ -278,7 +307,15 @@ def _two_classes(scores: ArrayLike, positive: ArrayLike) -> tuple[Values, NDArra
 
 
 def percentiles(value: float, drawn: Values) -> Estimate:
-    """Return a figure with the percentile interval (95 %) of its replicates; those that are NaN are left out."""
+    """Return a figure with the percentile interval (95 %) of its replicates.
+
+    Parameters
+    ----------
+    value : float
+        The figure.
+    drawn : ndarray, shape (replicates,), float64
+        Those that are NaN are left out.
+    """
     low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(value), float(low), float(high))
 

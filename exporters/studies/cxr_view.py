@@ -43,7 +43,7 @@ def cxr_view(
     radiographs = read_radiographs(data)
     pool = make_pool(radiographs, recipe.side)
     found = load_or_cross_validate(work / CHECKPOINT, pool, recipe, seed, tell)
-    report = measure_cxr(pool, recipe, seed, tell, found, refusals(load_bundle(model), radiographs))
+    report = measure_cxr(pool, recipe, seed, tell, found, refused=refusals(load_bundle(model), radiographs))
     tables = as_markdown(report)
     contents = {
         "cxr-view.md": tables + "\n",

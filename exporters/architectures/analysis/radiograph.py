@@ -46,7 +46,18 @@ def inside(image: Tensor) -> Tensor:
 
 
 def standardised(image: Tensor, mask: Tensor) -> Tensor:
-    """Return the image without its local mean and contrast, 0 outside of the mask; gain and offset make no difference."""
+    """Return the image without its local mean and contrast; gain and offset make no difference.
+
+    Parameters
+    ----------
+    image, mask : Tensor, shape (n, 1, h, w), float32
+        Grey values, and 1 where there is an image.
+
+    Returns
+    -------
+    Tensor, same shape
+        In local standard deviations, 0 outside of the mask.
+    """
     share = _smooth(mask, _REACH) + _LEAST_ENERGY
     whole = mask.mean((2, 3), keepdim=True) + _LEAST_ENERGY
     # The graph works in single precision: variances of large grey values would drown in their means.

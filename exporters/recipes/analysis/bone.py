@@ -38,7 +38,7 @@ def train(job: AnalysisJob, tell: Tell) -> Trained:
     limits = Limits(job.steps or recipe.steps, job.minutes)
     report = lambda step, loss: tell(f"step {step}, loss {loss:.3f}")
     torch.set_num_threads(job.threads)
-    fitted = fit_bones(training, recipe, limits, job.work / f"{job.recipe.name}.pt", job.seed, report)
+    fitted = fit_bones(training, recipe, limits, job.work / f"{job.recipe.name}.pt", job.seed, report=report)
     (logits,) = (given[:, :, 0, 0] for given in inferred(fitted.net, tuning.counts))
     temperature = fit_temperature(logits, tuning.labels)
     curve = roc(lesion_scores(logits, temperature), tuning.labels != _NORMAL)

@@ -74,6 +74,7 @@ def fit_bones(
     limits: Limits,
     checkpoint: Path,
     seed: int,
+    *,
     report: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Fitted:
     """Train the network.
@@ -130,7 +131,20 @@ def centre(net: BoneNet) -> None:
 
 
 def inferred(net: nn.Module, counts: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-    """Return what a network gives for rib regions, shape (n, side, side): an array for each of its outputs."""
+    """Return what a network gives for rib regions.
+
+    Parameters
+    ----------
+    net : nn.Module
+        In evaluation mode.
+    counts : ndarray, shape (n, side, side), float32
+        Counts per pixel of the working grid.
+
+    Returns
+    -------
+    tuple of ndarray
+        One for each output, the first axis n.
+    """
     parts = []
     with torch.inference_mode():
         for start in range(0, len(counts), _BATCH_OF_INFERENCE):

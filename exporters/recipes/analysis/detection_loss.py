@@ -139,6 +139,14 @@ def box_loss(box: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def detection_loss(heat: Tensor, box: Tensor, wanted: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Return what a training lowers: the focal loss of `heat` and the weighted error of `box` against heat, box and weight."""
+    """Return what a training lowers: the focal loss of the heat and the weighted error of the boxes.
+
+    Parameters
+    ----------
+    heat, box : Tensor, shape (n, 1, rows, columns) and (n, 4, rows, columns)
+        What the network gives.
+    wanted : tuple of Tensor
+        Heat, box and weight of ``Targets``, stacked.
+    """
     heat_target, box_target, weight = wanted
     return focal_loss(heat, heat_target) + BOX_WEIGHT * box_loss(box, box_target, weight)

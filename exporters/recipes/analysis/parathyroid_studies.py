@@ -85,13 +85,29 @@ class Batch:
 
 
 def draw(index: int, split: Split) -> tuple[Case, int]:
-    """Return a case of the cohort and the side of its matrix; the same for the same arguments."""
+    """Return a case of the cohort and the side of its matrix; the same for the same arguments.
+
+    Parameters
+    ----------
+    index : int
+        Number of the case in its split.
+    split : {"train", "tune", "held-out"}
+        The splits share no case.
+    """
     rng = np.random.default_rng([64, index])
     return case_of(split, index), int(rng.choice(list(SIDES), p=list(SIDES.values())))
 
 
 def study(case: Case, side: int) -> Study:
-    """Return the noise-free images of a case on a matrix of a side."""
+    """Return the noise-free images of a case.
+
+    Parameters
+    ----------
+    case : Case
+        Patient and camera.
+    side : int
+        Rows and columns of the matrix.
+    """
     expected = np.stack([case.expected(phase, side=side) for phase in PHASES])
     truth = case.acquire(np.random.default_rng(0), side=side)
     boxes = np.stack([truth.boxes[phase] for phase in PHASES])
@@ -127,7 +143,15 @@ def build_pool(
 
 
 def load_or_build_pool(path: Path, build: Callable[[], list[Study]]) -> list[Study]:
-    """Return the pool kept in an .npz file, made first where the file is missing."""
+    """Return the pool kept in an .npz file, made first where the file is missing.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    build : callable
+        Makes the pool.
+    """
     if not path.exists():
         arrays: dict[str, NDArray[np.generic]] = {}
         for k, made in enumerate(build()):

@@ -107,7 +107,7 @@ def card(bundle: Bundle, job: AnalysisJob, tell: Tell) -> str:
     found = load_or_cross_validate(job.work / CHECKPOINT, pool, recipe, job.seed, tell)
     tell("refusals")
     refused = refusals(bundle, radiographs)
-    report = measure_cxr(pool, recipe, job.seed, tell, found, refused)
+    report = measure_cxr(pool, recipe, job.seed, tell, found, refused=refused)
     return render_cxr(bundle, report, radiographs, job.note)
 
 

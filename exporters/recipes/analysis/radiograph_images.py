@@ -178,7 +178,22 @@ def simulated_radiographs(number: int, seed: int = 0, *, side: int = SIDE) -> tu
 
 @lru_cache(maxsize=1)
 def simulated_laterals(number: int, seed: int = 0, *, side: int = SIDE) -> Floats:
-    """Return lateral radiographs of digital thoraxes on the model's grid, shape (number, side, side)."""
+    """Return lateral radiographs of digital thoraxes on the model's grid.
+
+    Parameters
+    ----------
+    number : int
+        How many.
+    seed : int
+        Of the first patient.
+    side : int
+        Rows and columns.
+
+    Returns
+    -------
+    ndarray, shape (number, side, side), float32
+        Attenuation above the lowest of each image.
+    """
     found = []
     for index in range(number):
         rng = np.random.default_rng((seed, index, 1))

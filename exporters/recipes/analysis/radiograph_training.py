@@ -113,6 +113,13 @@ class CrossValidation:
 def scaled_down(recipe: RadiographRecipe, steps: int | None) -> RadiographRecipe:
     """Return a recipe of at most so many steps for each network, if any are given; less than an epoch is one.
 
+    Parameters
+    ----------
+    recipe : RadiographRecipe
+        The whole training.
+    steps : int or None
+        Optimiser steps of each network; ten are taken as an epoch.
+
     Examples
     --------
     >>> scaled_down(RadiographRecipe(), 20).epochs
@@ -243,7 +250,19 @@ def fit_radiographs(pool: Pool, rows: NDArray[np.intp], recipe: RadiographRecipe
 
 
 def logits_of(net: torch.nn.Module, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the logits of AP and PA, shape (n, 2), for images on the grid, (n, side, side)."""
+    """Return the logits of AP and PA.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        In evaluation mode.
+    images : ndarray, shape (n, side, side)
+        On the model's grid.
+
+    Returns
+    -------
+    ndarray, shape (n, 2), float32
+    """
     with torch.inference_mode():
         parts = [net(_tensor(images[i : i + _BATCH_OF_INFERENCE])) for i in range(0, len(images), _BATCH_OF_INFERENCE)]
     return np.asarray(torch.cat(parts).flatten(1).numpy())

@@ -35,7 +35,7 @@ def regions() -> Pool:
 def test_the_loss_falls_and_a_run_goes_on_where_it_stopped(regions: Pool, tmp_path: Path) -> None:
     losses: list[float] = []
     recipe = BoneRecipe(widths=(4, 4, 4), features=4, batch=3)
-    fit_bones(regions, recipe, Limits(100, None), tmp_path / "a.pt", 0, lambda step, loss: losses.append(loss))
+    fit_bones(regions, recipe, Limits(100, None), tmp_path / "a.pt", 0, report=lambda step, loss: losses.append(loss))
     assert losses[-1] < losses[0]
     again = fit_bones(regions, recipe, Limits(100, None), tmp_path / "a.pt", 0)
     assert again.steps == 100
