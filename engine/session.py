@@ -57,8 +57,8 @@ def load(
     threads : int
         Threads of one run; 0 stands for all processors that this process may use.
     max_loss_db : float
-        A precision below fp32 is taken only when it loses at most this much PSNR on the golden frames [dB].
-
+        A precision below fp32 is taken only when it loses at most this much PSNR on the golden frames [dB]. Of models that
+        detect or classify nothing is asked in decibels: findings must stay, see :mod:`photopeak.engine.head_fidelity`.
     digest : str
         The bundle's SHA-256 that you rely on; another bundle, of whatever name, is refused. Empty: any.
 
