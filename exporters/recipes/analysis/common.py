@@ -21,9 +21,11 @@ from ...evaluation.score_statistics import Curve
 from ..training import Limits, progress, rate
 
 __all__ = [
+    "AT_THE_BORDER",
     "Fitted",
     "Limits",
     "Optimiser",
+    "embedding_domain",
     "fit",
     "fit_embedding_domain",
     "fit_pixel_domain",
@@ -39,7 +41,7 @@ Batch = TypeVar("Batch")
 _SAVE_EVERY_S = 120.0
 _REPORT_EVERY = 50
 _HOTTEST = 20.0  # temperature
-_AT_THE_BORDER, _OUTSIDE = 0.05, 1.5  # as for pixels, see engine.domain.fit_domain
+AT_THE_BORDER, _OUTSIDE = 0.05, 1.5  # as for pixels, see engine.domain.fit_domain
 _DIGITS = 9  # of what a manifest holds
 
 
@@ -326,11 +328,24 @@ def fit_embedding_domain(training: Floats, held_out: Floats) -> EmbeddingDomain:
       NeurIPS.
     """
     rows = training.reshape(len(training), -1).astype(np.float64)
-    precision = np.linalg.inv(_shrunk_covariance(rows))
-    found = EmbeddingDomain(
-        mean=_plain(rows.mean(axis=0)), precision=tuple(map(_plain, (precision + precision.T) / 2)), limits=(1.0, 2.0)
-    )
-    border = float(np.quantile(found.distances(held_out), 1 - _AT_THE_BORDER))
+    return embedding_domain(_plain(rows.mean(axis=0)), np.linalg.inv(_shrunk_covariance(rows)), held_out)
+
+
+def embedding_domain(mean: tuple[float, ...], precision: NDArray[np.float64], held_out: Floats) -> EmbeddingDomain:
+    """Return a domain of embeddings with limits that held-out ones set.
+
+    Parameters
+    ----------
+    mean : tuple of float
+        Of the training.
+    precision : ndarray, shape (d, d), float64
+        What distances are measured by.
+    held_out : ndarray, shape (n, d) or (n, d, 1, 1), float32
+        Embeddings of other images of the same kind.
+    """
+    rows = tuple(map(_plain, (precision + precision.T) / 2))
+    found = EmbeddingDomain(mean=mean, precision=rows, limits=(1.0, _OUTSIDE))
+    border = float(np.quantile(found.distances(held_out), 1 - AT_THE_BORDER))
     return found.model_copy(update={"limits": (border, _OUTSIDE * border)})
 
 

@@ -4,12 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....engine.manifest import EmbeddingDomain
+from .common import AT_THE_BORDER, embedding_domain
 
 __all__ = ["discriminating"]
 
 Floats = NDArray[np.float32]
-_AT_THE_BORDER, _OUTSIDE = 0.05, 1.5  # as for domains of one kind, see .common
-_DIGITS = 9
 
 
 def discriminating(domain: EmbeddingDomain, held_out: Floats, others: Floats) -> EmbeddingDomain:
@@ -54,10 +53,6 @@ def discriminating(domain: EmbeddingDomain, held_out: Floats, others: Floats) ->
     if not length > 0:
         raise ValueError("the other images have the embedding of the training's mean; nothing separates them.")
     along = (held_out - mean) @ (direction / length)
-    reach = np.quantile(np.abs(along), 1 - _AT_THE_BORDER)
+    reach = np.quantile(np.abs(along), 1 - AT_THE_BORDER)
     whole = precision / domain.limits[0] ** 2 + np.outer(direction, direction) / (length * reach) ** 2
-    rows = tuple(tuple(float(f"{value:.{_DIGITS}g}") for value in row) for row in ((whole + whole.T) / 2).tolist())
-    # Made anew: a copy would keep the arrays of the old precision.
-    found = EmbeddingDomain(mean=domain.mean, precision=rows, limits=(1.0, _OUTSIDE))
-    border = float(np.quantile(found.distances(held_out), 1 - _AT_THE_BORDER))
-    return found.model_copy(update={"limits": (border, _OUTSIDE * border)})
+    return embedding_domain(domain.mean, whole, held_out)
