@@ -331,19 +331,19 @@ def fit_embedding_domain(training: Floats, held_out: Floats) -> EmbeddingDomain:
     return embedding_domain(_plain(rows.mean(axis=0)), np.linalg.inv(_shrunk_covariance(rows)), held_out)
 
 
-def embedding_domain(mean: tuple[float, ...], precision: NDArray[np.float64], held_out: Floats) -> EmbeddingDomain:
+def embedding_domain(mean: tuple[float, ...], precision: NDArray[np.floating], held_out: Floats) -> EmbeddingDomain:
     """Return a domain of embeddings with limits that held-out ones set.
 
     Parameters
     ----------
     mean : tuple of float
         Of the training.
-    precision : ndarray, shape (d, d), float64
+    precision : ndarray, shape (d, d)
         What distances are measured by.
     held_out : ndarray, shape (n, d) or (n, d, 1, 1), float32
         Embeddings of other images of the same kind.
     """
-    rows = tuple(map(_plain, (precision + precision.T) / 2))
+    rows = tuple(map(_plain, ((precision + precision.T) / 2).astype(np.float64)))
     found = EmbeddingDomain(mean=mean, precision=rows, limits=(1.0, _OUTSIDE))
     border = float(np.quantile(found.distances(held_out), 1 - AT_THE_BORDER))
     return found.model_copy(update={"limits": (border, _OUTSIDE * border)})
