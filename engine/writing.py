@@ -2,7 +2,7 @@
 
 import gzip
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -17,12 +17,14 @@ from .result import Result
 if TYPE_CHECKING:
     from .analysis.result import AnalysisResult
 
-__all__ = ["safe_name", "write", "write_new"]
+__all__ = ["Content", "content", "safe_name", "write", "write_all"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _SUFFIXES = re.compile(r"(\.(dcm|ima|npy|nii|gz|png|jpe?g|tiff?|bmp))+$", re.IGNORECASE)
 
 Save = Callable[[IO[bytes]], object]
+Content = tuple[str, str, Save]
+"""Name without suffix, suffix and writer of a file."""
 
 
 def write(result: "Result | AnalysisResult", out_dir: str | Path) -> list[Path]:
@@ -64,12 +66,40 @@ def write(result: "Result | AnalysisResult", out_dir: str | Path) -> list[Path]:
 
         return list(write_analysis(result, out_dir))
     _require_finite(result)
+    return write_all(out_dir, _contents(result))
+
+
+def write_all(out_dir: str | Path, contents: Iterable[Content]) -> list[Path]:
+    """Write files, or none of them; what is there already is never overwritten.
+
+    Parameters
+    ----------
+    out_dir : path
+        Folder; made when it is not there and there is something to write.
+    contents : iterable of tuple
+        Name, suffix and writer of each file; a name that is taken gets ``-2``, ``-3``, ...
+
+    Returns
+    -------
+    list of Path
+        The files, in the same order.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written.
+
+    Examples
+    --------
+    >>> [path.name for path in write_all(getfixture("tmp_path"), [content("note", ".txt", b"seen")])]
+    ['note.txt']
+    """
     folder = Path(out_dir)
     written: list[Path] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for stem, suffix, save in _contents(result):
-            written.append(write_new(folder, stem, suffix, save))
+        for stem, suffix, save in contents:
+            folder.mkdir(parents=True, exist_ok=True)
+            written.append(_write_new(folder, stem, suffix, save))
     except BaseException as error:
         for path in written:
             path.unlink(missing_ok=True)
@@ -79,22 +109,27 @@ def write(result: "Result | AnalysisResult", out_dir: str | Path) -> list[Path]:
     return written
 
 
-def _contents(result: Result) -> Iterator[tuple[str, str, Save]]:
+def content(stem: str, suffix: str, data: bytes) -> Content:
+    """Return a file whose bytes are known."""
+    return stem, suffix, partial(_save_bytes, data)
+
+
+def _contents(result: Result) -> Iterator[Content]:
     """Yield name, suffix and writer of each file."""
     source = result.source
     if source.instances:
         from .dicom.write import derived_files  # pydicom takes 0.1 s to import, and arrays do without
 
-        for name, content in derived_files(result):
-            yield _stem(name, result), ".dcm", partial(_save_bytes, content)
+        for name, data in derived_files(result):
+            yield content(_stem(name, result), ".dcm", data)
     elif source.affine is not None:
         yield _stem(source.source, result), ".nii.gz", partial(_save_nifti, result)
     else:
         yield _stem(source.source, result), ".npy", partial(_save_array, result)
 
 
-def _save_bytes(content: bytes, file: IO[bytes]) -> None:
-    file.write(content)
+def _save_bytes(data: bytes, file: IO[bytes]) -> None:
+    file.write(data)
 
 
 def _save_array(result: Result, file: IO[bytes]) -> None:
@@ -124,7 +159,7 @@ def safe_name(name: str) -> str:
     return _UNSAFE.sub("_", _SUFFIXES.sub("", name)).strip("._-")[:80] or "image"
 
 
-def write_new(folder: Path, stem: str, suffix: str, save: Save) -> Path:
+def _write_new(folder: Path, stem: str, suffix: str, save: Save) -> Path:
     """Write a file that was not there, under the first free name."""
     for number in count(1):
         path = folder / f"{stem}{'' if number == 1 else f'-{number}'}{suffix}"

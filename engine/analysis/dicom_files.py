@@ -1,9 +1,7 @@
 """Findings to DICOM files: a report, pictures, and a map of the evidence where images have a place in the patient."""
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -11,8 +9,7 @@ from pydicom.uid import generate_uid
 
 from ..dicom.quiet import input_errors
 from ..dicom.write import encode
-from ..errors import InputError
-from ..writing import safe_name, write_new
+from ..writing import Content, content, safe_name, write_all
 from .dicom_header import Origin, Place, origin_of
 from .dicom_map import activation_map, has_place
 from .dicom_overlay import captioned, colour_capture
@@ -20,7 +17,7 @@ from .dicom_report import Regions, findings_report
 from .overlay import OverlayStyle, overlay
 from .result import NOT_VALID, AnalysisResult
 
-__all__ = ["why_no_dicom", "write_findings"]
+__all__ = ["findings_contents", "why_no_dicom", "write_findings"]
 
 Named = tuple[str, Dataset]
 
@@ -61,24 +58,18 @@ def write_findings(result: AnalysisResult, out: str | Path, regions: Regions = (
     InputError
         If phases are of different patients, a header cannot be used, or the folder cannot be written.
     """
+    return tuple(write_all(out, findings_contents(result, regions)))
+
+
+def findings_contents(result: AnalysisResult, regions: Regions = ()) -> list[Content]:
+    """Return the files of :func:`write_findings` before they are written; none where images have no DICOM header."""
     if why_no_dicom(result):
-        return ()
-    folder = Path(out)
+        return []
     stem = f"{safe_name(result.reference.source)}_{result.bundle.manifest.name}"
     with input_errors(result.reference.instances[0].path):
-        contents = [(name, encode(ds)) for name, ds in _objects(result, origin_of(result), regions)]
-    written: list[Path] = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in contents:
-            written.append(write_new(folder, f"{stem}_{name}", ".dcm", partial(_save, content)))
-    except BaseException as error:
-        for path in written:
-            path.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise InputError(f"{folder}: cannot be written ({error.strerror}); choose another folder.") from error
-        raise
-    return tuple(written)
+        return [
+            content(f"{stem}_{name}", ".dcm", encode(ds)) for name, ds in _objects(result, origin_of(result), regions)
+        ]
 
 
 def _objects(result: AnalysisResult, origin: Origin, regions: Regions) -> Iterator[Named]:
@@ -130,7 +121,3 @@ def _caption(result: AnalysisResult, index: int, place: Place, found: str) -> tu
     validity = "" if result.valid_frames[index] else f"{NOT_VALID.upper()}: "
     where = ", ".join(filter(None, [place.channel, result.frame_name(index)]))
     return f"{validity}{where}: {found}", f"{manifest.name} {manifest.version}, AI, not for diagnosis"
-
-
-def _save(content: bytes, file: IO[bytes]) -> None:
-    file.write(content)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ..errors import InputError, PhotopeakError, UsageError
 from ..failures import Failure, failure_of, raise_failures
 from ..frames import Frames, Units
 from ..quality.images import Source, find
-from ..writing import safe_name, write_new
+from ..writing import content, safe_name, write_all
 from .admission import admit, check_threshold
 from .findings import findings_json
 from .overlay import OverlayStyle, overlay, png
@@ -171,26 +171,18 @@ def write_analysis(result: AnalysisResult, out: PathLike, regions: Regions = ())
     InputError
         If the folder cannot be written; nothing is left behind.
     """
-    from .dicom_files import write_findings
+    from .dicom_files import findings_contents
 
-    folder, stem = Path(out), f"{safe_name(result.reference.source)}_{result.bundle.manifest.name}"
+    stem = f"{safe_name(result.reference.source)}_{result.bundle.manifest.name}"
     pictures = [
         (f"_{result.number(index)}" if len(result) > 1 else "", _picture(result, index)) for index in range(len(result))
     ]
-    contents = [("", ".json", findings_json(result, regions)), *((name, ".png", data) for name, data in pictures)]
-    written: list[Path] = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, suffix, data in contents:
-            written.append(write_new(folder, f"{stem}{name}", suffix, partial(_save, data)))
-        written += write_findings(result, folder, regions)
-    except BaseException as error:
-        for path in written:
-            path.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise InputError(f"{folder}: cannot be written ({error.strerror}); choose another folder.") from error
-        raise
-    return tuple(written)
+    contents = [
+        content(stem, ".json", findings_json(result, regions)),
+        *(content(f"{stem}{name}", ".png", data) for name, data in pictures),
+        *findings_contents(result, regions),
+    ]
+    return tuple(write_all(Path(out), contents))
 
 
 def _without_pixels(outcome: Analysed | Failure) -> tuple[Path, ...] | Failure:
@@ -298,7 +290,3 @@ def _picture(result: AnalysisResult, index: int) -> bytes:
     height = max(picture.shape[0] for picture in shown)
     padded = [np.pad(picture, ((0, height - picture.shape[0]), (0, 0), (0, 0))) for picture in shown]
     return png(np.concatenate(padded, axis=1))
-
-
-def _save(data: bytes, file: IO[bytes]) -> None:
-    file.write(data)

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .blocks import Residual, convolution
+
 __all__ = ["BoneNet", "seen"]
 
 _LEAST = 1e-3
@@ -46,13 +48,13 @@ class BoneNet(nn.Module):
     def __init__(self, widths: tuple[int, int, int] = (12, 24, 40), features: int = 16, classes: int = 3) -> None:
         super().__init__()
         fine, middle, coarse = widths
-        self.stem = nn.Sequential(_convolution(_MAPS, fine, 5, stride=2), _convolution(fine, fine))
-        self.middle = nn.Sequential(_convolution(fine, middle, stride=2), _Residual(middle, 1))
-        self.coarse = nn.Sequential(_convolution(middle, coarse, stride=2), _Residual(coarse, 1), _Residual(coarse, 2))
+        self.stem = nn.Sequential(convolution(_MAPS, fine, 5, stride=2), convolution(fine, fine))
+        self.middle = nn.Sequential(convolution(fine, middle, stride=2), Residual(middle, 1))
+        self.coarse = nn.Sequential(convolution(middle, coarse, stride=2), Residual(coarse, 1), Residual(coarse, 2))
         self.to_middle = nn.ConvTranspose2d(coarse, middle, 2, 2)
-        self.join = _convolution(middle, middle)
+        self.join = convolution(middle, middle)
         self.to_fine = nn.ConvTranspose2d(middle, fine, 2, 2)
-        self.last = _convolution(fine, features)
+        self.last = convolution(fine, features)
         self.linear = nn.Conv2d(features, classes, 1)
         nn.init.normal_(self.linear.weight, std=0.02)
 
@@ -117,23 +119,3 @@ def _mean(counts: Tensor, width: int) -> Tensor:
     """Return the mean over a square, zeros beyond the image."""
     rows = functional.avg_pool2d(counts, (width, 1), 1, (width // 2, 0))
     return functional.avg_pool2d(rows, (1, width), 1, (0, width // 2))
-
-
-def _convolution(given: int, made: int, kernel: int = 3, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    padding = dilation * (kernel // 2)
-    return nn.Sequential(
-        nn.Conv2d(given, made, kernel, stride, padding, dilation, bias=False), nn.BatchNorm2d(made), nn.ReLU()
-    )
-
-
-class _Residual(nn.Module):
-    """Two convolutions beside a shortcut."""
-
-    def __init__(self, width: int, dilation: int) -> None:
-        super().__init__()
-        self.first = _convolution(width, width, dilation=dilation)
-        self.second = _convolution(width, width, dilation=dilation)[:2]
-
-    def forward(self, values: Tensor) -> Tensor:
-        found: Tensor = functional.relu(values + self.second(self.first(values)))
-        return found

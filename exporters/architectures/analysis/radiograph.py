@@ -23,6 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .blocks import Residual, convolution
+
 __all__ = ["CLASSES", "OrientedGradients", "RadiographEnsemble", "RadiographNet", "inside", "standardised"]
 
 CLASSES = ("AP", "PA")
@@ -112,9 +114,9 @@ class RadiographNet(nn.Module):
         super().__init__()
         fine, middle, coarse = widths
         self.gradients = OrientedGradients()
-        self.stem = nn.Sequential(_convolution(_DIRECTIONS, fine), _Residual(fine))
-        self.middle = nn.Sequential(_convolution(fine + 2, middle, 2), _Residual(middle))
-        self.top = _convolution(middle + 2, coarse)
+        self.stem = nn.Sequential(convolution(_DIRECTIONS, fine), Residual(fine))
+        self.middle = nn.Sequential(convolution(fine + 2, middle, stride=2), Residual(middle))
+        self.top = convolution(middle + 2, coarse)
         self.gate = nn.Conv2d(middle + 2, 1, 3, 1, 1)
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Conv2d(coarse, len(CLASSES), 1)
@@ -208,19 +210,3 @@ def _positions(cells: Tensor) -> Tensor:
     across = functional.avg_pool2d(functional.pad(ones, (size - 1, 0, 0, 0)), (1, size), 1)
     centre = (size + 1) / size
     return torch.cat([2 * down - centre, (2 * across - centre).abs()], 1)
-
-
-def _convolution(given: int, made: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(given, made, 3, stride, 1, bias=False), nn.BatchNorm2d(made), nn.ReLU(inplace=True))
-
-
-class _Residual(nn.Module):
-    """Two convolutions beside the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = _convolution(width, width)
-        self.second = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width))
-
-    def forward(self, values: Tensor) -> Tensor:
-        return functional.relu(values + self.second(self.first(values)))

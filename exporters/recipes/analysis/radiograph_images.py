@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ....engine.analysis.chest_regions import find_thorax
 from ....engine.analysis.prepare import prepare
 from ....engine.errors import InputError, UsageError
-from ....engine.files import atomic_write
 from ....engine.frames import Frames
 from ....engine.manifest import Grid
 from ....engine.matrix import MatrixSize
@@ -28,7 +27,6 @@ __all__ = [
     "read_radiographs",
     "simulated_laterals",
     "simulated_radiographs",
-    "write_radiographs",
 ]
 
 SIDE = 64  # px: three quarters of the images that there are have no more
@@ -120,34 +118,6 @@ def read_radiographs(folder: Path) -> tuple[Radiograph, ...]:
     if not tables:
         raise UsageError(f"{folder} holds no labelled radiographs; give a folder with {' or '.join(_TABLES)}.")
     return tuple(_read(root, row, table.name) for table in tables for row in _rows(table))
-
-
-def write_radiographs(folder: Path, radiographs: Sequence[Radiograph]) -> None:
-    """Write radiographs as :func:`read_radiographs` reads them; grey values become 8 bits.
-
-    Parameters
-    ----------
-    folder : Path
-        Made when it is not there.
-    radiographs : sequence of Radiograph
-        Their grey values are spread from 0 to 255.
-    """
-    from io import StringIO
-
-    from skimage.io import imsave
-
-    table = StringIO()
-    writer = csv.writer(table)
-    writer.writerow(["file", "label", "source", "patient", "licence", "ref"])
-    for number, one in enumerate(radiographs):
-        name = f"{number:04d}.png"
-        spread = np.ptp(one.pixels) or 1.0
-        folder.mkdir(parents=True, exist_ok=True)
-        grey = np.rint((one.pixels - one.pixels.min()) * (255 / spread)).astype(np.uint8)
-        imsave(folder / name, grey, check_contrast=False)
-        writer.writerow([name, one.label, one.source, one.patient, one.licence, one.reference])
-    with atomic_write(folder / _TABLES[0]) as file:
-        file.write(table.getvalue().encode())
 
 
 def simulated_radiographs(number: int, seed: int = 0, *, side: int = SIDE) -> tuple[Radiograph, ...]:

@@ -11,7 +11,7 @@ import pytest
 import known_findings
 import photopeak
 from dicom_findings import OUTSIDE, classified, complaints, detected
-from photopeak.engine.analysis import dicom_files
+from photopeak.engine import writing
 from photopeak.engine.analysis.dicom_files import why_no_dicom, write_findings
 from photopeak.engine.analysis.overlay import OverlayStyle, overlay
 from photopeak.engine.analysis.regions import RegionShare
@@ -123,14 +123,14 @@ def test_the_table_of_regions_goes_into_the_report(dicom_factory, tmp_path):
 
 
 def test_nothing_is_left_when_a_file_cannot_be_written(found, tmp_path, monkeypatch):
-    write = dicom_files.write_new
+    write = writing._write_new
 
     def full(folder, stem, suffix, save):
         if "overlay_2" in stem:
             raise OSError(28, "No space left on device")
         return write(folder, stem, suffix, save)
 
-    monkeypatch.setattr(dicom_files, "write_new", full)
+    monkeypatch.setattr(writing, "_write_new", full)
     with pytest.raises(InputError, match="No space left"):
         write_findings(found, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []

@@ -11,10 +11,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("skimage")
 pytest.importorskip("sklearn")
 
+from known_radiographs import write_radiographs
 from photopeak.exporters.evaluation.score_statistics import bootstrap
 from photopeak.exporters.recipes.analysis.radiograph_images import (
     simulated_radiographs,
-    write_radiographs,
 )
 from photopeak.exporters.recipes.analysis.radiograph_training import RadiographRecipe
 from photopeak.exporters.studies import app

@@ -11,6 +11,7 @@ from photopeak.engine.errors import InputError, UsageError
 torch = pytest.importorskip("torch")
 pytest.importorskip("skimage")
 
+from known_radiographs import write_radiographs
 from photopeak.exporters.recipes.analysis.catalogue import AnalysisJob, find
 from photopeak.exporters.recipes.analysis.radiograph import sources, train
 from photopeak.exporters.recipes.analysis.radiograph_augmentation import augment, counterexamples
@@ -20,7 +21,6 @@ from photopeak.exporters.recipes.analysis.radiograph_images import (
     make_pool,
     read_radiographs,
     simulated_radiographs,
-    write_radiographs,
 )
 from photopeak.exporters.recipes.analysis.radiograph_training import (
     RadiographRecipe,
