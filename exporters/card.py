@@ -9,6 +9,7 @@ from .evaluation.baselines import INTERPOLATIONS
 from .evaluation.metrics import bootstrap
 from .evaluation.real import REPEATS
 from .evaluation.study import OURS, RealScore, Recovery, Report, Score
+from .markdown import markdown
 from .recipes.catalogue import find
 
 FRACTIONS = {1 / 16: "1/16", 1 / 8: "1/8", 1 / 4: "1/4", 1 / 2: "1/2", 1.0: "1", 4.0: "4"}
@@ -272,9 +273,3 @@ def _values(scores: Iterable[Score | Recovery | RealScore], level: float, method
 def _methods(scores: Iterable[Score | Recovery | RealScore]) -> tuple[str, ...]:
     """Methods in the order in which they were measured."""
     return tuple(dict.fromkeys(score.method for score in scores))
-
-
-def markdown(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Format a table."""
-    lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

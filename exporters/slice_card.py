@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..engine.bundle import Bundle
-from .card import FRACTIONS, bias_table, figure_table, gain_by_kind_table, gain_table, kind, markdown
+from .card import FRACTIONS, bias_table, figure_table, gain_by_kind_table, gain_table, kind
 from .evaluation.contrast import best_at, mean_curves
 from .evaluation.metrics import bootstrap
 from .evaluation.nema_scan import RECONSTRUCTIONS
 from .evaluation.slice_study import RAW, SliceReport, SphereScore
 from .evaluation.slices import CLINICAL
 from .evaluation.study import OURS
+from .markdown import markdown
 from .recipes.catalogue import find
 
 _WHAT = {

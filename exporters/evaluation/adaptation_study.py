@@ -14,7 +14,7 @@ from ...engine.bundle import Bundle
 from ...engine.errors import ModelError
 from ...engine.zoo import load_bundle
 from ..architectures import build
-from ..card import markdown
+from ..markdown import markdown
 from ..recipes.adaptation import Settings, adapt
 from ..recipes.catalogue import Recipe, find
 from ..recipes.site_images import Site, read_site, views

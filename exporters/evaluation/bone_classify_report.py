@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..card import markdown
+from ..markdown import markdown
 from ..phantoms.rib_lesions import LABELS
 from .bone_classify_study import MODEL, BoneReport, Case, Summary, summary
 from .score_statistics import Estimate, auc, bootstrap, confusion

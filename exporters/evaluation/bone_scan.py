@@ -16,8 +16,8 @@ from scipy.ndimage import gaussian_filter
 
 from ...engine.errors import UsageError
 from ..card import FRACTIONS as NAMES
-from ..card import markdown
 from ..inference import Runner
+from ..markdown import markdown
 from ..phantoms.camera import bin2, thin
 from .baselines import ENLARGERS, GAUSSIAN_SIGMAS, Method, Methods, Pixels, enlarge
 from .metrics import psnr_of_error

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from ...kernels import Geometry, reconstruct_curve
-from ..card import markdown
+from ..markdown import markdown
 from ..phantoms.coils import Beam, Coil, biplane, random_coil, simulate_views
 from .metrics import bootstrap
 

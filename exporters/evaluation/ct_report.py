@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from ..card import markdown
+from ..markdown import markdown
 from .ct_real import INPUT, Curve, Insert, RealNoise
 from .ct_study import CtReport, Noise, Sharpness
 from .metrics import bootstrap

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 
 from ...engine.analysis.chest_regions import REGIONS
-from ..card import markdown
+from ..markdown import markdown
 from .cxr_study import CxrReport
 from .detection_statistics import Estimate
 

@@ -6,7 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ..card import FRACTIONS, figure_table, gain_by_kind_table, gain_table, markdown
+from ..card import FRACTIONS, figure_table, gain_by_kind_table, gain_table
+from ..markdown import markdown
 from ..slice_card import scan_table
 from .contrast import mean_curves
 from .denoise_study import Advantage, DenoiseReport, curves

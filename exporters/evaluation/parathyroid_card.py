@@ -12,7 +12,7 @@ from ...engine.bundle import Bundle
 from ...engine.errors import UsageError
 from ...engine.frames import Frames
 from ...engine.session import load
-from ..card import markdown
+from ..markdown import markdown
 from ..phantoms.parathyroid_cohort import PHASES, Acquisition, Phase, case_of
 from .detection_statistics import STATED_SCORE, calibration_error_of_marks, operating_point, sensitivity_at, wilson
 from .parathyroid_study import HIT_MM, SEEN, USUAL, WAYS, Detector, Read, acquired, read, spelled

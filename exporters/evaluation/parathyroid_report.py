@@ -2,7 +2,7 @@
 
 import plotly.graph_objects as go
 
-from ..card import markdown
+from ..markdown import markdown
 from .detection_statistics import Estimate
 from .parathyroid_study import HIT_MM, MODEL, RATES, SEEN, SIZES_MM, ParathyroidReport, Score
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 from scipy.stats import kendalltau
 
-from ..card import markdown
+from ..markdown import markdown
 from .metrics import bootstrap
 from .sr_comparison import LEVELS, TIMED_SIDE, TRUTH, Comparison, Score
 
