@@ -121,13 +121,10 @@ class _State:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
 
-    @torch.no_grad()
     def advance(self) -> None:
         """Count a step and move the averaged weights towards the current ones."""
         self.step += 1
-        decay = min(AVERAGE_DECAY, self.step / (self.step + 50))
-        for name, value in self.net.state_dict().items():
-            self.average[name].lerp_(value, 1 - decay)
+        follow(self.average, self.net, min(AVERAGE_DECAY, self.step / (self.step + 50)))
 
     def save(self, path: Path) -> None:
         """Write a checkpoint under a temporary name, then rename."""
@@ -143,6 +140,26 @@ class _State:
         self.optimiser.load_state_dict(stored["optimiser"])
         self.step, self.seconds, self.losses = int(stored["step"]), float(stored["seconds"]), list(stored["losses"])
         self.sources = tuple(dict.fromkeys((*stored.get("sources", ()), *self.sources)))
+
+
+@torch.no_grad()
+def follow(average: dict[str, Tensor], net: nn.Module, kept: float) -> None:
+    """Move averaged weights towards those of a network, in place; counters are taken as they are.
+
+    Parameters
+    ----------
+    average : dict of str to Tensor
+        As the network's ``state_dict``.
+    net : nn.Module
+        What is trained.
+    kept : float
+        Share of the average that stays [1].
+    """
+    for name, value in net.state_dict().items():
+        if value.is_floating_point():
+            average[name].lerp_(value, 1 - kept)
+        else:
+            average[name].copy_(value)
 
 
 def fit(recipe: Recipe, pool: Source, limits: Limits, begin: Start, report: Callable[[int, float], None]) -> Trained:

@@ -18,7 +18,7 @@ from ....engine.errors import UsageError
 from ....engine.files import atomic_write
 from ....engine.manifest import Domain, EmbeddingDomain, Input
 from ...evaluation.score_statistics import Curve
-from ..training import Limits, progress, rate
+from ..training import Limits, follow, progress, rate
 
 __all__ = [
     "AT_THE_BORDER",
@@ -100,16 +100,10 @@ class _State:
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
 
-    @torch.no_grad()
     def advance(self, decay: float) -> None:
         """Count a step and move the averaged weights towards the current ones."""
         self.step += 1
-        kept = min(decay, self.step / (self.step + 20))
-        for name, value in self.net.state_dict().items():
-            if value.is_floating_point():
-                self.average[name].lerp_(value, 1 - kept)
-            else:
-                self.average[name].copy_(value)
+        follow(self.average, self.net, min(decay, self.step / (self.step + 20)))
 
     def save(self, path: Path) -> None:
         tensors = {"net": self.net.state_dict(), "average": self.average, "optimiser": self.optimiser.state_dict()}
