@@ -165,6 +165,27 @@ def _clip(inputs: Inputs, attributes: dict[str, Any]) -> Tensor:
     return torch.clamp(_first(inputs), low, high)
 
 
+def _depth_to_space(inputs: Inputs, attributes: dict[str, Any]) -> Tensor:
+    if attributes.get("mode", b"DCR") != b"CRD":
+        raise ModelError("PyTorch is not taught to move depth to space column by row; add it to torch_graph.py.")
+    return functional.pixel_shuffle(_first(inputs), attributes["blocksize"])
+
+
+def _resize(inputs: Inputs, attributes: dict[str, Any]) -> Tensor:
+    """Enlarge by whole factors, with the conventions that PyTorch has too."""
+    image, _, scales, *sizes = inputs
+    asked = tuple(attributes.get(name) for name in ("mode", "coordinate_transformation_mode"))
+    mode = _RESIZED.get((asked[0] or b"nearest", asked[1] or b"half_pixel"))
+    factors = [] if scales is None else scales.tolist()
+    plain = mode != "nearest" or attributes.get("nearest_mode") == b"floor"
+    cubic = mode != "bicubic" or attributes.get("cubic_coeff_a", -0.75) == -0.75
+    whole = len(factors) == 4 and factors[:2] == [1, 1] and all(factor % 1 == 0 for factor in factors)
+    if image is None or sizes or not (mode and plain and cubic and whole) or attributes.get("antialias", 0):
+        raise ModelError(f"PyTorch is not taught to resize as {asked} by {factors}; add it to torch_graph.py.")
+    corners = None if mode == "nearest" else False
+    return functional.interpolate(image, scale_factor=factors[2:], mode=mode, align_corners=corners)
+
+
 def _reduce(
     operation: Callable[[Tensor, tuple[int, ...], bool], Tensor],
 ) -> "Callable[[Inputs, dict[str, Any]], Tensor]":
@@ -189,6 +210,11 @@ def _first(inputs: Inputs) -> Tensor:
     return inputs[0]
 
 
+_RESIZED = {
+    (b"nearest", b"asymmetric"): "nearest",
+    (b"linear", b"half_pixel"): "bilinear",
+    (b"cubic", b"half_pixel"): "bicubic",
+}
 _OPERATORS: dict[str, Callable[[Inputs, dict[str, Any]], Tensor]] = {
     "Abs": _each(torch.abs),
     "Add": _pair(torch.add),
@@ -197,6 +223,7 @@ _OPERATORS: dict[str, Callable[[Inputs, dict[str, Any]], Tensor]] = {
     "Concat": lambda inputs, attributes: torch.cat([one for one in inputs if one is not None], attributes["axis"]),
     "Conv": _convolution,
     "ConvTranspose": _transposed,
+    "DepthToSpace": _depth_to_space,
     "Div": _pair(torch.div),
     "Exp": _each(torch.exp),
     "GlobalAveragePool": _each(lambda image: image.mean((2, 3), keepdim=True)),
@@ -215,6 +242,7 @@ _OPERATORS: dict[str, Callable[[Inputs, dict[str, Any]], Tensor]] = {
     "ReduceMean": _reduce(torch.mean),
     "ReduceSum": _reduce(torch.sum),
     "Relu": _each(torch.relu),
+    "Resize": _resize,
     "Sigmoid": _each(torch.sigmoid),
     "Sign": _each(torch.sign),
     "Softplus": _each(functional.softplus),

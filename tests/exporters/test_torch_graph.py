@@ -45,6 +45,14 @@ CASES = {
     "mean of channels": ("ReduceMean", [ints(1)], {"keepdims": 0}),
     "sum": ("ReduceSum", [ints(1)], {}),
     "largest": ("ReduceMax", [ints(2, 3)], {}),
+    "channels to pixels": ("DepthToSpace", [], {"blocksize": 2, "mode": "CRD"}),
+    "enlarged to nearest": (
+        "Resize",
+        [floats([]), floats([1, 1, 2, 3])],
+        {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+    ),
+    "enlarged linearly": ("Resize", [floats([]), floats([1, 1, 4, 2])], {"mode": "linear"}),
+    "enlarged cubically": ("Resize", [floats([]), floats([1, 1, 2, 2])], {"mode": "cubic"}),
     "side by side": ("Concat", [np.ones((2, 1, 9, 11), np.float32)], {"axis": 1}),
     **{name: (name, [OTHER], {}) for name in ("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min")},
     **{
@@ -125,8 +133,17 @@ def test_operators_that_are_not_known_are_named():
         ("Conv", [KERNEL], {"group": 2, "auto_pad": "SAME_UPPER"}, "leaves padding to the runtime"),
         ("Pad", [ints(0, 1, 0, 0, 0, 0, 0, 0)], {}, "not taught to pad"),
         ("Pad", [ints(0, 0, 1, 0, 0, 0, 0, 0)], {"mode": "wrap"}, "by 'wrap'"),
+        ("DepthToSpace", [], {"blocksize": 2}, "column by row"),
+        ("Resize", [floats([]), floats([1, 1, 2, 2])], {"mode": "nearest"}, "not taught to resize"),
+        ("Resize", [floats([]), floats([1, 1, 1.5, 2])], {"mode": "linear"}, "not taught to resize"),
+        (
+            "Resize",
+            [floats([]), floats([1, 1, 2, 2])],
+            {"mode": "cubic", "cubic_coeff_a": -0.5},
+            "not taught to resize",
+        ),
     ],
 )
-def test_padding_that_is_not_known_is_refused(op, constants, attributes, what):
+def test_what_is_not_known_of_an_operator_is_refused(op, constants, attributes, what):
     with pytest.raises(ModelError, match=what):
         TorchGraph(model(op, constants, attributes))(torch.ones(2, 4, 9, 11))
