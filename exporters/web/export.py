@@ -1,0 +1,163 @@
+"""From a bundle to a folder that any static web server can hand out."""
+
+from dataclasses import dataclass
+from importlib.resources import files as resources
+from importlib.util import find_spec
+from pathlib import Path
+
+from ...engine.bundle import Bundle
+from ...engine.errors import UsageError
+from ...engine.files import atomic_write
+from ...engine.graph import check_graph
+from . import npm
+from .settings import golden_files, page_settings
+
+__all__ = ["WebExport", "export_web"]
+
+_SETTINGS = "model/settings.json"
+_SOURCES = (".html", ".css", ".js")
+# Renamed to .js: servers that do not know .mjs hand it out as something that browsers refuse to run.
+_WASM = {
+    "dist/ort.wasm.min.mjs": "vendor/ort.wasm.js",
+    "dist/ort-wasm-simd-threaded.mjs": "vendor/ort-wasm-simd-threaded.js",
+    "dist/ort-wasm-simd-threaded.wasm": "vendor/ort-wasm-simd-threaded.wasm",
+}
+_WEBGPU = {
+    "dist/ort.webgpu.min.mjs": "vendor/ort.webgpu.js",
+    "dist/ort-wasm-simd-threaded.asyncify.mjs": "vendor/ort-wasm-simd-threaded.asyncify.js",
+    "dist/ort-wasm-simd-threaded.asyncify.wasm": "vendor/ort-wasm-simd-threaded.asyncify.wasm",
+}
+_DICOM = {"dist/dicomParser.min.js": "vendor/dicomParser.min.js", "LICENSE": "licences/dicom-parser.txt"}
+_LICENCES = {
+    "LICENSE": "licences/onnxruntime-web.txt",
+    "ThirdPartyNotices.txt": "licences/onnxruntime-web-third-parties.txt",
+}
+_README = """{title} ({name} {version}) in the browser, made by Photopeak.
+
+Serve this folder with any static web server and open it in a browser, for example:
+
+    python3 -m http.server --bind 127.0.0.1 --directory . 8000
+
+and then http://127.0.0.1:8000/ . A file:// address cannot work: browsers load neither modules nor WebAssembly from there.
+Nothing is sent anywhere: images are opened, processed and shown inside of the browser.
+
+Several threads are used where the server sends both of these headers:
+
+    Cross-Origin-Opener-Policy: same-origin
+    Cross-Origin-Embedder-Policy: require-corp
+
+For research use. Not a medical device; not for diagnosis.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class WebExport:
+    """What was written.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it lies; ``index.html`` is the page.
+    files : tuple of str
+        Paths of all files, relative to it.
+    size : int
+        Bytes of all files together.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    size: int
+
+
+def export_web(
+    bundle: Bundle, out: str | Path, *, packages: str | Path | None = None, webgpu: bool = True
+) -> WebExport:
+    """Write a static page that runs a model of images in the browser.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        A model whose output is an image.
+    out : path
+        Folder to write to; made when it is not there. A page that was written there before is replaced; any other folder
+        that is not empty is refused.
+    packages : path, optional
+        Folder with the archives ``onnxruntime-web-1.30.0.tgz`` and ``dicom-parser-1.8.21.tgz``. Without it they come from
+        the cache, else npm fetches them; their digests are compared in any case.
+    webgpu : bool
+        Also lay in the runtime for WebGPU, 27 MB more, of which browsers without a GPU load nothing.
+
+    Returns
+    -------
+    WebExport
+        Folder, files and size.
+
+    Raises
+    ------
+    UsageError
+        If the model gives findings, the folder holds something else, or npm is needed and not there.
+    InputError
+        If an archive is not the pinned one.
+    ModelError
+        If the bundle is damaged.
+    """
+    if bundle.manifest.analysis:
+        kind = bundle.manifest.input.grid.kind if bundle.manifest.input.grid else "working"
+        raise UsageError(
+            f"{bundle.name} gives findings on a {kind} grid that only the engine prepares, so the page could not show "
+            "what it finds; choose a model that gives images ('photopeak models')."
+        )
+    folder = Path(out)
+    _check_free(folder)
+    contents = _contents(bundle, Path(packages) if packages else None, webgpu)
+    for name, content in contents.items():
+        with atomic_write(folder / name) as file:
+            file.write(content)
+    return WebExport(folder, tuple(contents), sum(map(len, contents.values())))
+
+
+def _check_free(folder: Path) -> None:
+    """Refuse a folder that holds something else than an earlier page."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _SETTINGS).is_file():
+        raise UsageError(f"{folder} holds other files; name a new folder.")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; name a folder.")
+
+
+def _contents(bundle: Bundle, packages: Path | None, webgpu: bool) -> dict[str, bytes]:
+    """Return all files by their paths; the page comes last, so that one that is there is complete."""
+    manifest = bundle.manifest
+    graphs = {"model/model.onnx": check_graph(bundle).data}
+    files = _vendored(npm.find(npm.ONNX_RUNTIME, packages), _WASM | (_WEBGPU if webgpu else {}))
+    files |= _vendored(npm.find(npm.DICOM_PARSER, packages), _DICOM)
+    files |= _licences() | graphs | golden_files(bundle)
+    files["model/card.txt"] = bundle.card.encode()
+    files["README.txt"] = _README.format(title=manifest.title, name=manifest.name, version=manifest.version).encode()
+    files[_SETTINGS] = page_settings(bundle, files={"fp32": "model/model.onnx"}, webgpu=webgpu)
+    return files | _page()
+
+
+def _vendored(archive: bytes, names: dict[str, str]) -> dict[str, bytes]:
+    """Return files of a package by the paths that the page has them under."""
+    found = npm.members(archive, tuple(names))
+    return {new: found[old] for old, new in names.items()}
+
+
+def _licences() -> dict[str, bytes]:
+    """Return the licences of ONNX Runtime, which its npm package leaves out but its Python package has."""
+    spec = find_spec("onnxruntime")
+    roots = [Path(root) for root in (spec.submodule_search_locations or ())] if spec else []
+    found: dict[str, bytes] = {}
+    for name, new in _LICENCES.items():
+        path = next((root / name for root in roots if (root / name).is_file()), None)
+        if path is None:
+            raise UsageError(f"The licence of ONNX Runtime ({name}) is not installed; run pip install onnxruntime.")
+        found[new] = path.read_bytes()
+    return found
+
+
+def _page() -> dict[str, bytes]:
+    """Return the sources of the page; index.html comes last."""
+    sources = [entry for entry in resources(__package__).joinpath("page").iterdir() if entry.name.endswith(_SOURCES)]
+    sources.sort(key=lambda entry: (entry.name == "index.html", entry.name))
+    return {entry.name: entry.read_bytes() for entry in sources}
