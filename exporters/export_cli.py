@@ -1,0 +1,175 @@
+"""``photopeak export``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..engine.cli.console import JsonOption, answer, paused, progress, say
+from ..engine.errors import UsageError
+
+if TYPE_CHECKING:
+    from ..engine.bundle import Bundle
+    from ..engine.matrix import MatrixSize
+    from ..engine.providers import Precision
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks a target for.
+
+    Parameters
+    ----------
+    model : str
+        Name of a model that ships, or the folder of a bundle.
+    output : Path
+        Where the target's files shall lie.
+    precisions : tuple of {"fp32", "bf16", "fp16", "int8"}
+        Empty where none is named: the target's own choice.
+    matrices : tuple of MatrixSize
+        Empty where none is named.
+    options : dict
+        Options that one target alone takes, by their names; those left out are absent.
+    tell : callable
+        Told in words what is being done.
+    """
+
+    model: str
+    output: Path
+    precisions: "tuple[Precision, ...]"
+    matrices: "tuple[MatrixSize, ...]"
+    options: dict[str, Any]
+    tell: Callable[[str], None]
+
+    @cached_property
+    def bundle(self) -> "Bundle":
+        """The bundle that `model` names, opened when a target first asks for it."""
+        from ..engine.zoo import load_bundle
+
+        return load_bundle(self.model)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that a bundle can be made into.
+
+    Parameters
+    ----------
+    name : str
+        What follows ``--to``.
+    what : str
+        What it gives, for the help.
+    takes : frozenset of str
+        Options besides the model and the place.
+    make : callable
+        Does it; returns what the command has to tell programs, with a ``summary`` for people.
+    """
+
+    name: str
+    what: str
+    takes: frozenset[str]
+    make: Callable[[Asked], dict[str, Any]]
+
+
+def _onnx(asked: Asked) -> dict[str, Any]:
+    from .onnx_file import export_onnx
+
+    complete = bool(asked.options.get("complete"))
+    report = export_onnx(
+        asked.bundle, asked.output, precisions=asked.precisions or ("fp32",), complete=complete, tell=asked.tell
+    )
+    return {**report.found(), "summary": report.summary()}
+
+
+def _bioimageio(asked: Asked) -> dict[str, Any]:
+    from .bioimageio import AUTHORS, require_bioimageio, write_bioimageio
+
+    require_bioimageio()
+    write_bioimageio(asked.bundle, asked.output, authors=asked.options.get("author", AUTHORS), tell=asked.tell)
+    return {"summary": "valid, and its test has passed; open it in Fiji with deepImageJ."}
+
+
+TARGETS = (
+    Target("onnx", "a folder with the graph and a report on its parity", frozenset({"precision", "complete"}), _onnx),
+    Target("bioimageio", "a package for Fiji with deepImageJ, a folder or .zip", frozenset({"author"}), _bioimageio),
+)
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="Name of a model that ships, or the folder of a bundle.")],
+    to: Annotated[str, typer.Option(help="; ".join(f"{target.name}: {target.what}" for target in TARGETS) + ".")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="What to write; it must not be there yet.")],
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, bf16, fp16 or int8; several separated by commas.")
+    ] = None,
+    complete: Annotated[
+        bool | None,
+        typer.Option("--complete", help="onnx: put scaling and conservation, which the engine does, into the graph."),
+    ] = None,
+    author: Annotated[
+        list[str] | None, typer.Option(help="bioimageio: who made the model; may be given several times.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make something else of a model: files for other runtimes, a package for Fiji.
+
+    Example: photopeak export pet-denoise --to onnx --precision fp32,fp16 -o pet-denoise-onnx
+    Example: photopeak export scint-denoise --to bioimageio -o scint-denoise.zip
+    """
+    target = _find(to)
+    given: dict[str, Any] = {"precision": precision, "complete": complete, "author": author}
+    options = {name: value for name, value in given.items() if value}
+    _refuse_foreign(target, options)
+    from .new_folder import require_new
+
+    with answer(as_json) as found, progress(f"exporting {model}", shown=not as_json) as bar:
+        require_new(output)
+        asked = Asked(
+            model=model,
+            output=output,
+            precisions=_precisions(options.pop("precision", "")),
+            matrices=_matrices(options.pop("matrix", "")),
+            options=options,
+            tell=lambda doing: bar.update(bar.task_ids[0], description=f"exporting {model}: {doing}"),
+        )
+        made = target.make(asked)
+        summary = made.pop("summary")
+        found |= {"model": model, "target": target.name, "output": output, **made}
+        with paused(bar):
+            if not as_json:
+                say(f"wrote {output}; {summary}")
+
+
+def _find(name: str) -> Target:
+    for target in TARGETS:
+        if target.name == name:
+            return target
+    raise UsageError(f"there is no target {name!r}; use {', '.join(target.name for target in TARGETS)}.")
+
+
+def _refuse_foreign(target: Target, options: dict[str, Any]) -> None:
+    """Refuse options that the target would not heed."""
+    if foreign := sorted(set(options) - target.takes):
+        names = ", ".join(f"--{name}" for name in foreign)
+        raise UsageError(f"{names} means nothing to {target.name}; leave it out.")
+
+
+def _precisions(text: str) -> "tuple[Precision, ...]":
+    """Return the precisions that a list with commas names, each once."""
+    from ..engine.providers import PRECISIONS
+
+    words = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    for word in words:
+        if word not in PRECISIONS:
+            raise UsageError(f"{word!r} is not a precision; use {', '.join(PRECISIONS)}.")
+    return tuple(precision for precision in PRECISIONS if precision in words)
+
+
+def _matrices(text: str) -> "tuple[MatrixSize, ...]":
+    """Return the matrix sizes that a list with commas names, each once."""
+    from ..engine.matrix import MatrixSize
+
+    return tuple(dict.fromkeys(MatrixSize.parse(word) for word in text.split(",") if word.strip()))
