@@ -41,7 +41,10 @@ MANIFEST = "manifest.toml"
 MODEL = "model.onnx"
 GOLDEN = "golden.npz"
 CARD = "card.md"
+MODEL_INT8 = "model.int8.onnx"
+CALIBRATION = "calibration.npz"
 FILES = (MODEL, GOLDEN, CARD)
+OPTIONAL_FILES = (MODEL_INT8, CALIBRATION)
 LARGEST_MODEL = 1 << 30
 LARGEST_OTHER_FILE = 64 << 20
 
@@ -78,6 +81,11 @@ class Bundle:
         return self.contents[MODEL]
 
     @property
+    def int8(self) -> bytes | None:
+        """The quantised ONNX graph, serialised; None where the bundle has none."""
+        return self.contents.get(MODEL_INT8)
+
+    @property
     def card(self) -> str:
         """The model card, Markdown."""
         return self.contents[CARD].decode()
@@ -91,11 +99,18 @@ class Bundle:
         ModelError
             If the file is not three float32 arrays of matching shape, or the model gives findings.
         """
-        scale = self.manifest.image_output.scale
-        golden = Golden(**self._arrays("input", "output", "truth"))
-        if problem := problem_of_golden(golden, scale):
-            raise ModelError(f"{self.folder / GOLDEN}: {problem}; export the bundle again.")
-        return golden
+        return self._images(GOLDEN)
+
+    @cached_property
+    def calibration(self) -> Golden | None:
+        """Further frames of a model of images, from few counts to many; None where the bundle has none.
+
+        Raises
+        ------
+        ModelError
+            If the file is not three float32 arrays of matching shape, or the model gives findings.
+        """
+        return self._images(CALIBRATION) if CALIBRATION in self.contents else None
 
     @cached_property
     def golden_heads(self) -> GoldenHeads:
@@ -106,17 +121,24 @@ class Bundle:
         ModelError
             If the file is not the input and one float32 array for each head, as the manifest says.
         """
-        arrays = self._arrays("input", *self.manifest.heads)
+        arrays = self._arrays(GOLDEN, "input", *self.manifest.heads)
         golden = GoldenHeads(arrays.pop("input"), arrays)
         if problem := problem_of_heads(golden, self.manifest):
             raise ModelError(f"{self.folder / GOLDEN}: {problem}; export the bundle again.")
         return golden
 
-    def _arrays(self, *names: str) -> dict[str, Tensor]:
+    def _images(self, file: str) -> Golden:
+        scale = self.manifest.image_output.scale
+        golden = Golden(**self._arrays(file, "input", "output", "truth"))
+        if problem := problem_of_golden(golden, scale):
+            raise ModelError(f"{self.folder / file}: {problem}; export the bundle again.")
+        return golden
+
+    def _arrays(self, file: str, *names: str) -> dict[str, Tensor]:
         try:
-            return read_arrays(self.contents[GOLDEN], names, LARGEST_OTHER_FILE)
+            return read_arrays(self.contents[file], names, LARGEST_OTHER_FILE)
         except Exception as error:  # zipfile, zlib and NumPy raise what a damaged file provokes
-            raise ModelError(f"{self.folder / GOLDEN} holds no golden tensors ({error}); export it again.") from error
+            raise ModelError(f"{self.folder / file} holds no golden tensors ({error}); export it again.") from error
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -150,10 +172,13 @@ def open_bundle(folder: Path) -> Bundle:
         raise ModelError(f"{folder / MANIFEST}: {_first_problem(error)}; export the bundle again.") from error
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{folder / MANIFEST} is not TOML ({error}); export the bundle again.") from error
-    if set(manifest.files) != set(FILES):
-        raise ModelError(f"{folder / MANIFEST} must give digests of exactly {', '.join(FILES)}; export it again.")
+    if set(manifest.files) - set(OPTIONAL_FILES) != set(FILES):
+        raise ModelError(
+            f"{folder / MANIFEST} must give digests of exactly {', '.join(FILES)}, and may of {' and '.join(OPTIONAL_FILES)}; "
+            "export it again."
+        )
     contents = {
-        name: _verified(folder / name, expected, LARGEST_MODEL if name == MODEL else LARGEST_OTHER_FILE)
+        name: _verified(folder / name, expected, LARGEST_MODEL if name in (MODEL, MODEL_INT8) else LARGEST_OTHER_FILE)
         for name, expected in manifest.files.items()
     }
     try:
@@ -163,7 +188,16 @@ def open_bundle(folder: Path) -> Bundle:
     return Bundle(folder, manifest, hashlib.sha256(raw).hexdigest(), contents)
 
 
-def write_bundle(folder: Path, manifest: Manifest, *, model: bytes, golden: Golden | GoldenHeads, card: str) -> Bundle:
+def write_bundle(
+    folder: Path,
+    manifest: Manifest,
+    *,
+    model: bytes,
+    golden: Golden | GoldenHeads,
+    card: str,
+    int8: bytes | None = None,
+    calibration: Golden | None = None,
+) -> Bundle:
     """Write a bundle, digests included, and open it again.
 
     Parameters
@@ -178,15 +212,21 @@ def write_bundle(folder: Path, manifest: Manifest, *, model: bytes, golden: Gold
         Input, float32 output and truth; of a model that gives findings input and heads.
     card : str
         Model card, Markdown.
+    int8 : bytes, optional
+        Serialised ONNX graph with quantised layers.
+    calibration : Golden, optional
+        Frames from few counts to many that fidelity is measured on besides the golden ones; of a model that gives images.
 
     Returns
     -------
     Bundle
         What was written, read back.
     """
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **golden.arrays())
-    contents = {MODEL: model, GOLDEN: buffer.getvalue(), CARD: card.encode()}
+    contents = {MODEL: model, GOLDEN: _archive(golden), CARD: card.encode()}
+    if int8 is not None:
+        contents[MODEL_INT8] = int8
+    if calibration is not None:
+        contents[CALIBRATION] = _archive(calibration)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     contents[MANIFEST] = tomli_w.dumps(
         manifest.model_copy(update={"files": digests}).model_dump(mode="json", exclude_none=True)
@@ -194,7 +234,16 @@ def write_bundle(folder: Path, manifest: Manifest, *, model: bytes, golden: Gold
     for name, content in contents.items():
         with atomic_write(folder / name) as file:
             file.write(content)
+    for name in set(OPTIONAL_FILES) - set(contents):
+        # Of the bundle before; the new manifest does not know it.
+        (folder / name).unlink(missing_ok=True)
     return open_bundle(folder)
+
+
+def _archive(golden: Golden | GoldenHeads) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **golden.arrays())
+    return buffer.getvalue()
 
 
 def _read(path: Path, largest: int) -> bytes:

@@ -6,16 +6,19 @@ checked, and only such a :class:`CheckedGraph` can be prepared.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-from .bundle import Bundle
+from .bundle import MODEL, MODEL_INT8, Bundle
+from .checked_graph import CheckedGraph
 from .errors import ModelError
 from .golden import head_shapes, problem_of_head
 from .manifest import Manifest
+from .precisions import Precision
+from .quantised_graph import QUANTISATION, QUANTISED_TYPES, problems_of_quantisation, stored_weights
+from .typed_graph import typed_graph
 
 __all__ = ["LARGEST_OPSET", "OPERATORS", "CheckedGraph", "check_graph"]
 
@@ -89,6 +92,8 @@ _ATTRIBUTES = frozenset(
         AttributeProto.TENSOR,
     ]
 )
+# Bytes of a value.
+_TYPES: dict[int, int] = {TensorProto.FLOAT: 4, TensorProto.INT64: 8}
 _POSITIVE = frozenset(["blocksize", "dilations", "group", "kernel_shape", "strides"])
 _STANDARD_DOMAINS = frozenset(["", "ai.onnx"])
 _LARGEST_ATTRIBUTE = 4096
@@ -100,46 +105,15 @@ _MOST_VALUES_PER_PIXEL = 1024
 _TRIAL_STEPS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedGraph:
-    """A graph that is harmless and as its manifest says; made by :func:`check_graph` alone.
-
-    Parameters
-    ----------
-    name : str
-        The model's name, for messages.
-    data : bytes
-        The graph, serialised anew from the fields that were checked.
-    input : str
-        Name of the only input.
-    outputs : tuple of str
-        Names of the outputs: one image, or the heads of a model of findings in the manifest's order.
-    scale : int
-        Magnification of rows and columns; 0 for heads, which have sizes of their own.
-    operators : tuple of str
-        Kinds of operators used, sorted.
-    """
-
-    name: str
-    data: bytes = field(repr=False)
-    input: str
-    outputs: tuple[str, ...]
-    scale: int
-    operators: tuple[str, ...]
-
-    @property
-    def output(self) -> str:
-        """Name of the first output, the only one of a model that gives images."""
-        return self.outputs[0]
-
-
-def check_graph(bundle: Bundle) -> CheckedGraph:
-    """Return the bundle's graph when it is harmless and as the manifest says.
+def check_graph(bundle: Bundle, precision: Precision = "fp32") -> CheckedGraph:
+    """Return a graph of the bundle when it is harmless and as the manifest says.
 
     Parameters
     ----------
     bundle : Bundle
         An open bundle.
+    precision : {"fp32", "bf16", "fp16", "int8"}
+        ``fp32`` and ``int8`` are the bundle's own graphs; the other two are derived from the checked one of float32.
 
     Returns
     -------
@@ -150,27 +124,43 @@ def check_graph(bundle: Bundle) -> CheckedGraph:
     ------
     ModelError
         If it is not ONNX, too new or too large, uses external data, sub-graphs or operators outside of ``OPERATORS``, holds
-        tensors whose bytes do not match their shapes, or has another input, other outputs or sizes than the manifest.
+        tensors whose bytes do not match their shapes, or has another input, other outputs or sizes than the manifest; of
+        ``int8`` also if scales are not positive stored numbers, or the bundle holds no such graph.
 
     References
     ----------
     * ONNX, "External data" and "Open Neural Network Exchange IR".
+
+    Examples
+    --------
+    >>> from photopeak.engine import zoo
+    >>> check_graph(zoo.load_bundle("scint-denoise"), "bf16").precision
+    'bf16'
     """
+    if precision in ("bf16", "fp16"):
+        return typed_graph(check_graph(bundle), precision)
+    stored, file = (bundle.model, MODEL) if precision == "fp32" else (bundle.int8, MODEL_INT8)
+    if stored is None:
+        raise ModelError(
+            f"{bundle.folder} holds no {file}; make one with 'photopeak export --to bundle --precision int8'."
+        )
     try:
-        given = onnx.load_model_from_string(bundle.model)
-        problem = _problem_of_model(given) or next(_problems_of_graph(given.graph), "")
+        given = onnx.load_model_from_string(stored)
+        problem = _problem_of_model(given) or next(_problems_of_graph(given.graph, precision), "")
         if not problem:
             clean = _rebuilt(given)
             problem = _problem_of_interface(clean.graph, bundle.manifest) or _problem_of_shapes(clean, bundle.manifest)
     except Exception as error:  # protobuf, its text and onnx's native code each raise errors of their own
-        raise ModelError(f"{bundle.folder}: the graph is not valid ONNX ({_line(error)}); export it again.") from error
+        raise ModelError(
+            f"{bundle.folder / file}: the graph is not valid ONNX ({_line(error)}); export it again."
+        ) from error
     if problem:
-        raise ModelError(f"{bundle.folder}: {problem}; export the bundle again without it.")
+        raise ModelError(f"{bundle.folder / file}: {problem}; export the bundle again without it.")
     manifest = bundle.manifest
     operators = tuple(sorted({node.op_type for node in clean.graph.node}))
     scale = 0 if manifest.analysis else manifest.image_output.scale
     data = clean.SerializeToString(deterministic=True)
-    return CheckedGraph(manifest.name, data, manifest.input.name, manifest.heads, scale, operators)
+    return CheckedGraph(manifest.name, data, manifest.input.name, manifest.heads, scale, operators, precision)
 
 
 def _problem_of_model(model: ModelProto) -> str:
@@ -193,19 +183,24 @@ def _problem_of_model(model: ModelProto) -> str:
     return ""
 
 
-def _problems_of_graph(graph: GraphProto) -> Iterator[str]:
+def _problems_of_graph(graph: GraphProto, precision: Precision) -> Iterator[str]:
     """Yield what is wrong with tensors and nodes."""
     whole_numbers = set()
+    quantisation, types = (QUANTISATION, _TYPES | QUANTISED_TYPES) if precision == "int8" else (frozenset(), _TYPES)
     for tensor in graph.initializer:
-        yield from filter(None, [_problem_of_tensor(tensor)])
+        yield from filter(None, [_problem_of_tensor(tensor, types)])
         if tensor.data_type != TensorProto.FLOAT:
             whole_numbers.add(tensor.name)
     for node in graph.node:
+        if node.op_type in quantisation and node.domain in _STANDARD_DOMAINS:
+            continue
         yield from filter(None, [_problem_of_node(node)])
         if node.op_type == "Constant" and any(map(_is_whole, node.attribute)):
             whole_numbers.update(node.output)
         elif whole_numbers.intersection(node.input[: 1 if node.op_type in _TAKE_WHOLE_NUMBERS else None]):
             yield f"the operator {node.op_type} computes with whole numbers"
+    if quantisation:
+        yield from problems_of_quantisation(graph)
 
 
 def _problem_of_node(node: NodeProto) -> str:
@@ -230,13 +225,12 @@ def _is_whole(attribute: AttributeProto) -> bool:
     return attribute.type not in (AttributeProto.FLOAT, AttributeProto.FLOATS)
 
 
-def _problem_of_tensor(tensor: TensorProto) -> str:
+def _problem_of_tensor(tensor: TensorProto, sizes: Mapping[int, int] = _TYPES) -> str:
     """Compare the bytes of a tensor with its shape before anyone allocates that shape."""
     if tensor.data_location != TensorProto.DEFAULT or tensor.external_data:
         return f"the tensor {tensor.name!r} lies in an external file"
-    sizes: dict[int, int] = {TensorProto.FLOAT: 4, TensorProto.INT64: 8}
     if tensor.data_type not in sizes:
-        return f"the tensor {tensor.name!r} is neither float32 nor int64"
+        return f"the tensor {tensor.name!r} is of a type that is not admitted, such as float32 and int64 are"
     if len(tensor.dims) > _LARGEST_RANK or any(size < 1 for size in tensor.dims):
         shape = list(tensor.dims)[: _LARGEST_RANK + 1]
         # an empty list is how Resize says that a parameter is not given
@@ -304,14 +298,18 @@ def _problem_of_shapes(model: ModelProto, manifest: Manifest) -> str:
     pixels = tensor[0] * tensor[2] * tensor[3]
     inferred = _inferred(model, tensor)
     values = {value.name: value for value in (*inferred.value_info, *inferred.output)}
+    weights = stored_weights(inferred)
     for node in inferred.node:
         for name in filter(None, node.output):
             shape = _shape(values[name]) if name in values else ()
             if not all(shape) or len(shape) > _LARGEST_RANK or not shape:
                 return f"the size of {name!r} from the operator {node.op_type} cannot be told beforehand"
-            if math.prod(shape) > _MOST_VALUES_PER_PIXEL * pixels:
+            if math.prod(shape) > _MOST_VALUES_PER_PIXEL * pixels and name not in weights:
                 return f"the operator {node.op_type} makes {math.prod(shape)} values of {pixels} pixels"
-            if node.op_type != "Constant" and values[name].type.tensor_type.elem_type != TensorProto.FLOAT:
+            if (
+                node.op_type not in ("Constant", "QuantizeLinear")
+                and values[name].type.tensor_type.elem_type != TensorProto.FLOAT
+            ):
                 return f"the operator {node.op_type} gives {name!r}, which is not float32"
     found = {name: _shape(values[name]) for name in manifest.heads}
     if manifest.analysis is None:

@@ -11,7 +11,7 @@ from . import domain
 from .bundle import Bundle, open_bundle
 from .errors import ModelError
 from .golden import head_shapes, problem_of_head
-from .graph import CheckedGraph, check_graph
+from .graph import check_graph
 from .head_fidelity import HEAD_TOLERANCES, changed_finding, golden_heads_run, head_deviation, probability_change
 from .plan import TOLERANCES, Request, choose, deviation, fidelity_loss_db, golden_run
 from .processors import available_processors
@@ -72,11 +72,13 @@ def validate(folder: Path) -> Iterator[Check]:
         yield Check("graph", False, str(error))
         return
     yield Check("graph", True, f"{len(bundle.model) / 1e6:.2f} MB, {', '.join(graph.operators)}")
+    if bundle.int8 is not None:
+        yield _guarded("graph of int8", _quantised, bundle)
     for name, check in _CHECKS_OF_FINDINGS if bundle.manifest.analysis else _CHECKS_OF_IMAGES:
         yield _guarded(name, check, bundle)
     for provider in PROVIDERS:
         for kind, precision in provider.offers:
-            yield _golden(bundle, graph, provider, Target(kind, precision, available_processors()))
+            yield _golden(bundle, provider, Target(kind, precision, available_processors()))
 
 
 def _guarded(name: str, check: Callable[[Bundle], tuple[bool, str]], bundle: Bundle) -> Check:
@@ -86,17 +88,19 @@ def _guarded(name: str, check: Callable[[Bundle], tuple[bool, str]], bundle: Bun
         return Check(name, False, str(error))
 
 
-def _golden(bundle: Bundle, graph: CheckedGraph, provider: Provider, target: Target) -> Check:
+def _golden(bundle: Bundle, provider: Provider, target: Target) -> Check:
     """Compare what a provider gives with what is golden."""
     what, compare = ("heads", _compare_heads) if bundle.manifest.analysis else ("output", _compare_images)
     name = f"golden {what}, {provider.name} {target.precision} on {target.device}"
     if reason := provider.check(target):
         return Check(name, None, reason)
-    return _guarded(name, partial(compare, graph=graph, provider=provider, target=target), bundle)
+    if target.precision == "int8" and bundle.int8 is None:
+        return Check(name, None, "the bundle holds no graph of int8")
+    return _guarded(name, partial(compare, provider=provider, target=target), bundle)
 
 
-def _compare_images(bundle: Bundle, graph: CheckedGraph, provider: Provider, target: Target) -> tuple[bool, str]:
-    output = golden_run(bundle, provider.prepare(graph, target))
+def _compare_images(bundle: Bundle, provider: Provider, target: Target) -> tuple[bool, str]:
+    output = golden_run(bundle, provider.prepare(check_graph(bundle, provider.graph(target)), target))
     difference = deviation(bundle, output)
     detail = f"largest difference {difference:.1e} of the peak"
     if target.precision != "fp32":
@@ -104,8 +108,8 @@ def _compare_images(bundle: Bundle, graph: CheckedGraph, provider: Provider, tar
     return difference <= TOLERANCES[target.precision], detail
 
 
-def _compare_heads(bundle: Bundle, graph: CheckedGraph, provider: Provider, target: Target) -> tuple[bool, str]:
-    heads = golden_heads_run(bundle, provider.prepare(graph, target))
+def _compare_heads(bundle: Bundle, provider: Provider, target: Target) -> tuple[bool, str]:
+    heads = golden_heads_run(bundle, provider.prepare(check_graph(bundle, provider.graph(target)), target))
     difference, head = head_deviation(bundle, heads)
     detail = f"largest difference {difference:.1e} of the peak, of the head {head!r}"
     if target.precision != "fp32":
@@ -114,6 +118,11 @@ def _compare_heads(bundle: Bundle, graph: CheckedGraph, provider: Provider, targ
             f"; {changed_finding(bundle, heads) or f'probabilities change by {probability_change(bundle, heads):.4f}'}"
         )
     return difference <= HEAD_TOLERANCES[target.precision], detail
+
+
+def _quantised(bundle: Bundle) -> tuple[bool, str]:
+    graph = check_graph(bundle, "int8")
+    return True, f"{len(graph.data) / 1e6:.2f} MB, {', '.join(graph.operators)}"
 
 
 def _sizes(bundle: Bundle) -> tuple[bool, str]:

@@ -135,7 +135,15 @@ def evaluate(job: Job) -> None:
         task = bar.add_task("measuring", total=None)
         tell = lambda name: bar.update(task, description=f"measuring {name}")
         card = families.find(job.recipe.family).card(bundle, job.recipe, job, job.note, tell)
-    write_bundle(job.output, bundle.manifest, model=bundle.model, golden=bundle.golden, card=card)
+    write_bundle(
+        job.output,
+        bundle.manifest,
+        model=bundle.model,
+        golden=bundle.golden,
+        card=card,
+        int8=bundle.int8,
+        calibration=bundle.calibration,
+    )
 
 
 def refit_domain(job: Job) -> None:
@@ -154,7 +162,15 @@ def refit_domain(job: Job) -> None:
     bundle = _open_own(job)
     what = families.find(job.recipe.family).describe(job.recipe, _pool(job))
     manifest = bundle.manifest.model_copy(update={"domain": what.domain})
-    write_bundle(job.output, manifest, model=bundle.model, golden=bundle.golden, card=bundle.card)
+    write_bundle(
+        job.output,
+        manifest,
+        model=bundle.model,
+        golden=bundle.golden,
+        card=bundle.card,
+        int8=bundle.int8,
+        calibration=bundle.calibration,
+    )
 
 
 def _open_own(job: Job) -> Bundle:

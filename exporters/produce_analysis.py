@@ -63,4 +63,6 @@ def evaluate_analysis(job: AnalysisJob) -> None:
     with progress_bar() as bar:
         task = bar.add_task("measuring", total=None)
         card = job.recipe.trainer.card(bundle, job, lambda what: bar.update(task, description=f"measuring {what}"))
-    write_bundle(job.output, bundle.manifest, model=bundle.model, golden=bundle.golden_heads, card=card)
+    write_bundle(
+        job.output, bundle.manifest, model=bundle.model, golden=bundle.golden_heads, card=card, int8=bundle.int8
+    )

@@ -10,9 +10,23 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError, UsageError
 from ..graph import CheckedGraph
+from ..precisions import PRECISIONS, Precision
 
-Precision = Literal["fp32", "fp16", "bf16"]
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+__all__ = [
+    "PRECISIONS",
+    "Bindings",
+    "Lane",
+    "Offer",
+    "Precision",
+    "Provider",
+    "Runnable",
+    "Target",
+    "Tensor",
+    "empty_output",
+    "not_offered",
+    "require_image",
+]
+
 Tensor = NDArray[np.float32]
 Bound = TypeVar("Bound")
 # Shapes whose buffers a lane keeps: a stack gives two, its full batches and the rest.
@@ -28,8 +42,9 @@ class Target:
     ----------
     device : str
         ``cpu``, ``cuda`` or ``cuda:1``.
-    precision : {"fp32", "bf16", "fp16"}
-        Arithmetic inside the graph; tensors at its border are always float32.
+    precision : {"fp32", "bf16", "fp16", "int8"}
+        Arithmetic inside the graph; tensors at its border are always float32. ``int8`` is that of the layers that a bundle's
+        quantised graph names, the others run in the fastest float that the device has.
     threads : int
         Threads of one run on a CPU.
     """
@@ -116,6 +131,10 @@ class Provider(Protocol):
 
     def check(self, target: Target) -> str:
         """Return why `target` cannot run here, or an empty string when it can."""
+        ...
+
+    def graph(self, target: Target) -> Precision:
+        """Return which of a bundle's graphs :meth:`prepare` wants for `target`; see ``check_graph``."""
         ...
 
     def prepare(self, graph: CheckedGraph, target: Target) -> Runnable:

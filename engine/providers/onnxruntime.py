@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DeviceError, ModelError
 from ..graph import CheckedGraph
-from .base import Bindings, Offer, Target, Tensor, empty_output, not_offered, require_image
+from .base import Bindings, Offer, Precision, Target, Tensor, empty_output, not_offered, require_image
 
 _SILENT = 4  # fatal: what matters comes back as an exception
 _NVIDIA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -54,6 +54,10 @@ class OnnxRuntime:
         if find_spec("onnxruntime") is None:
             return "ONNX Runtime is not installed; run pip install onnxruntime-gpu"
         return _missing_gpu(self.backends[target.kind]) if target.is_cuda else ""
+
+    def graph(self, target: Target) -> Precision:
+        """Return the graph of the target's own precision; TensorRT makes float16 of float32 by itself."""
+        return "fp32" if "Tensorrt" in self.backends[target.kind] else target.precision
 
     def prepare(self, graph: CheckedGraph, target: Target) -> "_Graph":
         """Build an ONNX Runtime session that must keep the backend asked for."""

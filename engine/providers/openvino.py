@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: fp32, and bf16 or fp16 where the processor has them."""
+"""OpenVINO on the CPU: fp32, and bf16, fp16 or int8 where the processor has them."""
 
 import threading
 from collections import OrderedDict
@@ -13,7 +13,7 @@ from ..graph import CheckedGraph
 from .base import Bindings, Offer, Precision, Target, Tensor, empty_output, not_offered, require_image
 
 _TYPES: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
-_CAPABILITIES: dict[Precision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
+_CAPABILITIES: dict[Precision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
 _SHAPES_KEPT = 8
 
 
@@ -21,7 +21,7 @@ class OpenVino:
     """Run graphs with OpenVINO's CPU plugin."""
 
     name = "openvino"
-    offers: tuple[Offer, ...] = (("cpu", "fp32"), ("cpu", "bf16"), ("cpu", "fp16"))
+    offers: tuple[Offer, ...] = (("cpu", "fp32"), ("cpu", "bf16"), ("cpu", "fp16"), ("cpu", "int8"))
 
     def version(self) -> str:
         """Return the version of openvino."""
@@ -34,6 +34,10 @@ class OpenVino:
         if _CAPABILITIES[target.precision] not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             return f"this CPU has no native {target.precision}"
         return ""
+
+    def graph(self, target: Target) -> Precision:
+        """Return the graph that it takes: from float32 the plugin goes to bf16 or fp16 by itself."""
+        return "int8" if target.precision == "int8" else "fp32"
 
     def prepare(self, graph: CheckedGraph, target: Target) -> "_Graph":
         """Parse the graph; shapes are compiled when they come."""
@@ -84,7 +88,7 @@ class _Graph:
         return compiled
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
-        wanted = _TYPES[self._target.precision]
+        wanted = _type(self._target.precision)
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
@@ -121,6 +125,13 @@ class _Lane:
         request.set_input_tensor(openvino.Tensor(tensor, shared_memory=True))
         request.set_output_tensor(openvino.Tensor(output, shared_memory=True))
         return request, output
+
+
+def _type(precision: Precision) -> str:
+    """Return the plugin's name of the float type; what a quantised graph leaves in float runs in bf16 where there is one."""
+    if precision == "int8":
+        precision = "bf16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
+    return _TYPES[precision]
 
 
 @cache

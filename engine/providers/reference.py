@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import DeviceError, ModelError
 from ..graph import CheckedGraph
-from .base import Offer, Target, Tensor, not_offered, require_image
+from .base import Offer, Precision, Target, Tensor, not_offered, require_image
 
 
 class Reference:
@@ -22,6 +22,10 @@ class Reference:
     def check(self, target: Target) -> str:
         """Return why not; what it offers runs everywhere."""
         return not_offered(self, target)
+
+    def graph(self, target: Target) -> Precision:
+        """Return the one graph that it takes."""
+        return "fp32"
 
     def prepare(self, graph: CheckedGraph, target: Target) -> "_Evaluator":
         """Parse the graph."""

@@ -11,8 +11,8 @@ PROVIDERS: tuple[Provider, ...] = (
     OnnxRuntime(
         "onnxruntime",
         {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"},
-        # A float32 graph stays one: other precisions need a graph of their own.
-        (("cpu", "fp32"), ("cuda", "fp32")),
+        # A graph keeps its types: each precision has a graph of its own.
+        (("cpu", "fp32"), ("cpu", "int8"), ("cuda", "fp32"), ("cuda", "fp16"), ("cuda", "bf16")),
     ),
     OpenVino(),
     Reference(),

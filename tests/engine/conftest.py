@@ -114,6 +114,38 @@ def graph_of() -> Callable[[str], onnx.ModelProto]:
     return lambda name: make_graph(RECIPES[name])
 
 
+def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy whose convolutions take inputs up to 63.75 in steps of 1/4 and weights of 8 bits, one scale each."""
+    quantised = onnx.ModelProto()
+    quantised.CopyFrom(model)
+    graph = quantised.graph
+    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    added = {"step": np.float32(0.25), "zero": np.uint8(0), "none": np.int8(0)}
+    nodes = []
+    for node in graph.node:
+        if node.op_type == "Conv":
+            data, kernel = node.input[:2]
+            added[f"{kernel}.scale"] = np.float32(np.abs(weights[kernel]).max() / 127)
+            added[f"{kernel}.whole"] = np.rint(weights[kernel] / added[f"{kernel}.scale"]).astype(np.int8)
+            nodes += [
+                helper.make_node("QuantizeLinear", [data, "step", "zero"], [f"{data}.q"]),
+                helper.make_node("DequantizeLinear", [f"{data}.q", "step", "zero"], [f"{data}.d"]),
+                helper.make_node("DequantizeLinear", [f"{kernel}.whole", f"{kernel}.scale", "none"], [f"{kernel}.d"]),
+            ]
+            node.input[0], node.input[1] = f"{data}.d", f"{kernel}.d"
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in added.items())
+    return quantised
+
+
+@pytest.fixture(scope="session")
+def quantised_of() -> Callable[[str], onnx.ModelProto]:
+    """Return a function from a recipe's name to its model with quantised convolutions."""
+    return lambda name: quantise(make_graph(RECIPES[name]))
+
+
 def make_manifest(recipe: Recipe) -> Manifest:
     """Return a manifest whose training domain is wide open."""
     return Manifest(
@@ -139,9 +171,16 @@ def make_manifest(recipe: Recipe) -> Manifest:
 
 @pytest.fixture
 def bundle_factory(tmp_path: Path) -> Callable[..., Bundle]:
-    """Return ``make(name, model=None, **manifest changes) -> Bundle``, which writes a bundle of a recipe."""
+    """Return ``make(name, model=None, int8=None, **manifest changes) -> Bundle``, which writes a bundle of a recipe."""
 
-    def make(name: str = "smooth", model: bytes | None = None, folder: str = "bundle", **changes: object) -> Bundle:
+    def make(
+        name: str = "smooth",
+        model: bytes | None = None,
+        folder: str = "bundle",
+        int8: bytes | None = None,
+        calibration: Golden | None = None,
+        **changes: object,
+    ) -> Bundle:
         recipe = RECIPES[name]
         counts = np.random.default_rng(7).poisson(20, (2, 1, 16, 24)).astype(np.float32)
         output = recipe.truth(counts)
@@ -150,7 +189,13 @@ def bundle_factory(tmp_path: Path) -> Callable[..., Bundle]:
         manifest = Manifest.model_validate(manifest.model_dump() | changes)
         graph = make_graph(recipe).SerializeToString() if model is None else model
         return write_bundle(
-            tmp_path / folder, manifest, model=graph, golden=golden, card="# test-model\n\nApache-2.0, for tests.\n"
+            tmp_path / folder,
+            manifest,
+            model=graph,
+            golden=golden,
+            card="# test-model\n\nApache-2.0, for tests.\n",
+            int8=int8,
+            calibration=calibration,
         )
 
     return make

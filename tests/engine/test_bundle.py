@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from photopeak.engine.bundle import Manifest, open_bundle
+from photopeak.engine.bundle import Golden, Manifest, open_bundle
 from photopeak.engine.errors import ModelError
 
 
@@ -229,3 +229,50 @@ def test_interrupted_write_leaves_no_part(bundle_factory, monkeypatch):
 
 def _fail(descriptor):
     raise OSError("disk full")
+
+
+def optional_files():
+    rng = np.random.default_rng(5)
+    frames = rng.poisson(9, (3, 1, 8, 8)).astype(np.float32)
+    return {"int8": b"\x08\x0a", "calibration": Golden(frames, frames + 1, frames + 2)}
+
+
+def test_bundle_may_hold_a_quantised_graph_and_calibration_frames(bundle_factory):
+    given = optional_files()
+    bundle = open_bundle(bundle_factory(**given).folder)
+    assert bundle.int8 == given["int8"]
+    np.testing.assert_array_equal(bundle.calibration.output, given["calibration"].output)
+    assert set(bundle.manifest.files) == {"model.onnx", "golden.npz", "card.md", "model.int8.onnx", "calibration.npz"}
+    plain = bundle_factory(folder="plain")
+    assert (plain.int8, plain.calibration) == (None, None)
+    assert plain.digest != bundle.digest
+
+
+@pytest.mark.parametrize("name", ["model.int8.onnx", "calibration.npz"])
+def test_optional_file_is_bound_by_its_digest(bundle_factory, name):
+    folder = bundle_factory(**optional_files()).folder
+    (folder / name).write_bytes(b"something else")
+    with pytest.raises(ModelError, match=rf"{name} has SHA-256 .* changed or damaged"):
+        open_bundle(folder)
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=rf"{name} cannot be read"):
+        open_bundle(folder)
+
+
+def test_optional_file_that_the_manifest_does_not_know_is_not_read(bundle_factory):
+    folder = bundle_factory().folder
+    (folder / "model.int8.onnx").write_bytes(b"stray")
+    assert open_bundle(folder).int8 is None
+
+
+def test_new_bundle_drops_the_optional_files_of_the_one_before(bundle_factory):
+    folder = bundle_factory(**optional_files()).folder
+    assert bundle_factory("anscombe").folder == folder
+    assert sorted(path.name for path in folder.iterdir()) == ["card.md", "golden.npz", "manifest.toml", "model.onnx"]
+
+
+def test_calibration_frames_that_do_not_fit_are_refused(bundle_factory):
+    frames = np.ones((1, 1, 8, 8), np.float32)
+    bundle = bundle_factory(calibration=Golden(frames, frames[..., :4], frames))
+    with pytest.raises(ModelError, match=r"calibration\.npz: shapes"):
+        _ = bundle.calibration
