@@ -1,6 +1,7 @@
 """Choosing provider, precision, threads, batch and tile."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class Request:
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
     precision : str
-        ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        ``auto``, ``fp32``, ``bf16``, ``fp16`` or ``int8``.
     provider : str
         ``auto`` or the name of a provider.
     threads : int
@@ -93,6 +94,12 @@ class Plan:
     probability_change : float
         Of models of findings: largest difference of a calibrated probability on the golden frames from that of float32 [1];
         0 for float32 itself, and for models that give images.
+    streams, layout
+        As in :class:`~photopeak.engine.providers.Target`.
+    tuned : bool
+        Whether it was measured as the fastest for this matrix; otherwise it is a guess.
+    median_ms, p99_ms : float
+        What a call took when it was measured, staging and finishing included [ms]; 0 for a guess.
     """
 
     provider: str
@@ -105,9 +112,14 @@ class Plan:
     batch: int = 1
     tile: int = 0
     probability_change: float = 0.0
+    streams: int = 1
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    tuned: bool = False
+    median_ms: float = 0.0
+    p99_ms: float = 0.0
 
     def for_matrix(self, matrix: MatrixSize) -> "Plan":
-        """Return the plan with batch and tile for frames of this size."""
+        """Return a plan that was not measured with batch and tile that suit frames of this size."""
         if matrix.pixels > _LARGEST_UNTILED_PIXELS:
             return replace(self, batch=1, tile=_TILE)
         pixels = _CUDA_BATCH_PIXELS if self.device.startswith("cuda") else _CPU_BATCH_PIXELS
@@ -115,7 +127,7 @@ class Plan:
 
 
 def choose(bundle: Bundle, request: Request) -> tuple[Plan, Runnable]:
-    """Return the first plan that runs here and keeps the fidelity, with the graph prepared for it.
+    """Return the first plan that runs here and keeps the fidelity, with the graph prepared for it; nothing is measured.
 
     Parameters
     ----------
