@@ -1,6 +1,8 @@
 """Choosing provider, precision, threads, batch and tile."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -16,12 +18,15 @@ from .providers import PRECISIONS, PROVIDERS, Precision, Provider, Runnable, Tar
 
 __all__ = [
     "TOLERANCES",
+    "Loss",
     "Plan",
     "Request",
+    "Take",
     "choose",
     "deviation",
     "fidelity_loss_db",
     "golden_run",
+    "prepared",
 ]
 
 # A few hundred kilobytes of activations stay in the caches of a core; larger batches only add latency on a CPU.
@@ -71,6 +76,28 @@ class Request:
             raise UsageError(f"threads={self.threads} makes no sense; use 1 or more, or 0 for all processors.")
         if not self.max_loss_db >= 0:
             raise UsageError(f"max_loss_db={self.max_loss_db} makes no sense; use 0 or more, such as 0.05.")
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What a precision costs against float32 on the golden frames.
+
+    Parameters
+    ----------
+    decibels : float
+        Loss of PSNR [dB]; of models that give images.
+    probability : float
+        Largest change of a calibrated probability [1]; of models of findings.
+    words : str
+        What a plan's reason says of it.
+    """
+
+    decibels: float = 0.0
+    probability: float = 0.0
+    words: str = ""
+
+
+Take = Callable[[Provider, Target], tuple[Runnable, Loss]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +153,7 @@ class Plan:
         return replace(self, batch=max(1, pixels // matrix.pixels), tile=0)
 
 
-def choose(bundle: Bundle, request: Request) -> tuple[Plan, Runnable]:
+def choose(bundle: Bundle, request: Request, take: Take | None = None) -> tuple[Plan, Runnable]:
     """Return the first plan that runs here and keeps the fidelity, with the graph prepared for it; nothing is measured.
 
     Parameters
@@ -135,6 +162,8 @@ def choose(bundle: Bundle, request: Request) -> tuple[Plan, Runnable]:
         The model.
     request : Request
         What the caller wants; what it names is never replaced by something else.
+    take : callable, optional
+        Returns the graph prepared for a target and what that loses, instead of :func:`prepared`.
 
     Raises
     ------
@@ -145,13 +174,14 @@ def choose(bundle: Bundle, request: Request) -> tuple[Plan, Runnable]:
         find something else: probabilities that differ from those of float32 by more than 0.01, or other lesions.
     """
     threads = request.threads or available_processors()
-    graph = check_graph(bundle)
+    if take is None:
+        take = partial(prepared, bundle, check_graph(bundle), max_loss_db=request.max_loss_db)
     passed_over: list[str] = []
     kinds: list[type[PhotopeakError]] = []
     for provider, target in _candidates(request, threads):
         label = f"{provider.name} {target.precision} on {target.device}"
         try:
-            runnable, loss = _prepared(bundle, graph, provider, target, request.max_loss_db)
+            runnable, loss = take(provider, target)
         except PhotopeakError as error:
             passed_over.append(f"{label}: {str(error).rstrip('.')}")
             kinds.append(type(error))
@@ -183,18 +213,9 @@ def fidelity_loss_db(bundle: Bundle, output: NDArray[np.float32]) -> float:
     return max(0.0, float(np.max(losses)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Loss:
-    """What a precision costs against float32 on the golden frames."""
-
-    decibels: float = 0.0
-    probability: float = 0.0
-    words: str = ""
-
-
-def _prepared(
+def prepared(
     bundle: Bundle, graph: CheckedGraph, provider: Provider, target: Target, max_loss_db: float
-) -> tuple[Runnable, _Loss]:
+) -> tuple[Runnable, Loss]:
     """Return the graph prepared for a target and its loss, once it gave the golden output here.
 
     Raises
@@ -218,29 +239,29 @@ def _prepared(
         raise ModelError(f"it fails on the golden input ({' '.join(str(error).split())[:200]})") from error
 
 
-def _loss_of_image(bundle: Bundle, runnable: Runnable, precision: Precision, max_loss_db: float) -> _Loss:
+def _loss_of_image(bundle: Bundle, runnable: Runnable, precision: Precision, max_loss_db: float) -> Loss:
     output = golden_run(bundle, runnable)
     difference, loss = deviation(bundle, output), fidelity_loss_db(bundle, output)
     if not difference <= TOLERANCES[precision]:
         raise ModelError(f"its output differs from the golden one by {difference:.1e} of the peak")
     if precision == "fp32":
-        return _Loss()
+        return Loss()
     if not loss <= max_loss_db:
         raise ModelError(f"loses {loss:.3f} dB against fp32, {max_loss_db:g} dB are admitted")
-    return _Loss(decibels=loss)
+    return Loss(decibels=loss)
 
 
-def _loss_of_findings(bundle: Bundle, runnable: Runnable, precision: Precision) -> _Loss:
+def _loss_of_findings(bundle: Bundle, runnable: Runnable, precision: Precision) -> Loss:
     heads = golden_heads_run(bundle, runnable)
     difference, name = head_deviation(bundle, heads)
     if not difference <= HEAD_TOLERANCES[precision]:
         raise ModelError(f"its head {name!r} differs from the golden one by {difference:.1e} of the peak")
     if precision == "fp32":
-        return _Loss()
+        return Loss()
     if problem := changed_finding(bundle, heads):
         raise ModelError(problem)
     change = probability_change(bundle, heads)
-    return _Loss(probability=change, words=f", which changes probabilities by at most {change:.4f} and no finding")
+    return Loss(probability=change, words=f", which changes probabilities by at most {change:.4f} and no finding")
 
 
 def _candidates(request: Request, threads: int) -> list[tuple[Provider, Target]]:
