@@ -5,11 +5,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .bundle import Bundle
 from .errors import DeviceError, ModelError, PhotopeakError, UsageError
+from .fidelity import deviation, fidelity_loss_db, golden_run, measure_fidelity
 from .graph import CheckedGraph, check_graph
 from .head_fidelity import HEAD_TOLERANCES, changed_finding, golden_heads_run, head_deviation, probability_change
 from .matrix import MatrixSize
@@ -193,26 +191,6 @@ def choose(bundle: Bundle, request: Request, take: Take | None = None) -> tuple[
     raise kind(f"{bundle.name} cannot run as asked: {'; '.join(passed_over)}. 'photopeak doctor' shows what can.")
 
 
-def golden_run(bundle: Bundle, runnable: Runnable) -> NDArray[np.float32]:
-    """Return what a prepared graph gives for the bundle's golden input, frame by frame."""
-    lane = runnable.lane()
-    return np.concatenate([lane.run(frame[np.newaxis]).copy() for frame in bundle.golden.input])
-
-
-def deviation(bundle: Bundle, output: NDArray[np.float32]) -> float:
-    """Return the largest difference from the golden output, relative to its peak [1]."""
-    golden = bundle.golden.output
-    return float(np.abs(output - golden).max() / np.abs(golden).max())
-
-
-def fidelity_loss_db(bundle: Bundle, output: NDArray[np.float32]) -> float:
-    """Return the largest loss of PSNR over the golden frames, against float32 and relative to the truth [dB]."""
-    golden = bundle.golden
-    frames = zip(output, golden.output, golden.truth, strict=True)
-    losses = [10 * np.log10(_error(frame, truth) / _error(exact, truth)) for frame, exact, truth in frames]
-    return max(0.0, float(np.max(losses)))
-
-
 def prepared(
     bundle: Bundle, graph: CheckedGraph, provider: Provider, target: Target, max_loss_db: float
 ) -> tuple[Runnable, Loss]:
@@ -240,12 +218,13 @@ def prepared(
 
 
 def _loss_of_image(bundle: Bundle, runnable: Runnable, precision: Precision, max_loss_db: float) -> Loss:
-    output = golden_run(bundle, runnable)
-    difference, loss = deviation(bundle, output), fidelity_loss_db(bundle, output)
+    if precision == "fp32":
+        difference, loss = deviation(bundle, golden_run(bundle, runnable)), 0.0
+    else:
+        measured = measure_fidelity(bundle, runnable, similarity=False)
+        difference, loss = measured.max_error, measured.loss_db
     if not difference <= TOLERANCES[precision]:
         raise ModelError(f"its output differs from the golden one by {difference:.1e} of the peak")
-    if precision == "fp32":
-        return Loss()
     if not loss <= max_loss_db:
         raise ModelError(f"loses {loss:.3f} dB against fp32, {max_loss_db:g} dB are admitted")
     return Loss(decibels=loss)
@@ -293,8 +272,3 @@ def _narrowed(pairs: list[tuple[str, str, Precision]], request: Request) -> list
 def _why(request: Request, label: str) -> str:
     asked = [request.device, request.precision, request.provider]
     return f"{label}, as asked" if "auto" not in asked else f"{label}, the first choice that runs here"
-
-
-def _error(image: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
-    """Return the mean squared error, with a floor that keeps identical images comparable."""
-    return float(np.mean((image.astype(np.float64) - truth) ** 2)) + 1e-20

@@ -1,9 +1,12 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
 from analysis_models import MODELS, make_images, make_manifest, write_finder
 from photopeak.engine import plan as plans
 from photopeak.engine.errors import DeviceError, ModelError
+from photopeak.engine.fidelity import Fidelity
 from photopeak.engine.head_fidelity import changed_finding, golden_heads_run, head_deviation, probability_change
 from photopeak.engine.matrix import MatrixSize
 from photopeak.engine.plan import Plan, Request, choose, deviation, fidelity_loss_db
@@ -60,10 +63,14 @@ def test_named_provider_is_taken(bundle_factory, provider):
     assert "as asked" in plan.reason
 
 
+def measured_as(loss_db, bundle, runnable, similarity):
+    return Fidelity(loss_db, 0.0, 0.0, 1.0, (), ())
+
+
 def test_precision_that_loses_too_much_is_not_taken(bundle_factory, monkeypatch):
     openvino = find("openvino")
     monkeypatch.setattr(type(openvino), "check", lambda self, target: "")
-    monkeypatch.setattr(plans, "fidelity_loss_db", lambda bundle, output: 0.06)
+    monkeypatch.setattr(plans, "measure_fidelity", partial(measured_as, 0.06))
     plan, _ = choose(bundle_factory(), Request(device="cpu"))
     assert (plan.provider, plan.precision) == ("openvino", "fp32")
     assert "openvino bf16 on cpu: loses 0.060 dB against fp32, 0.05 dB are admitted" in plan.reason
@@ -73,7 +80,7 @@ def test_precision_that_loses_too_much_is_not_taken(bundle_factory, monkeypatch)
 
 def test_loss_that_is_not_a_number_is_not_taken(bundle_factory, monkeypatch):
     monkeypatch.setattr(type(find("openvino")), "check", lambda self, target: "")
-    monkeypatch.setattr(plans, "fidelity_loss_db", lambda bundle, output: float("nan"))
+    monkeypatch.setattr(plans, "measure_fidelity", partial(measured_as, float("nan")))
     with pytest.raises(ModelError, match="loses nan dB"):
         choose(bundle_factory(), Request(device="cpu", precision="bf16", provider="openvino"))
 
