@@ -16,7 +16,8 @@ from .bundle import Bundle
 from .errors import DeviceError, InputError, ModelError, PhotopeakError, UsageError
 from .frames import Frames, Units
 from .matrix import MatrixSize
-from .plan import Plan, Request, choose
+from .plan import Plan, Request
+from .planner import Planner, TunedPlanner, fixed
 from .processors import available_processors
 from .providers import Lane, Runnable
 from .result import Result
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "Session", "load", "load_for_images"]
 
+# Shapes whose plan is at hand; stacks of any length may come.
+_SHAPES_KEPT = 64
 Progress = Callable[[int, int], None]
 """Called with the frames done and the frames in all."""
 
@@ -51,22 +54,24 @@ def load(
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. Asking for ``cuda`` where it cannot run is an error.
     precision : str
-        ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        ``auto``, ``fp32``, ``bf16``, ``fp16`` or ``int8``.
     provider : str
         ``auto``, ``onnxruntime``, ``onnxruntime-tensorrt``, ``openvino`` or ``reference``.
     threads : int
-        Threads of one run; 0 stands for all processors that this process may use.
+        Threads of one run; 0 stands for as many as measured fastest, or all that this process may use.
     max_loss_db : float
-        A precision below fp32 is taken only when it loses at most this much PSNR on the golden frames [dB]. Of models that
-        detect or classify nothing is asked in decibels: findings must stay, see :mod:`photopeak.engine.head_fidelity`.
+        A precision below fp32 is taken only when it loses at most this much PSNR on golden and calibration frames [dB]. Of
+        models that detect or classify nothing is asked in decibels: findings must stay, see
+        :mod:`photopeak.engine.head_fidelity`.
     digest : str
         The bundle's SHA-256 that you rely on; another bundle, of whatever name, is refused. Empty: any.
 
     Returns
     -------
     Session or AnalysisSession
-        Ready to run; its ``plan`` says what was chosen and why. Models that detect or classify give an
-        :class:`~photopeak.engine.analysis.session.AnalysisSession`.
+        Ready to run. What was measured by :func:`photopeak.engine.tuner.tune` on this machine is used, for each matrix its
+        own plan, within what is asked for; ``plan_for`` and each result's ``plan`` say what was chosen and why. Models that
+        detect or classify give an :class:`~photopeak.engine.analysis.session.AnalysisSession`.
 
     Raises
     ------
@@ -89,12 +94,13 @@ def load(
     bundle = model if isinstance(model, Bundle) else load_bundle(model)
     if digest and bundle.digest != digest.lower():
         raise ModelError(f"{bundle.folder} has the digest {bundle.digest} and not {digest}; get the right bundle.")
-    plan, runnable = choose(bundle, request)
+    planner = TunedPlanner(bundle, request)
+    plan, runnable = planner.first()
     if bundle.manifest.analysis:
         from .analysis.session import AnalysisSession
 
-        return AnalysisSession(bundle, plan, runnable)
-    return Session(bundle, plan, runnable)
+        return AnalysisSession(bundle, plan, runnable, planner)
+    return Session(bundle, plan, runnable, planner)
 
 
 def load_for_images(model: str | Path | Bundle, **options: Any) -> "Session":
@@ -132,6 +138,31 @@ class _Workspace:
         return known
 
 
+class _Pool:
+    """The workspaces of one prepared graph; deque operations are atomic, so that no lock is needed."""
+
+    def __init__(self, runnable: Runnable) -> None:
+        self.runnable = runnable
+        # A burst of threads must not keep its buffers for ever.
+        self.idle: deque[_Workspace] = deque(maxlen=available_processors())
+
+    def borrow(self) -> _Workspace:
+        """Return an idle workspace, or a new one."""
+        try:
+            return self.idle.pop()
+        except IndexError:
+            return _Workspace(self.runnable.lane(), {})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Way:
+    """How frames of one shape are run."""
+
+    plan: Plan
+    tiling: Tiling
+    pool: _Pool
+
+
 @dataclass(slots=True, eq=False)  # not frozen: that costs microseconds a call, which count at 64 x 64
 class _Job:
     """What one call works on: admitted pixels, how they are run, and where the result goes."""
@@ -143,7 +174,7 @@ class _Job:
 
 
 class Session:
-    """A bundle with a plan; made by :func:`load`.
+    """A bundle with its plans; made by :func:`load`.
 
     Threads may share it: each call borrows a workspace, and as many are made as calls overlap.
 
@@ -152,18 +183,20 @@ class Session:
     bundle : Bundle
         The model.
     plan : Plan
-        How it runs.
+        How it runs where `planner` is not given.
     runnable : Runnable
         The graph prepared for that plan.
+    planner : Planner, optional
+        Returns the plan and its graph for each matrix and number of frames; asked when such frames first come.
     """
 
-    def __init__(self, bundle: Bundle, plan: Plan, runnable: Runnable) -> None:
+    def __init__(self, bundle: Bundle, plan: Plan, runnable: Runnable, planner: Planner | None = None) -> None:
         self.bundle = bundle
         self.plan = plan
         self.runnable = runnable
-        # A burst of threads must not keep its buffers for ever.
-        self._idle: deque[_Workspace] = deque(maxlen=available_processors())
-        self._plans: dict[tuple[int, ...], tuple[Plan, Tiling]] = {}
+        self._planner = planner or fixed(plan, runnable)
+        self._ways: dict[tuple[int, ...], _Way] = {}
+        self._pools: dict[int, _Pool] = {}
         manifest = bundle.manifest
         self._taken, self._kept, self._domain = manifest.input, manifest.image_output, manifest.domain
         self._modalities = (*manifest.modalities, "OT")
@@ -192,7 +225,8 @@ class Session:
         start = perf_counter()
         source = frames if isinstance(frames, Frames) else self._as_frames(frames)
         pixels, taken, kept = source.pixels, self._taken, self._kept
-        plan, tiling = self._plans.get(pixels.shape[1:]) or self._plan_for(source.matrix)
+        way = self._ways.get(pixels.shape) or self._way_for(source.matrix, len(pixels))
+        plan = way.plan
         sums, lowest, misfit = _native.admit(pixels, plan.threads)
         warnings = self._admit(source, lowest, misfit)
         if lowest < 0 and taken.units is Units.COUNTS:
@@ -203,27 +237,55 @@ class Session:
         admitted = perf_counter()
         peaks = postprocess.peaks(pixels, plan.threads) if taken.scaling == "robust" else None
         finisher = postprocess.Finisher(source, before, peaks, kept, plan.threads)
-        stages = self._infer(_Job(pixels, plan, tiling, finisher), progress)
+        stages = self._infer(_Job(pixels, plan, way.tiling, finisher), way.pool, progress)
         stages["stage"] += perf_counter() - admitted - sum(stages.values())
         timings = {"check": 1e3 * (admitted - start)} | {name: 1e3 * seconds for name, seconds in stages.items()}
         conservation = finisher.conservation()
         return Result(finisher.frames(), source, self.bundle, plan, conservation, judge, timings, warnings)
+
+    def plan_for(self, matrix: MatrixSize, frames: int = 1) -> Plan:
+        """Return the plan that a call with so many frames of a matrix runs with.
+
+        Parameters
+        ----------
+        matrix : MatrixSize
+            Rows and columns of the frames.
+        frames : int
+            How many there are.
+
+        Raises
+        ------
+        PhotopeakError
+            If its graph cannot be prepared and nothing else runs as asked.
+
+        Examples
+        --------
+        >>> session = load("scint-denoise", device="cpu", precision="fp32", threads=1)
+        >>> session.plan_for(MatrixSize(128, 128)).precision
+        'fp32'
+        """
+        known = self._ways.get((frames, *matrix))
+        return known.plan if known else self._planner(matrix, frames)[0]
 
     def _as_frames(self, array: NDArray[Any]) -> Frames:
         """Take an array at its word."""
         manifest = self.bundle.manifest
         return Frames.from_array(np.asarray(array), units=manifest.input.units, modality=manifest.modalities[0])
 
-    def _plan_for(self, matrix: MatrixSize) -> tuple[Plan, Tiling]:
-        """Return the plan for frames of this size, and where their tiles lie; made once."""
-        if matrix not in self._plans:
-            plan, manifest = self.plan.for_matrix(matrix), self.bundle.manifest
-            multiple, scale = manifest.input.multiple, manifest.image_output.scale
-            edge = plan.tile - plan.tile % multiple
-            # A tile's outer pixels lack their context; the blend gives no weight to a quarter of each overlap.
-            overlap = min(4 * manifest.input.overlap, edge // 2)
-            self._plans[matrix] = plan, Tiling(matrix, MatrixSize(edge, edge), overlap, scale, multiple)
-        return self._plans[matrix]
+    def _way_for(self, matrix: MatrixSize, frames: int) -> _Way:
+        """Return the plan for frames of a shape, where their tiles lie, and the workspaces; made once."""
+        plan, runnable = self._planner(matrix, frames)
+        manifest = self.bundle.manifest
+        multiple, scale = manifest.input.multiple, manifest.image_output.scale
+        edge = plan.tile - plan.tile % multiple
+        # A tile's outer pixels lack their context; the blend gives no weight to a quarter of each overlap.
+        overlap = min(4 * manifest.input.overlap, edge // 2)
+        tiling = Tiling(matrix, MatrixSize(edge, edge), overlap, scale, multiple)
+        # Two threads may come here at once: both may go on, but with the same workspaces.
+        way = _Way(plan, tiling, self._pools.setdefault(id(runnable), _Pool(runnable)))
+        if len(self._ways) >= _SHAPES_KEPT:
+            self._ways.clear()
+        return self._ways.setdefault((frames, *matrix), way)
 
     def _admit(self, source: Frames, lowest: float, misfit: int) -> tuple[str, ...]:
         """Refuse what the model cannot take; return warnings about the rest."""
@@ -248,9 +310,9 @@ class Session:
             warnings.append(f"Negative counts (down to {lowest:g}) were taken as 0.")
         return tuple(warnings)
 
-    def _infer(self, job: _Job, progress: Progress | None) -> dict[str, float]:
+    def _infer(self, job: _Job, pool: _Pool, progress: Progress | None) -> dict[str, float]:
         """Stage, run and finish batch after batch; return the seconds inside the graph and those of finishing."""
-        workspace = self._borrow()
+        workspace = pool.borrow()
         n, seconds = len(job.pixels), {"stage": 0.0, "infer": 0.0, "finish": 0.0}
         for first in range(0, n, job.plan.batch):
             batch = slice(first, min(first + job.plan.batch, n))
@@ -264,7 +326,7 @@ class Session:
             if progress:
                 progress(batch.stop, n)
         # Only a workspace that ended well goes back: after an error its bindings may be half made.
-        self._idle.append(workspace)
+        pool.idle.append(workspace)
         return seconds
 
     def _run_batch(self, job: _Job, batch: slice, workspace: _Workspace) -> tuple[NDArray[np.float32], float]:
@@ -301,10 +363,3 @@ class Session:
                 f"{self.bundle.name} gave {raw.shape} for {tensor.shape}, not {tiling.scale} times the size."
             )
         return raw[:, 0], seconds
-
-    def _borrow(self) -> _Workspace:
-        """Return an idle workspace, or a new one; deque operations are atomic, so that no lock is needed."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return _Workspace(self.runnable.lane(), {})

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from dicom_objects import KINDS, Choices, save, scrambled_names
+from photopeak.engine import tuned
 from photopeak.engine.bundle import Bundle, Domain, Input, Manifest, Output, Training
 from photopeak.engine.frames import Frames, Units
 from photopeak.engine.plan import Plan
@@ -21,6 +22,14 @@ settings.register_profile("photopeak", deadline=None)
 settings.load_profile("photopeak")
 
 SHARED_DATA = Path(os.environ.get("PHOTOPEAK_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(autouse=True)
+def plans_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep tables of measured plans in a folder of the test's own: those of this user must not decide what a test sees."""
+    folder = tmp_path_factory.mktemp("plans")
+    monkeypatch.setattr(tuned, "cache_folder", lambda: folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from ..golden import head_shapes, problem_of_head
 from ..manifest import Analysis, Manifest
 from ..matrix import MatrixSize
 from ..plan import Plan
+from ..planner import Planner, fixed, working_matrix
 from ..providers import Runnable
 from .admission import Given, admit, by_channel, check_threshold
 from .decode import class_probabilities, detections, peaks, probability
@@ -38,17 +39,20 @@ class AnalysisSession:
     bundle : Bundle
         The model.
     plan : Plan
-        How it runs.
+        How it runs where `planner` is not given.
     runnable : Runnable
         The graph prepared for that plan.
+    planner : Planner, optional
+        Returns the plan and its graph for each working grid and number of frames.
     """
 
-    def __init__(self, bundle: Bundle, plan: Plan, runnable: Runnable) -> None:
+    def __init__(self, bundle: Bundle, plan: Plan, runnable: Runnable, planner: Planner | None = None) -> None:
         if bundle.manifest.analysis is None:
             raise UsageError(f"{bundle.name} gives images and no findings; load it with photopeak.load.")
         self.bundle = bundle
         self.plan = plan
         self.runnable = runnable
+        self._planner = planner or fixed(plan, runnable)
         self._analysis = bundle.manifest.analysis
 
     def run(self, *images: Given, threshold: float | None = None, **phases: Given) -> AnalysisResult:
@@ -91,20 +95,22 @@ class AnalysisSession:
         taken = [None if source is None else admit(source, manifest) for source in sources]
         admitted = tuple(None if one is None else one[0] for one in taken)
         working = _prepared(admitted, manifest)
-        tensor = network_input(working, manifest, self.plan.threads)
+        size, frames = next((MatrixSize(*one.pixels.shape[1:]), len(one.pixels)) for one in working if one is not None)
+        plan, runnable = self._planner(size, frames)
+        tensor = network_input(working, manifest, plan.threads)
         prepared = perf_counter()
-        heads = self._infer(tensor)
+        heads = self._infer(tensor, plan, runnable)
         inferred = perf_counter()
         names = manifest.input.channels or ("",)
         pixels = {name: one.pixels for name, one in zip(names, working, strict=True) if one is not None}
-        domains = judge(pixels, heads["embedding"], manifest, self._analysis.embedding, self.plan.threads)
+        domains = judge(pixels, heads["embedding"], manifest, self._analysis.embedding, plan.threads)
         placements = tuple(None if one is None else one.placements for one in working)
         found = _decoded(heads, sources, placements, self._analysis, threshold)
         done = perf_counter()
         return AnalysisResult(
             sources=sources,
             bundle=self.bundle,
-            plan=self.plan,
+            plan=plan,
             labels=self._analysis.labels,
             domains=domains,
             threshold=threshold,
@@ -122,19 +128,41 @@ class AnalysisSession:
             warnings=(*(text for one in taken if one is not None for text in one[1]), *_absent(sources, manifest)),
         )
 
-    def _infer(self, tensor: Tensor) -> dict[str, Tensor]:
+    def plan_for(self, matrix: MatrixSize, frames: int = 1) -> Plan:
+        """Return the plan that a call with so many images of a matrix runs with.
+
+        Parameters
+        ----------
+        matrix : MatrixSize
+            Rows and columns of the images. Where the working grid follows the field of view, that of the model's golden
+            frames is meant.
+        frames : int
+            How many images of each channel there are.
+        """
+        return self._planner(working_matrix(self.bundle, matrix), frames)[0]
+
+    def infer(self, tensor: Tensor) -> dict[str, Tensor]:
+        """Return the heads for images on the working grid.
+
+        Parameters
+        ----------
+        tensor : ndarray, shape (n, channels, rows, columns), float32
+            What :func:`network_input` returned.
+        """
+        return self._infer(tensor, *self._planner(MatrixSize(*tensor.shape[2:]), len(tensor)))
+
+    def _infer(self, tensor: Tensor, plan: Plan, runnable: Runnable) -> dict[str, Tensor]:
         """Return the heads for all frames, run in the plan's batches."""
-        batch = self.plan.for_matrix(MatrixSize(*tensor.shape[2:])).batch
         parts = []
-        for first in range(0, len(tensor), batch):
-            part = np.ascontiguousarray(tensor[first : first + batch])
+        for first in range(0, len(tensor), plan.batch):
+            part = np.ascontiguousarray(tensor[first : first + plan.batch])
             try:
-                parts.append(self.runnable.heads(part))
+                parts.append(runnable.heads(part))
             except PhotopeakError:
                 raise
             except Exception as error:  # each library has errors of its own: out of memory, device lost
                 raise DeviceError(
-                    f"{self.bundle.name} failed on {self.plan.device} with {self.plan.provider} at {part.shape} "
+                    f"{self.bundle.name} failed on {plan.device} with {plan.provider} at {part.shape} "
                     f"({' '.join(str(error).split())[:300]}); try another --provider or --device."
                 ) from error
         heads = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

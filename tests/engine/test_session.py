@@ -145,7 +145,7 @@ def test_robust_scaling_is_one_for_all_tiles(bundle_factory, monkeypatch):
 def test_library_that_fails_is_a_device_error_and_the_next_call_works(bundle_factory, counts):
     session = photopeak.load(bundle_factory("smooth"), **PLAIN)
     good = session.run(counts).frames.pixels
-    workspace = session._idle[0]
+    workspace = next(iter(session._pools.values())).idle[0]
 
     class Broken:
         def run(self, tensor):
