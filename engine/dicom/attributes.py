@@ -15,6 +15,7 @@ from pydicom.valuerep import DT
 
 from ..errors import InputError
 from .instance import Instance
+from .quick import quick_numbers, quick_value
 
 # A value list longer than this is an attack: the longest honest one is a frame vector of 65535 unsigned shorts.
 _LONGEST_VALUE = 1 << 18
@@ -46,6 +47,9 @@ def value(ds: Dataset, keyword: str) -> Any:
     try:
         element = ds.get_item(tag)
         if isinstance(element, RawDataElement):
+            quick = quick_value(element)
+            if quick is not None:
+                return quick
             _check_size(keyword, element.value)
             element = ds[tag]
         found = None if element is None else element.value
@@ -73,7 +77,9 @@ def numbers(ds: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
     InputError
         If there are more or fewer, or one is not a finite number.
     """
-    found = value(ds, keyword)
+    found = quick_numbers(ds.get_item(_tag(keyword)))
+    if found is None:
+        found = value(ds, keyword)
     if found is None:
         return None
     parts = [found] if isinstance(found, str | bytes) or not isinstance(found, Sequence) else list(found)

@@ -1,10 +1,7 @@
 """Derived DICOM objects: one for each source object, in series of their own."""
 
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
-from io import BytesIO
 
-import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     UID,
@@ -14,6 +11,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from ..release import release
 from ..result import Result
 from .attributes import text
 from .derived.derivation import of_result, stamp
@@ -24,6 +22,7 @@ from .derived.nuclear import encode_nuclear
 from .derived.part import Part, part_of
 from .derived.repair import repair
 from .derived.slices import encode_enhanced_pet, encode_pet, encode_same_scale
+from .encoding import encode_file
 from .quiet import input_errors
 
 __all__ = ["derived_files", "encode"]
@@ -95,8 +94,6 @@ def encode(ds: Dataset) -> bytes:
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = f"PHOTOPEAK{version('photopeak')}"[:16]
+    meta.ImplementationVersionName = f"PHOTOPEAK{release()}"[:16]
     ds.file_meta = meta
-    buffer = BytesIO()
-    pydicom.dcmwrite(buffer, ds, enforce_file_format=True)
-    return buffer.getvalue()
+    return encode_file(ds)

@@ -4,7 +4,6 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from textwrap import shorten
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, generate_uid
 
+from ...release import release
 from ...result import Result
 from ..attributes import items, text
 from ..instance import Instance
@@ -86,7 +86,7 @@ def of_result(result: Result) -> Derivation:
     action = phrase.format(scale=scale)
     summary = (
         f"{action} by {manifest.name} {manifest.version} (SHA-256 {result.bundle.digest[:16]}), photopeak "
-        f"{version('photopeak')}, {plan.provider} {plan.precision} on {plan.device}. {_preserved(result)}."
+        f"{release()}, {plan.provider} {plan.precision} on {plan.device}. {_preserved(result)}."
     )
     return Derivation(
         model=manifest.name,
@@ -179,7 +179,7 @@ def _equipment(derivation: Derivation) -> Dataset:
         PurposeOfReferenceCodeSequence=[code(CODES["processing"])],
         Manufacturer="Photopeak",
         ManufacturerModelName=derivation.model,
-        SoftwareVersions=[f"photopeak {version('photopeak')}", f"{derivation.model} {derivation.version}"],
+        SoftwareVersions=[f"photopeak {release()}", f"{derivation.model} {derivation.version}"],
         DeviceUID=derivation.device_uid,
         ContributionDateTime=derivation.moment.strftime("%Y%m%d%H%M%S.%f+0000"),
         ContributionDescription=shorten(f"{derivation.summary} Model SHA-256: {derivation.digest}", _ST),

@@ -6,12 +6,15 @@ from copy import deepcopy
 from functools import cache
 
 from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
+from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
 from ...errors import InputError
 from ..instance import Instance
+from .raw import is_sound
 
 __all__ = ["copy_header"]
 
@@ -42,6 +45,7 @@ _UNDECODABLE = (
     ValueError,
     struct.error,
 )
+_IDENTIFYING = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 _UID = re.compile(r"[0-9.]{1,64}")
 
 
@@ -61,27 +65,66 @@ def copy_header(instance: Instance) -> tuple[Dataset, tuple[str, ...]]:
     InputError
         If one of the identifying UIDs is not a UID.
     """
-    for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+    for keyword in _IDENTIFYING:
         _check_uid(instance, keyword)
-    ds, undecodable = Dataset(), []
-    gone = _gone()
-    for tag in sorted(instance.header.keys()):
-        if tag in gone or not _holds(instance.header, tag):
+    header, gone = instance.header, _gone()
+    kept: dict[BaseTag, DataElement | RawDataElement] = {}
+    undecodable = []
+    for tag in sorted(header.keys(), key=int):
+        if tag in gone or not _holds(header, tag):
             continue
-        try:
-            element = deepcopy(instance.header[tag])
-        except _UNDECODABLE:
-            element = None
+        element = _copied(header, tag)
         # A standard element whose representation stays unknown could not be decoded either.
         if element is not None and (tag.is_private or element.VR != "UN"):
-            ds.add(element)
+            kept[tag] = element
         else:
             undecodable.append(f"{keyword_for_tag(tag) or 'element'} {tag}")
-    for element in ds:
-        if element.VR == "SQ":
-            for nested in element.value:
-                nested.remove_private_tags()
-    return ds, tuple(undecodable)
+    return _data_set(kept, header), tuple(undecodable)
+
+
+def _copied(holder: Dataset, tag: BaseTag) -> DataElement | RawDataElement | None:
+    """Return a copy of an element: as it was read where that will do, else decoded, or None where it cannot be."""
+    element = holder.get_item(tag)
+    if isinstance(element, RawDataElement) and is_sound(element):
+        return element
+    try:
+        element = holder[tag]
+        if element.VR != "SQ":
+            return deepcopy(element)
+        items = [_copied_item(item) for item in element.value]
+    except _UNDECODABLE:
+        return None
+    return DataElement(
+        tag, "SQ", Sequence(items), is_undefined_length=element.is_undefined_length, already_converted=True
+    )
+
+
+def _copied_item(item: Dataset) -> Dataset:
+    """Return a copy of a sequence's item without its private elements.
+
+    Raises
+    ------
+    ValueError
+        If one of its elements cannot be decoded.
+    """
+    kept: dict[BaseTag, DataElement | RawDataElement] = {}
+    for tag, _ in [*item.items()]:
+        if tag.is_private:
+            continue
+        element = _copied(item, tag)
+        if element is None:
+            raise ValueError(f"{tag} cannot be decoded")
+        kept[tag] = element
+    copied = _data_set(kept, item)
+    copied.is_undefined_length_sequence_item = item.is_undefined_length_sequence_item
+    return copied
+
+
+def _data_set(elements: dict[BaseTag, DataElement | RawDataElement], source: Dataset) -> Dataset:
+    """Return a data set whose undecoded elements are in the character sets of `source`."""
+    ds = Dataset(elements)
+    ds.set_original_encoding(False, True, source.original_character_set or None)
+    return ds
 
 
 @cache
@@ -96,7 +139,7 @@ def _holds(header: Dataset, tag: BaseTag) -> bool:
         creator, elements, group = _KEPT_PRIVATE
         reserved = header.get((group, 0x10)) if tag.group == group else None
         return reserved is not None and reserved.value == creator and tag.element in elements
-    return tag.group not in _PICTURE_GROUPS
+    return tag >> 16 not in _PICTURE_GROUPS
 
 
 def _check_uid(instance: Instance, keyword: str) -> None:

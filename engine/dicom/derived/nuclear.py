@@ -7,6 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import NuclearMedicineImageStorage, SecondaryCaptureImageStorage
 
+from ... import frame_operations
 from ...frames import Units
 from ..attributes import items, text
 from .codes import UNIT_CODES
@@ -126,7 +127,9 @@ def _set_window(ds: Dataset, part: Part, slope: float) -> None:
         centres, widths = ([float(value) * factor for value in values] for values in source)
         widths = [max(width, 1.0) for width in widths]
     else:
-        top = max(float(np.quantile(part.pixels, _WINDOW_QUANTILE)) / slope, 1.0)
+        together = np.ascontiguousarray(part.pixels).reshape(1, -1, part.pixels.shape[-1])
+        (high,) = frame_operations.robust_scale(together, _WINDOW_QUANTILE)[1].tolist()
+        top = max(high / slope, 1.0)
         centres, widths = [top / 2], [top]
     ds.WindowCenter, ds.WindowWidth = decimals(centres), decimals(widths)
 

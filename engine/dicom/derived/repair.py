@@ -1,6 +1,6 @@
 """Mending what sources get wrong where the right value is certain, so that what is derived from them is valid."""
 
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import PositronEmissionTomographyImageStorage
@@ -119,7 +119,9 @@ def _mend(ds: Dataset) -> None:
     for keyword in _NOT_EMPTY:
         if keyword in ds and not items(ds, keyword):
             delattr(ds, keyword)
-    for element in ds:
+    for element in [*ds.values()]:
+        if isinstance(element, RawDataElement):  # taken over because nothing in it needs mending
+            continue
         if element.VR == "SQ":
             for inner in element.value:
                 _mend(inner)

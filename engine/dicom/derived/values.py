@@ -70,7 +70,8 @@ def round_to_stored(pixels: Floats, scale: Scale, *, signed: bool, bits: int = 1
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
     limits = (np.sort([low * s + i, high * s + i]) for s, i in zip(scale.slope, scale.intercept, strict=True))
     lowest, highest = np.array(list(limits)).T[:, :, np.newaxis, np.newaxis]
-    outside = int(np.count_nonzero((pixels < lowest) | (pixels > highest)))
+    fits = (pixels.min(axis=(1, 2), keepdims=True) >= lowest) & (pixels.max(axis=(1, 2), keepdims=True) <= highest)
+    outside = 0 if fits.all() else int(np.count_nonzero((pixels < lowest) | (pixels > highest)))
     fitting = np.clip(pixels, lowest, highest).astype(np.float32) if outside else np.ascontiguousarray(pixels)
     dtype = {(False, 8): np.uint8, (True, 8): np.int8}.get((signed, bits), np.int16 if signed else np.uint16)
     sign = np.sign(scale.slope)  # the compiled operation takes positive slopes only
@@ -86,7 +87,7 @@ def ladder_slope(pixels: Floats, highest: int) -> float:
     Such slopes keep stored values legible: 1234 with slope 0.01 is 12.34 counts. Below 0.001 nothing is gained.
     """
     peak = float(np.abs(pixels).max())
-    if peak <= highest and np.array_equal(pixels, np.rint(pixels)):
+    if peak <= highest and all(np.array_equal(part, np.rint(part)) for part in (pixels[:1, :1], pixels)):
         return 1.0
     # Rounding that keeps the sum may add one to the largest value.
     exponents = range(_FINEST, 40)
@@ -111,7 +112,7 @@ def set_pixels(ds: Dataset, stored: Stored) -> None:
     ds.PixelRepresentation = int(values.dtype.kind == "i")
     if "NumberOfFrames" in ds:
         ds.NumberOfFrames = len(values)
-    content = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    content = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
     ds.add_new("PixelData", "OW", content + b"\0" * (len(content) % 2))
 
 
