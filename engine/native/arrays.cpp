@@ -1,5 +1,9 @@
 #include "arrays.hpp"
 
+#include <cmath>
+
+#include "frame_body.hpp"
+
 namespace photopeak {
 namespace {
 
@@ -82,6 +86,26 @@ std::vector<Rescale> rescale_of(const py::object& slope, const py::object& inter
                        std::to_string(intercepts[i]) + "; the slope must be positive and both finite.");
   }
   return rescale;
+}
+
+std::vector<Contrast> contrast_of(const py::object& low, const py::object& high, std::int64_t frames) {
+  const PerFrame lows = per_frame(low, frames, "low"), highs = per_frame(high, frames, "high");
+  std::vector<Contrast> contrast(static_cast<std::size_t>(frames));
+  for (std::size_t i = 0; i < contrast.size(); ++i) {
+    if (!(lows[i] <= highs[i]) || !std::isfinite(highs[i] - lows[i]))
+      throw InputError("Frame " + std::to_string(i) + " would be normalised from " + std::to_string(lows[i]) + " to " +
+                       std::to_string(highs[i]) + "; give finite limits, the low one first.");
+    const float from = static_cast<float>(lows[i]);
+    contrast[i] = {from, inverse_width(from, static_cast<float>(highs[i]))};
+  }
+  return contrast;
+}
+
+Keep keep_of(const std::string& name) {
+  if (name == "sum") return Keep::sum;
+  if (name == "mean") return Keep::mean;
+  if (name == "none") return Keep::none;
+  throw UsageError("'" + name + "' cannot be kept; use 'sum', 'mean' or 'none'.");
 }
 
 py::array output(const std::optional<py::array>& out, const py::dtype& dtype,

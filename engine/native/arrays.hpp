@@ -40,6 +40,11 @@ struct PerFrame {
 PerFrame per_frame(const py::object& value, std::int64_t frames, const char* name);
 std::vector<Rescale> rescale_of(const py::object& slope, const py::object& intercept, std::int64_t frames);
 
+// Limits as float32; {0, 1} when there are none.
+std::vector<Contrast> contrast_of(const py::object& low, const py::object& high, std::int64_t frames);
+
+Keep keep_of(const std::string& name);
+
 // `out` when given, after checking it, else a new array.
 py::array output(const std::optional<py::array>& out, const py::dtype& dtype, std::initializer_list<py::ssize_t> shape);
 

@@ -5,6 +5,7 @@
 
 #include "admission.hpp"
 #include "arrays.hpp"
+#include "device_bindings.hpp"
 #include "frame_layout.hpp"
 #include "frame_loops.hpp"
 #include "python_errors.hpp"
@@ -39,20 +40,6 @@ void unlocked(Work&& work) {
 
 float* floats(py::array& array) { return static_cast<float*>(array.mutable_data()); }
 const float* floats(const py::array& array) { return static_cast<const float*>(array.data()); }
-
-// Limits as float32; {0, 1} when there are none.
-std::vector<Contrast> contrast_of(const py::object& low, const py::object& high, std::int64_t frames) {
-  const PerFrame lows = per_frame(low, frames, "low"), highs = per_frame(high, frames, "high");
-  std::vector<Contrast> contrast(static_cast<std::size_t>(frames));
-  for (std::size_t i = 0; i < contrast.size(); ++i) {
-    if (!(lows[i] <= highs[i]) || !std::isfinite(highs[i] - lows[i]))
-      throw InputError("Frame " + std::to_string(i) + " would be normalised from " + std::to_string(lows[i]) + " to " +
-                       std::to_string(highs[i]) + "; give finite limits, the low one first.");
-    const float from = static_cast<float>(lows[i]);
-    contrast[i] = {from, inverse_width(from, static_cast<float>(highs[i]))};
-  }
-  return contrast;
-}
 
 py::array staged(const FrameOperations& on, const py::array& pixels, Stored type, Shape shape, const Layout& layout,
                  const Staging& staging, const Out& out, int threads) {
@@ -94,13 +81,6 @@ py::array to_float(const py::array& stored, const py::object& slope, const py::o
   const Contrast* contrast = shape.frames > 1 ? several.data() : &unchanged;  // one frame needs no memory for it
   const Layout whole{{shape.rows, shape.rows, {0}, {}, {}}, {shape.columns, shape.columns, {0}, {}, {}}, 1};
   return staged(on, stored, type, shape, whole, {rescale.data(), contrast, {0, 1}}, out, threads);
-}
-
-Keep keep_of(const std::string& name) {
-  if (name == "sum") return Keep::sum;
-  if (name == "mean") return Keep::mean;
-  if (name == "none") return Keep::none;
-  throw UsageError("'" + name + "' cannot be kept; use 'sum', 'mean' or 'none'.");
 }
 
 py::tuple finish(const py::array& tiles, const Layout& layout, const py::object& target, const std::string& kept,
@@ -227,4 +207,5 @@ PYBIND11_MODULE(_native, m, pybind11::mod_gil_not_used()) {
   photopeak::register_errors();
   photopeak::register_build(m);
   photopeak::register_operations(m);
+  photopeak::register_device_pipeline(m);
 }

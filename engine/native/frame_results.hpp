@@ -89,15 +89,15 @@ inline Sums sums_of(const std::vector<SumLanes>& pieces) {
   return sums;
 }
 
-// What the pixels of a frame are multiplied by to keep what they should.
+// What the pixels of a frame are multiplied by to keep what they should; whether that is possible is for the caller.
+PHOTOPEAK_BODY double exact_factor(Sums sums, Keep keep, double target, double gain) {
+  if (keep == Keep::sum) return target == 0.0 ? 0.0 : target / sums.positive;
+  return keep == Keep::mean && sums.all > 0.0 && target > 0.0 ? target / sums.all : gain;
+}
+
 inline float factor_of(Sums sums, const Finishing& finishing, std::int64_t frame) {
   const double target = finishing.target[frame], gain = finishing.gain[frame];
-  double factor = gain;
-  if (finishing.keep == Keep::sum) {
-    factor = target == 0.0 ? 0.0 : target / sums.positive;
-  } else if (finishing.keep == Keep::mean && sums.all > 0.0 && target > 0.0) {
-    factor = target / sums.all;
-  }
+  const double factor = exact_factor(sums, finishing.keep, target, gain);
   if (!std::isfinite(sums.all)) report_non_finite(frame);
   const bool possible = finishing.keep != Keep::sum || target >= 0.0;
   if (!possible || !std::isfinite(target) || !(std::abs(factor) <= std::numeric_limits<float>::max()))

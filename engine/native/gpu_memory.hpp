@@ -1,0 +1,116 @@
+// Streams and memory of a GPU that are given back when they go out of scope. Only for CUDA files.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <string>
+
+#include "errors.hpp"
+
+namespace photopeak {
+namespace gpu {
+
+inline void expect(cudaError_t status, const char* doing) {
+  if (status == cudaSuccess) return;
+  throw DeviceError(std::string("CUDA reports ") + cudaGetErrorName(status) + " (" + cudaGetErrorString(status) +
+                    ") when " + doing + "; use the CPU, a smaller batch or another GPU.");
+}
+
+// Whatever this thread does meanwhile, such as taking memory, does not spoil the graph that another thread records.
+class BesideRecording {
+ public:
+  BesideRecording() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  ~BesideRecording() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  BesideRecording(const BesideRecording&) = delete;
+  BesideRecording& operator=(const BesideRecording&) = delete;
+
+ private:
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+};
+
+// The device that the calling thread uses; the one before comes back.
+class OnDevice {
+ public:
+  explicit OnDevice(int index) {
+    expect(cudaGetDevice(&before_), "asking for the current GPU");
+    expect(cudaSetDevice(index), "choosing a GPU");
+  }
+  ~OnDevice() { cudaSetDevice(before_); }
+  OnDevice(const OnDevice&) = delete;
+  OnDevice& operator=(const OnDevice&) = delete;
+
+ private:
+  int before_ = 0;
+};
+
+// A stream that neither waits for the default stream nor makes it wait.
+class Stream {
+ public:
+  Stream() { expect(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream"); }
+  ~Stream() { cudaStreamDestroy(stream_); }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  cudaStream_t get() const { return stream_; }
+  void wait() const { expect(cudaStreamSynchronize(stream_), "running frames"); }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+};
+
+// A moment on a stream.
+class Event {
+ public:
+  Event() { expect(cudaEventCreate(&event_), "making an event"); }
+  ~Event() { cudaEventDestroy(event_); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  void record(const Stream& stream) const { expect(cudaEventRecord(event_, stream.get()), "recording an event"); }
+
+  // Waits for both.
+  double seconds_since(const Event& start) const {
+    float milliseconds = 0.0f;
+    expect(cudaEventSynchronize(event_), "waiting for an event");
+    expect(cudaEventElapsedTime(&milliseconds, start.event_, event_), "reading a clock");
+    return 1e-3 * milliseconds;
+  }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+class DeviceMemory {
+ public:
+  explicit DeviceMemory(std::int64_t bytes) {
+    if (bytes > 0) expect(cudaMalloc(&memory_, static_cast<std::size_t>(bytes)), "taking device memory");
+  }
+  ~DeviceMemory() { cudaFree(memory_); }
+  DeviceMemory(const DeviceMemory&) = delete;
+  DeviceMemory& operator=(const DeviceMemory&) = delete;
+
+  char* get() const { return static_cast<char*>(memory_); }
+
+ private:
+  void* memory_ = nullptr;
+};
+
+// Host memory that the device reads and writes while the processor goes on.
+class PinnedMemory {
+ public:
+  explicit PinnedMemory(std::int64_t bytes) {
+    expect(cudaHostAlloc(&memory_, static_cast<std::size_t>(bytes), cudaHostAllocDefault), "pinning host memory");
+  }
+  ~PinnedMemory() { cudaFreeHost(memory_); }
+  PinnedMemory(const PinnedMemory&) = delete;
+  PinnedMemory& operator=(const PinnedMemory&) = delete;
+
+  char* get() const { return static_cast<char*>(memory_); }
+
+ private:
+  void* memory_ = nullptr;
+};
+
+}  // namespace gpu
+}  // namespace photopeak
