@@ -1,0 +1,78 @@
+"""Photopeak as a contestant: the plan that it chooses or that its tuner stored, the graph alone and the whole session."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...engine.analysis.session import AnalysisSession
+from ...engine.frames import Frames
+from ...engine.matrix import MatrixSize
+from ...engine.session import Session, load
+
+__all__ = ["PhotopeakContestant"]
+
+Tensor = NDArray[np.float32]
+Outputs = Mapping[str, Tensor]
+
+
+class PhotopeakContestant:
+    """A session on the CPU.
+
+    Its call ``model`` is the graph alone, as peers run it, from a tensor to a tensor; with a plan that cuts frames into tiles it
+    is the session, whose tiles no peer has. ``session`` begins with pixels and ends with a result.
+
+    Parameters
+    ----------
+    model : str
+        Name or folder of the bundle.
+    threads : int
+        Threads of one run.
+    max_loss_db : float
+        Loss admitted [dB].
+    """
+
+    def __init__(self, model: str, threads: int, max_loss_db: float) -> None:
+        self._session = load(model, device="cpu", threads=threads, max_loss_db=max_loss_db)
+
+    def calls(self, tensor: Tensor) -> dict[str, Callable[[], Outputs]]:
+        """Return the graph alone and the session."""
+        session = self._session
+        if isinstance(session, AnalysisSession):
+            return {"model": lambda: session.runnable.heads(tensor)}
+        whole = self._whole(session, tensor)
+        plan = session.plan.for_matrix(MatrixSize(*tensor.shape[2:]))
+        bare = whole if plan.tile and plan.tile < max(tensor.shape[2:]) else self._bare(session, tensor, plan.batch)
+        return {"model": bare, "session": whole}
+
+    def facts(self, tensor: Tensor) -> dict[str, Any]:
+        """Return the plan for these frames."""
+        plan = self._session.plan.for_matrix(MatrixSize(*tensor.shape[2:]))
+        return {"plan": {name: value for name, value in asdict(plan).items() if isinstance(value, str | int | float)}}
+
+    def _bare(self, session: Session, tensor: Tensor, batch: int) -> Callable[[], Outputs]:
+        name = session.bundle.manifest.image_output.name
+        lane, scale = session.runnable.lane(), session.bundle.manifest.image_output.scale
+        parts = [np.ascontiguousarray(tensor[first : first + batch]) for first in range(0, len(tensor), batch)]
+        if len(parts) == 1:
+            return lambda: {name: lane.run(parts[0])}
+        n, channels, rows, columns = tensor.shape
+        output = np.empty((n, channels, scale * rows, scale * columns), np.float32)
+        # A lane knows a tensor by its memory: one buffer for all batches is what a session stages into.
+        staging = {len(part): np.empty_like(part) for part in parts}
+
+        def run() -> Outputs:
+            for index, part in enumerate(parts):
+                buffer = staging[len(part)]
+                buffer[...] = part
+                output[index * batch : index * batch + len(part)] = lane.run(buffer)
+            return {name: output}
+
+        return run
+
+    def _whole(self, session: Session, tensor: Tensor) -> Callable[[], Outputs]:
+        manifest = session.bundle.manifest
+        frames = Frames.from_array(tensor[:, 0], units=manifest.input.units, modality=manifest.modalities[0])
+        return lambda: {manifest.image_output.name: session.run(frames).frames.pixels[:, np.newaxis]}

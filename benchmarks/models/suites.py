@@ -1,0 +1,250 @@
+"""The suite ``plans``: every model on every matrix, Photopeak and its peers, case after case, saved after each."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...engine.errors import PhotopeakError
+from ...engine.zoo import load_bundle, locate
+from ..document import Document, entry
+from ..versions import versions
+from .cases import Case, tensor_of
+from .contestants import Contestant
+from .energy import EnergyMeter
+from .pool import ContestantError, Process, process
+from .turns import Pace, take_turns
+
+__all__ = ["Job", "Skipped", "opened", "run_plans"]
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+# Of the peak: larger differences than these are no matter of precision.
+DEVIATIONS = {"fp32": 1e-3, "": 0.25, "bf16": 0.25}
+Outputs = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to measure.
+
+    Parameters
+    ----------
+    cases : tuple of Case
+        In this order; models in a row share their processes.
+    contestants : tuple of Contestant
+        Who takes part.
+    threads : int
+        Threads of everybody.
+    pace : Pace
+        How long a case takes at most.
+    budget_s : float
+        Time for everything [s]; cases that do not fit in are left for the next run. 0: no limit.
+    """
+
+    cases: tuple[Case, ...]
+    contestants: tuple[Contestant, ...]
+    threads: int
+    pace: Pace
+    budget_s: float = 0.0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables of the processes that hold the threads of whoever reads them."""
+        return os.environ | dict.fromkeys(THREAD_VARIABLES, str(self.threads))
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A contestant that did not take part in a case.
+
+    Parameters
+    ----------
+    contestant, case, reason : str
+        Who, where and why.
+    """
+
+    contestant: str
+    case: str
+    reason: str
+
+
+def run_plans(job: Job, document: Document, say: Callable[[str], None], save: Callable[[], None]) -> list[Skipped]:
+    """Measure all cases that the document does not hold yet.
+
+    Parameters
+    ----------
+    job : Job
+        What to measure.
+    document : dict
+        Gets the entries of each case.
+    say, save : callable
+        Called with what happens, and after each case.
+
+    Returns
+    -------
+    list of Skipped
+        Who did not take part.
+    """
+    start, skipped = monotonic(), []
+    missing = [case for case in job.cases if not _done(document, case, job)]
+    for model in dict.fromkeys(case.model for case in missing):
+        cases = [case for case in missing if case.model == model]
+        with opened(job, model, skipped) as processes, TemporaryDirectory(prefix="photopeak-bench-") as folder:
+            losses = _losses(model, processes, Path(folder))
+            for case in cases:
+                left = job.budget_s - (monotonic() - start)
+                if job.budget_s and left <= 0:
+                    say("The time is up; run the same command with --resume to go on.")
+                    return skipped
+                share = left / (len(missing) - missing.index(case)) if job.budget_s else job.pace.measure_s
+                pace = replace(job.pace, measure_s=min(job.pace.measure_s, share))
+                entries = _measured(case, processes, pace, Path(folder), skipped)
+                for one in entries:
+                    one["extra_info"] |= _conditions(job, model)
+                    one["extra_info"]["loss_db"] = losses.get(one["extra_info"]["contestant_name"])
+                document["benchmarks"] += entries
+                save()
+                say(_line(case, entries))
+    return skipped
+
+
+@contextmanager
+def opened(job: Job, model: str, skipped: list[Skipped]) -> Iterator[list[Process]]:
+    """Start a process for each contestant that can take part; all of them end with the block."""
+    file = locate(model) / "model.onnx"
+    with ExitStack() as stack:
+        found = []
+        for contestant in job.contestants:
+            if reason := contestant.check():
+                skipped.append(Skipped(contestant.name, model, reason))
+            else:
+                found.append(stack.enter_context(process(contestant, model, file, job.threads, job.environment)))
+        yield found
+
+
+def prepared(case: Case, processes: Sequence[Process], folder: Path, skipped: list[Skipped]) -> dict[Process, dict[str, Any]]:
+    """Hand the case's pixels to everybody; return what those answered who can run it."""
+    tensor = folder / "tensor.npy"
+    np.save(tensor, tensor_of(case))
+    answers = {}
+    for one in processes:
+        try:
+            answers[one] = one.ask(do="ready", tensor=str(tensor))
+        except ContestantError as error:
+            skipped.append(Skipped(one.contestant.name, f"{case.model} {case.label}", str(error)))
+    return answers
+
+
+def _measured(
+    case: Case, processes: Sequence[Process], pace: Pace, folder: Path, skipped: list[Skipped]
+) -> list[dict[str, Any]]:
+    """Return the entries of one case."""
+    answers = prepared(case, processes, folder, skipped)
+    deviations = _deviations(case, answers, folder)
+    askable = {(one.contestant.name, call): one for one, answer in answers.items() for call in answer["calls"]}
+    turns = take_turns(askable, pace, EnergyMeter())
+    entries = []
+    for (name, call), found in turns.items():
+        one = askable[name, call]
+        params = {"model": case.model, "matrix": case.label, "contestant": name, "call": call}
+        extra = {
+            "case": f"{case.model}: {name}, {call}",
+            "model": case.model,
+            "matrix": case.label,
+            "frames": case.frames,
+            "findings": case.findings,
+            "contestant": f"{name}, {call}",
+            "contestant_name": name,
+            "call": call,
+            "peer": not one.contestant.ours,
+            "precision": one.contestant.precision,
+            "max_loss_db": one.contestant.max_loss_db,
+            "turns": [len(turn) for turn in found.times_s],
+            "joules": found.joules_per_call,
+            "deviation": deviations[one],
+            "peak_bytes": answers[one]["peak_bytes"],
+            **answers[one]["facts"],
+        }
+        entries.append(entry("plans", params, found.data_s, extra))
+    return entries
+
+
+def _deviations(case: Case, answers: Mapping[Process, Mapping[str, Any]], folder: Path) -> dict[Process, float]:
+    """Return how far everybody's output is from that of the first peer in float32, relative to the peak.
+
+    Raises
+    ------
+    PhotopeakError
+        If that is more than a precision explains: who computes something else is not faster.
+    """
+    outputs = {one: one.output(answer["calls"][0], folder) for one, answer in answers.items()}
+    exact = next((one for one in outputs if one.contestant.precision == "fp32"), None)
+    if exact is None:
+        return dict.fromkeys(outputs, 0.0)
+    found = {one: _deviation(output, outputs[exact]) for one, output in outputs.items()}
+    for one, deviation in found.items():
+        if not deviation <= DEVIATIONS[one.contestant.precision]:
+            raise PhotopeakError(
+                f"{case.model} {case.label}: the output of {one.contestant.name} differs from that of "
+                f"{exact.contestant.name} by {deviation:.2g} of the peak; it computes something else."
+            )
+    return found
+
+
+def _deviation(output: Outputs, exact: Outputs) -> float:
+    return max(float(np.abs(output[name] - value).max() / max(np.abs(value).max(), 1e-30)) for name, value in exact.items())
+
+
+def _losses(model: str, processes: Sequence[Process], folder: Path) -> dict[str, float]:
+    """Return the loss of each peer of lower precision on the golden frames [dB]; Photopeak's plans say theirs."""
+    from ...engine.plan import fidelity_loss_db
+
+    bundle = load_bundle(model)
+    if bundle.manifest.analysis:
+        return {}
+    found = {}
+    np.save(folder / "golden.npy", bundle.golden.input[:1])
+    for one in processes:
+        if one.contestant.precision == "fp32":
+            found[one.contestant.name] = 0.0
+        elif one.contestant.kind in ("openvino", "torch"):
+            try:
+                frames = []
+                for frame in bundle.golden.input:
+                    np.save(folder / "golden.npy", frame[np.newaxis])
+                    one.ask(do="ready", tensor=str(folder / "golden.npy"))
+                    frames.append(one.output("model", folder)[bundle.manifest.image_output.name])
+            except ContestantError:
+                continue  # the case says why
+            found[one.contestant.name] = fidelity_loss_db(bundle, np.concatenate(frames))
+    return found
+
+
+def _conditions(job: Job, model: str) -> dict[str, Any]:
+    return {"threads": job.threads, "versions": versions(), "digest": load_bundle(model).digest}
+
+
+def _done(document: Document, case: Case, job: Job) -> bool:
+    """Return whether the document holds the case, of the same bundle, versions and threads."""
+    wanted = _conditions(job, case.model)
+    found = {
+        one["extra_info"]["contestant_name"]
+        for one in document["benchmarks"]
+        if one["group"] == "plans"
+        and (one["extra_info"]["model"], one["extra_info"]["matrix"]) == (case.model, case.label)
+        and all(one["extra_info"][name] == value for name, value in wanted.items())
+    }
+    return any(contestant.name in found for contestant in job.contestants)
+
+
+def _line(case: Case, entries: Sequence[Mapping[str, Any]]) -> str:
+    """Return the medians of a case."""
+    medians = ", ".join(f"{one['extra_info']['contestant']} {1e3 * one['stats']['median']:.3g}" for one in entries)
+    return f"{case.model} {case.label} [ms]: {medians}"
