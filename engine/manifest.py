@@ -146,13 +146,13 @@ class Training(Strict):
     Parameters
     ----------
     recipe : str
-        Name that ``photopeak train`` knows.
+        Name that ``photopeak train`` knows; ``own`` of networks that were trained elsewhere.
     date : str
-        Day of training, ISO 8601.
+        Day of training, ISO 8601; of networks that were trained elsewhere that of the export, where nothing else is known.
     seconds : float
-        Wall time of the training [s].
+        Wall time of the training [s]; 0 where it is not known.
     steps : int
-        Optimiser steps.
+        Optimiser steps; 0 where they are not known.
     matrices : tuple of str
         Matrix sizes of the training images.
     counts_per_pixel : tuple of float, optional
@@ -165,8 +165,8 @@ class Training(Strict):
 
     recipe: str
     date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-    seconds: Annotated[float, Field(gt=0)]
-    steps: Annotated[int, Field(ge=1)]
+    seconds: Annotated[float, Field(ge=0)]
+    steps: Annotated[int, Field(ge=0)]
     matrices: tuple[str, ...]
     counts_per_pixel: tuple[float, float] | None = None
     coincidences: tuple[float, float] | None = None

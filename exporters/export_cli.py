@@ -24,7 +24,7 @@ class Asked:
     Parameters
     ----------
     model : str
-        Name of a model that ships, or the folder of a bundle.
+        Name of a model that ships, the folder of a bundle, or a network of the user's own.
     output : Path
         Where the target's files shall lie.
     precisions : tuple of {"fp32", "bf16", "fp16", "int8"}
@@ -92,14 +92,43 @@ def _bioimageio(asked: Asked) -> dict[str, Any]:
     return {"summary": "valid, and its test has passed; open it in Fiji with deepImageJ."}
 
 
+def _bundle(asked: Asked) -> dict[str, Any]:
+    from .cli import require
+
+    options = asked.options
+    if "example" not in options or "task" not in options:
+        raise UsageError("a bundle of your own network needs --example and --task, and --truth where it gives images.")
+    require(("torch", "onnxscript", "scipy", "skimage"))
+    from .own import About, to_bundle
+    from .own.loading import load_about, load_example, load_network
+
+    example = load_example(options["example"])
+    truth = load_example(options["truth"]) if "truth" in options else None
+    about = load_about(options["about"]) if "about" in options else About()
+    module = load_network(asked.model)
+    own = to_bundle(
+        module, example, task=options["task"], truth=truth, about=about, output=asked.output, tell=asked.tell
+    )
+    found = {"name": own.bundle.name, "digest": own.bundle.digest, "parity": own.parity, "providers": own.providers}
+    summary = f"{sum(check.passed is True for check in own.checks)} checks passed; card.md says what is not known."
+    return {**found, "checks": own.checks, "summary": summary}
+
+
+_OWN = frozenset({"example", "truth", "task", "about"})
 TARGETS = (
     Target("onnx", "a folder with the graph and a report on its parity", frozenset({"precision", "complete"}), _onnx),
     Target("bioimageio", "a package for Fiji with deepImageJ, a folder or .zip", frozenset({"author"}), _bioimageio),
+    Target("bundle", "a checked bundle of your own network in PyTorch, FILE.py:FUNCTION", _OWN, _bundle),
 )
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="Name of a model that ships, or the folder of a bundle.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a model that ships, or the folder of a bundle; for a network of your own FILE.py:FUNCTION."
+        ),
+    ],
     to: Annotated[str, typer.Option(help="; ".join(f"{target.name}: {target.what}" for target in TARGETS) + ".")],
     output: Annotated[Path, typer.Option("--output", "-o", help="What to write; it must not be there yet.")],
     precision: Annotated[
@@ -112,15 +141,30 @@ def export(
     author: Annotated[
         list[str] | None, typer.Option(help="bioimageio: who made the model; may be given several times.")
     ] = None,
+    example: Annotated[
+        Path | None,
+        typer.Option(help="bundle: images of the kind that the network was trained on; .npy, or what 'run' reads."),
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="bundle: what should ideally come out for each example, or its class (.npy).")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="bundle: denoise, super-resolution, detection or classification.")
+    ] = None,
+    about: Annotated[
+        Path | None, typer.Option(help="bundle: TOML with what only you know, such as title, licence, units, labels.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make something else of a model: files for other runtimes, a package for Fiji.
+    """Make something else of a model, such as files for other runtimes, or a bundle of a network of your own.
 
     Example: photopeak export pet-denoise --to onnx --precision fp32,fp16 -o pet-denoise-onnx
     Example: photopeak export scint-denoise --to bioimageio -o scint-denoise.zip
+    Example: photopeak export net.py:trained --to bundle --task denoise --example low.npy --truth high.npy -o my-denoiser
     """
     target = _find(to)
     given: dict[str, Any] = {"precision": precision, "complete": complete, "author": author}
+    given |= {"example": example, "truth": truth, "task": task, "about": about}
     options = {name: value for name, value in given.items() if value}
     _refuse_foreign(target, options)
     from .new_folder import require_new

@@ -1,8 +1,10 @@
 """Export a PyTorch network to an ONNX graph that every provider runs."""
 
+import logging
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import onnx
@@ -124,8 +126,7 @@ def _exported(net: torch.nn.Module, multiple: int, *, channels: int, outputs: li
     )
     side = -(-SIDE // multiple) * multiple
     example = torch.ones(2, channels, max(side, 2 * multiple), side + 2 * multiple)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns about its own future
+    with _quiet():
         program = torch.onnx.export(
             net,
             (example,),
@@ -140,6 +141,20 @@ def _exported(net: torch.nn.Module, multiple: int, *, channels: int, outputs: li
     if program is None:
         raise ValueError("torch.onnx returned no program, check the torch and onnxscript versions")
     return _clean(program.model_proto)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the exporter says about its own future, and about packages that no graph here needs, off standard error."""
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _checked(model: Any) -> bytes:

@@ -60,7 +60,7 @@ def compare(net: torch.nn.Module, model: bytes, inputs: Sequence[NDArray[np.floa
     list of Difference
         Two per input.
     """
-    runner, evaluator = Runner(model), ReferenceEvaluator(onnx.load_from_string(model))
+    runner, evaluator = Runner(model, multiple=1), ReferenceEvaluator(onnx.load_from_string(model))
     found = []
     for counts in inputs:
         with torch.no_grad():

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..engine.bundle import Bundle
 from ..engine.errors import PhotopeakError
+from ..engine.fidelity import measure_fidelity
 from ..engine.graph import check_graph
 from ..engine.head_fidelity import (
     HEAD_TOLERANCES,
@@ -14,7 +15,7 @@ from ..engine.head_fidelity import (
     head_deviation,
     probability_change,
 )
-from ..engine.plan import TOLERANCES, deviation, fidelity_loss_db, golden_run
+from ..engine.plan import TOLERANCES
 from ..engine.processors import available_processors
 from ..engine.providers import PROVIDERS, Precision, Provider, Runnable, Target
 from .markdown import markdown
@@ -42,8 +43,8 @@ class Comparison:
         Largest difference from the golden output, relative to the peak of the output or head [1].
     head : str
         Of models of findings: the head with that difference.
-    loss_db : float or None
-        Of models of images: largest loss of PSNR over the golden frames, relative to the truth [dB].
+    loss_db, count_bias, ssim : float or None
+        Of models of images: see :class:`photopeak.engine.fidelity.Fidelity`.
     probability_change : float or None
         Of models of findings: largest change of a calibrated probability [1].
     remark : str
@@ -59,6 +60,8 @@ class Comparison:
     difference: float | None = None
     head: str = ""
     loss_db: float | None = None
+    count_bias: float | None = None
+    ssim: float | None = None
     probability_change: float | None = None
     remark: str = ""
 
@@ -74,7 +77,7 @@ class Parity:
     gives : {"image", "findings"}
         What the model makes.
     frames : int
-        Golden frames that were run.
+        Golden frames, and those for calibration where there are some.
     comparisons : tuple of Comparison
         One for each provider, kind of device and precision that there is.
     """
@@ -98,22 +101,18 @@ class Parity:
 
     def markdown(self) -> str:
         """Return the report for people."""
-        golden = (
-            f"SHA-256 `{self.digest}`. {self.frames} golden frames. What they are compared with was computed by ONNX Runtime in "
-            "fp32 on a CPU when the bundle was made; differences are the largest ones, relative to the peak."
-        )
-        columns = ("provider", "precision", "device", "difference", "tolerance", "loss [dB]", "")
-        if self.gives == "findings":
-            columns = ("provider", "precision", "device", "difference", "tolerance", "probabilities change by", "")
-        return "\n".join(
-            [
-                f"# Parity of {self.model} {self.version}",
-                "",
-                golden,
-                "",
-                markdown(columns, (_row(one) for one in self.comparisons)),
-                "",
-            ]
+        return f"# Parity of {self.model} {self.version}\n\nSHA-256 `{self.digest}`.\n\n{self.table()}"
+
+    def table(self, ran_only: bool = False) -> str:
+        """Return the comparisons as a table, with a sentence on what they are."""
+        changed = ("loss [dB]", "counts off by", "SSIM") if self.gives == "image" else ("probabilities change by",)
+        columns = ("provider", "precision", "device", "difference", "tolerance", *changed, "")
+        rows = (_row(one, len(changed)) for one in (self.ran if ran_only else self.comparisons))
+        return (
+            f"{self.frames} frames. What they are compared with was computed by ONNX Runtime in fp32 on a CPU when the "
+            "bundle was made; differences are the largest ones, relative to the peak.\n\n"
+            + markdown(columns, rows)
+            + "\n"
         )
 
 
@@ -147,11 +146,17 @@ def compare_providers(bundle: Bundle, *, threads: int = 0, tell: Callable[[str],
     (True, ())
     """
     check_graph(bundle)
-    golden = bundle.golden_heads if bundle.manifest.analysis else bundle.golden
+    frames = _frames(bundle)
     found = tuple(_compared(bundle, provider, target, tell) for provider, target in _all(threads))
     manifest = bundle.manifest
     gives = "findings" if manifest.analysis else "image"
-    return Parity(manifest.name, manifest.version, bundle.digest, gives, len(golden.input), found)
+    return Parity(manifest.name, manifest.version, bundle.digest, gives, frames, found)
+
+
+def _frames(bundle: Bundle) -> int:
+    if bundle.manifest.analysis:
+        return len(bundle.golden_heads.input)
+    return len(bundle.golden.input) + (len(bundle.calibration.input) if bundle.calibration else 0)
 
 
 def _all(threads: int) -> Iterator[tuple[Provider, Target]]:
@@ -182,8 +187,13 @@ def _missing_graph(bundle: Bundle, precision: Precision) -> str:
 
 
 def _of_image(bundle: Bundle, runnable: Runnable) -> dict[str, Any]:
-    output = golden_run(bundle, runnable)
-    return {"difference": deviation(bundle, output), "loss_db": fidelity_loss_db(bundle, output)}
+    found = measure_fidelity(bundle, runnable)
+    return {
+        "difference": found.max_error,
+        "loss_db": found.loss_db,
+        "count_bias": found.count_bias,
+        "ssim": found.ssim,
+    }
 
 
 def _of_heads(bundle: Bundle, runnable: Runnable) -> dict[str, Any]:
@@ -193,13 +203,16 @@ def _of_heads(bundle: Bundle, runnable: Runnable) -> dict[str, Any]:
     return {"difference": difference, "head": head, "probability_change": change, "remark": remark}
 
 
-def _row(one: Comparison) -> tuple[str, ...]:
-    """Return the cells of a comparison."""
+def _row(one: Comparison, figures: int) -> tuple[str, ...]:
+    """Return the cells of a comparison, with so many figures after difference and tolerance."""
     verdict = {True: "within", False: "OUTSIDE", None: "not here"}[one.passed]
-    figures = ("", "", "")
+    cells = [""] * (2 + figures)
     if one.difference is not None:
         where = f" ({one.head})" if one.head else ""
-        loss = one.loss_db if one.probability_change is None else one.probability_change
-        figures = (f"{one.difference:.1e}{where}", f"{one.tolerance:.0e}", f"{loss:.4f}")
+        cells = [f"{one.difference:.1e}{where}", f"{one.tolerance:.0e}"]
+        if one.loss_db is not None:
+            cells += [f"{one.loss_db:.4f}", f"{one.count_bias:.1e}", f"{one.ssim:.5f}"]
+        else:
+            cells.append(f"{one.probability_change:.4f}")
     last = f"{verdict}: {one.remark}" if one.remark else verdict
-    return (f"{one.provider} {one.version}".strip(), one.precision, one.device, *figures, last.replace("|", "/"))
+    return (f"{one.provider} {one.version}".strip(), one.precision, one.device, *cells, last.replace("|", "/"))
