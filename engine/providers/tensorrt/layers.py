@@ -1,0 +1,130 @@
+"""What an engine is made of, as its builder reports it, and what must not be in it."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ...domain_statistics import Strict
+from ...precisions import Precision
+
+__all__ = ["Layer", "layers_of_inspector", "layers_of_report", "problem_of_layers", "summary"]
+
+Words = Annotated[str, Field(max_length=4096)]
+# Names of types in the builder's report and in the inspector's.
+_TYPES: dict[Precision, frozenset[str]] = {
+    "fp32": frozenset(["Float", "FP32"]),
+    "fp16": frozenset(["Half", "FP16"]),
+    "bf16": frozenset(["BFloat16", "BF16"]),
+    "int8": frozenset(["Int8", "INT8"]),
+}
+# Kinds of layers that multiply and add: here a type costs or saves time.
+_CONVOLUTIONS = frozenset(
+    [
+        "correlation",
+        "deconv",
+        "gemm",
+        "CaskConvolution",
+        "CaskDeconvolution",
+        "CaskGemm",
+        "Convolution",
+        "Deconvolution",
+    ]
+)
+_LINE = re.compile(
+    r"Name: (?P<name>.*?), LayerType: (?P<kind>[^,]*), Inputs: \[(?P<inputs>.*?)\], Constants: \[.*\], "
+    r"Outputs: \[(?P<outputs>.*)\], TacticName: "
+)
+_DATATYPE = re.compile(r"Datatype: (\w+)")
+_FORMAT = re.compile(r"\b(FP32|FP16|BF16|INT8|INT32|INT64|BOOL|UINT8|FP8)\b", re.IGNORECASE)
+
+
+class Layer(Strict):
+    """One layer of an engine.
+
+    Parameters
+    ----------
+    name, kind : str
+        As the library calls them.
+    inputs, outputs : tuple of str
+        Types of the tensors that it reads and writes, weights left out.
+    """
+
+    name: Words
+    kind: Words
+    inputs: Annotated[tuple[Words, ...], Field(max_length=64)]
+    outputs: Annotated[tuple[Words, ...], Field(max_length=64)]
+
+
+def layers_of_report(messages: Iterable[str]) -> tuple[Layer, ...]:
+    """Return the layers that a builder reports in its log, in order of profiles; none if it reports none.
+
+    Parameters
+    ----------
+    messages : iterable of str
+        What was logged; layers follow a line ``Layers:``.
+
+    Examples
+    --------
+    >>> line = "Name: c, LayerType: correlation, Inputs: [ { Datatype: Half }], Constants: [], Outputs: [], TacticName: t"
+    >>> layers_of_report(["Layers:" + chr(10) + line])[0].inputs
+    ('Half',)
+    """
+    lines = (line for message in messages if message.startswith("Layers:") for line in message.splitlines())
+    return tuple(
+        Layer(
+            name=found["name"],
+            kind=found["kind"],
+            inputs=tuple(_DATATYPE.findall(found["inputs"])),
+            outputs=tuple(_DATATYPE.findall(found["outputs"])),
+        )
+        for found in filter(None, map(_LINE.match, lines))
+    )
+
+
+def layers_of_inspector(information: str) -> tuple[Layer, ...]:
+    """Return the layers that an engine's inspector reports as JSON; none if it reports none."""
+    layers = json.loads(information).get("Layers", [])
+    return tuple(
+        Layer(
+            name=layer["Name"],
+            kind=layer.get("LayerType", ""),
+            inputs=_inspected(layer.get("Inputs", [])),
+            outputs=_inspected(layer.get("Outputs", [])),
+        )
+        for layer in layers
+        if isinstance(layer, dict)
+    )
+
+
+def problem_of_layers(layers: Sequence[Layer], precision: Precision) -> str:
+    """Return what an engine has that it must not have, or an empty string.
+
+    Every convolution must compute in the asked type (of int8 at least one: a quantised graph leaves layers in float), none may
+    have fallen back to another one, and no layer may come from a plug-in, which would be code of somebody else.
+    """
+    if not layers:
+        return "its builder reports no layers"
+    if foreign := [layer.name for layer in layers if "plugin" in layer.kind.lower()]:
+        return f"the layer {foreign[0]!r} is a plug-in"
+    convolutions = [layer for layer in layers if layer.kind in _CONVOLUTIONS]
+    others = [layer for layer in convolutions if not _TYPES[precision].issuperset(layer.inputs)]
+    if precision == "int8":
+        return "no layer computes in int8" if convolutions and len(others) == len(convolutions) else ""
+    if others:
+        return f"the layer {others[0].name!r} computes in {' and '.join(sorted(set(others[0].inputs)))}, not in {precision}"
+    return ""
+
+
+def summary(layers: Iterable[Layer]) -> dict[str, int]:
+    """Return how many layers there are of each kind, the most frequent first."""
+    return dict(Counter(layer.kind for layer in layers).most_common())
+
+
+def _inspected(tensors: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the types of tensors, which older versions name inside the words of a format."""
+    found = (tensor.get("Datatype") or tensor.get("Format/Datatype", "") for tensor in tensors)
+    return tuple(match[1].upper() if (match := _FORMAT.search(words)) else words for words in found)
