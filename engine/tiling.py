@@ -73,7 +73,7 @@ class Tiling:
     columns: NDArray[np.int64] = field(init=False)
     row_weights: Floats = field(init=False)
     column_weights: Floats = field(init=False)
-    _layout: _native.Layout = field(init=False, repr=False)
+    layout: _native.Layout = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.scale < 1:
@@ -97,7 +97,7 @@ class Tiling:
             "columns": columns,
             "row_weights": weights[0],
             "column_weights": weights[1],
-            "_layout": _native.Layout(self.matrix, tile, starts, flat, self.scale),
+            "layout": _native.Layout(self.matrix, tile, starts, flat, self.scale),
         }
         for name, value in plan.items():
             object.__setattr__(self, name, value)
@@ -162,7 +162,7 @@ class Tiling:
         >>> plan.stage(np.array([[[0, 5, 20]]], np.uint16), high=10.0)[0, 0]
         array([0. , 0.5, 2. , 0.5, 0. ], dtype=float32)
         """
-        return _native.stage(pixels, self._layout, slope, intercept, low, high, tile, out, threads, device)
+        return _native.stage(pixels, self.layout, slope, intercept, low, high, tile, out, threads, device)
 
     def finish(
         self,
@@ -215,7 +215,7 @@ class Tiling:
         >>> Tiling(MatrixSize(1, 3)).finish(np.array([[[-1, 1, 3]]], np.float32), 8.0)
         (array([[[0., 2., 6.]]], dtype=float32), array([3.]), array([8.]))
         """
-        return _native.finish(tiles, self._layout, target, keep, gain, out, threads, device)
+        return _native.finish(tiles, self.layout, target, keep, gain, out, threads, device)
 
 
 def _starts(length: int, tile: int, overlap: int, step: int) -> NDArray[np.int64]:

@@ -1,13 +1,9 @@
 """ONNX Runtime: CPU, CUDA and TensorRT execution providers."""
 
-import ctypes
-import sys
 from collections.abc import Mapping
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -15,9 +11,9 @@ import numpy as np
 from ..errors import DeviceError, ModelError
 from ..graph import CheckedGraph
 from .base import Bindings, Offer, Precision, Target, Tensor, empty_output, not_offered, require_image
+from .onnxruntime_cuda import CudaGraph, missing_gpu
 
 _SILENT = 4  # fatal: what matters comes back as an exception
-_NVIDIA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
 @dataclass(frozen=True)
@@ -53,48 +49,31 @@ class OnnxRuntime:
             return reason
         if find_spec("onnxruntime") is None:
             return "ONNX Runtime is not installed; run pip install onnxruntime-gpu"
-        return _missing_gpu(self.backends[target.kind]) if target.is_cuda else ""
+        return missing_gpu(self.backends[target.kind]) if target.is_cuda else ""
 
     def graph(self, target: Target) -> Precision:
         """Return the graph of the target's own precision; TensorRT makes float16 of float32 by itself."""
         return "fp32" if "Tensorrt" in self.backends[target.kind] else target.precision
 
-    def prepare(self, graph: CheckedGraph, target: Target) -> "_Graph":
+    def prepare(self, graph: CheckedGraph, target: Target) -> "_Graph | CudaGraph":
         """Build an ONNX Runtime session that must keep the backend asked for."""
         if reason := self.check(target):
             raise DeviceError(f"{graph.name} cannot run on {target.device} with {self.name}: {reason}.")
         backend = self.backends[target.kind]
+        if target.is_cuda:
+            return CudaGraph(graph, backend, target)
         try:
-            session = _session(graph, backend, target)
+            return _Graph(_session(graph, backend, target), graph)
         except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
-            if target.is_cuda:
-                raise DeviceError(
-                    f"{graph.name}: {backend} does not start ({_one_line(error)}); it may lack CUDA or cuDNN libraries "
-                    "(pip install 'onnxruntime-gpu[cuda,cudnn]')."
-                ) from error
             raise ModelError(f"{graph.name}: {backend} does not take the graph ({_one_line(error)}).") from error
-        if session.get_providers()[0] != backend:
-            raise DeviceError(
-                f"{graph.name}: ONNX Runtime gave up {backend} for {session.get_providers()[0]}; "
-                "check the NVIDIA driver and libraries with 'photopeak doctor', or ask for --device cpu."
-            )
-        return _Graph(session, graph)
 
 
 def _session(graph: CheckedGraph, backend: str, target: Target) -> Any:
     """Return an ONNX Runtime session of one backend, without the fallback that it would try by itself."""
     import onnxruntime
 
-    if target.is_cuda:
-        # Finds CUDA and cuDNN among the installed packages; it prints what it misses on standard output.
-        with redirect_stdout(StringIO()):
-            onnxruntime.preload_dlls()
     return onnxruntime.InferenceSession(
-        graph.data,
-        _session_options(target),
-        providers=[(backend, _backend_options(backend, target))],
-        enable_fallback=0,
-        read_config_from_model=0,
+        graph.data, _session_options(target), providers=[backend], enable_fallback=0, read_config_from_model=0
     )
 
 
@@ -132,7 +111,6 @@ class _Lane:
         graph = self._graph.graph
         binding = self._graph.session.io_binding()
         output = empty_output(tensor, graph.scale)
-        # Host memory on both sides also for CUDA: ONNX Runtime then copies inside the run.
         binding.bind_ortvalue_input(graph.input, onnxruntime.OrtValue.ortvalue_from_numpy(tensor))
         binding.bind_output(graph.output, "cpu", 0, np.float32, output.shape, output.ctypes.data)
         return binding, output
@@ -148,35 +126,7 @@ def _session_options(target: Target) -> Any:
     # Idle threads sleep: a workstation has other work between two frames.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.add_session_config_entry("session.load_model_format", "ONNX")
-    if target.is_cuda:
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     return options
-
-
-def _backend_options(backend: str, target: Target) -> dict[str, Any]:
-    if backend == "TensorrtExecutionProvider":
-        return {"device_id": target.index, "trt_fp16_enable": target.precision == "fp16"}
-    if backend == "CUDAExecutionProvider":
-        # TF32 has ten bits of mantissa; who asks for fp32 gets fp32.
-        return {"device_id": target.index, "use_tf32": 0, "cudnn_conv_algo_search": "EXHAUSTIVE"}
-    return {}
-
-
-def _missing_gpu(backend: str) -> str:
-    import onnxruntime
-
-    if backend not in onnxruntime.get_available_providers():
-        return f"this build of ONNX Runtime has no {backend}; install onnxruntime-gpu"
-    try:
-        ctypes.CDLL(_NVIDIA_DRIVER)
-    except OSError:
-        return f"there is no NVIDIA driver ({_NVIDIA_DRIVER} not found)"
-    if backend == "TensorrtExecutionProvider":
-        try:
-            ctypes.CDLL("nvinfer_10.dll" if sys.platform == "win32" else "libnvinfer.so.10")
-        except OSError:
-            return "TensorRT's libraries (libnvinfer.so.10) are not installed; run pip install tensorrt"
-    return ""
 
 
 def _one_line(error: Exception) -> str:
