@@ -24,6 +24,7 @@ __all__ = [
     "deviation",
     "fidelity_loss_db",
     "golden_run",
+    "loss_of",
     "prepared",
 ]
 
@@ -78,7 +79,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What a precision costs against float32 on the golden frames.
+    """How far a prepared graph is from float32, on golden and calibration frames.
 
     Parameters
     ----------
@@ -88,11 +89,16 @@ class Loss:
         Largest change of a calibrated probability [1]; of models of findings.
     words : str
         What a plan's reason says of it.
+    max_error, count_bias, ssim : float
+        As in :class:`~photopeak.engine.fidelity.Fidelity`.
     """
 
     decibels: float = 0.0
     probability: float = 0.0
     words: str = ""
+    max_error: float = 0.0
+    count_bias: float = 0.0
+    ssim: float = 1.0
 
 
 Take = Callable[[Provider, Target], tuple[Runnable, Loss]]
@@ -207,27 +213,51 @@ def prepared(
         raise DeviceError(reason)
     wanted = provider.graph(target)
     runnable = provider.prepare(graph if wanted == "fp32" else check_graph(bundle, wanted), target)
+    loss = loss_of(bundle, runnable, target.precision)
+    if not loss.decibels <= max_loss_db:
+        raise ModelError(f"loses {loss.decibels:.3f} dB against fp32, {max_loss_db:g} dB are admitted")
+    return runnable, loss
+
+
+def loss_of(bundle: Bundle, runnable: Runnable, precision: Precision, *, thorough: bool = False) -> Loss:
+    """Return how far a prepared graph is from float32.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model.
+    runnable : Runnable
+        Its graph, prepared.
+    precision : Precision
+        What it computes in.
+    thorough : bool
+        Whether to measure float32 itself and structural similarity too, which takes longer.
+
+    Raises
+    ------
+    ModelError
+        If it does not run, or gives another output than its precision explains.
+    """
     try:
         if bundle.manifest.analysis:
-            return runnable, _loss_of_findings(bundle, runnable, target.precision)
-        return runnable, _loss_of_image(bundle, runnable, target.precision, max_loss_db)
+            return _loss_of_findings(bundle, runnable, precision)
+        return _loss_of_image(bundle, runnable, precision, thorough)
     except PhotopeakError:
         raise
     except Exception as error:  # each library has errors of its own
         raise ModelError(f"it fails on the golden input ({' '.join(str(error).split())[:200]})") from error
 
 
-def _loss_of_image(bundle: Bundle, runnable: Runnable, precision: Precision, max_loss_db: float) -> Loss:
-    if precision == "fp32":
-        difference, loss = deviation(bundle, golden_run(bundle, runnable)), 0.0
+def _loss_of_image(bundle: Bundle, runnable: Runnable, precision: Precision, thorough: bool) -> Loss:
+    if precision == "fp32" and not thorough:
+        loss = Loss(max_error=deviation(bundle, golden_run(bundle, runnable)))
     else:
-        measured = measure_fidelity(bundle, runnable, similarity=False)
-        difference, loss = measured.max_error, measured.loss_db
-    if not difference <= TOLERANCES[precision]:
-        raise ModelError(f"its output differs from the golden one by {difference:.1e} of the peak")
-    if not loss <= max_loss_db:
-        raise ModelError(f"loses {loss:.3f} dB against fp32, {max_loss_db:g} dB are admitted")
-    return Loss(decibels=loss)
+        found = measure_fidelity(bundle, runnable, similarity=thorough)
+        decibels = 0.0 if precision == "fp32" else found.loss_db
+        loss = Loss(decibels, max_error=found.max_error, count_bias=found.count_bias, ssim=found.ssim)
+    if not loss.max_error <= TOLERANCES[precision]:
+        raise ModelError(f"its output differs from the golden one by {loss.max_error:.1e} of the peak")
+    return loss
 
 
 def _loss_of_findings(bundle: Bundle, runnable: Runnable, precision: Precision) -> Loss:
@@ -236,11 +266,12 @@ def _loss_of_findings(bundle: Bundle, runnable: Runnable, precision: Precision) 
     if not difference <= HEAD_TOLERANCES[precision]:
         raise ModelError(f"its head {name!r} differs from the golden one by {difference:.1e} of the peak")
     if precision == "fp32":
-        return Loss()
+        return Loss(max_error=difference)
     if problem := changed_finding(bundle, heads):
         raise ModelError(problem)
     change = probability_change(bundle, heads)
-    return Loss(probability=change, words=f", which changes probabilities by at most {change:.4f} and no finding")
+    words = f", which changes probabilities by at most {change:.4f} and no finding"
+    return Loss(probability=change, words=words, max_error=difference)
 
 
 def _candidates(request: Request, threads: int) -> list[tuple[Provider, Target]]:

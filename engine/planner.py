@@ -154,8 +154,7 @@ def nearest(measured: Iterable[Cell], wanted: Cell) -> Cell | None:
 
 def target_of(plan: Plan | Measured) -> Target:
     """Return where and how the graph of a plan, or of a candidate, runs."""
-    more = {name: getattr(plan, name) for name in ("streams", "layout") if name in Target.__dataclass_fields__}
-    return Target(plan.device, plan.precision, plan.threads, **more)
+    return Target(plan.device, plan.precision, plan.threads, plan.streams, plan.layout)
 
 
 def working_matrix(bundle: Bundle, matrix: MatrixSize) -> MatrixSize:

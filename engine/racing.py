@@ -64,6 +64,11 @@ class Runner:
         return median(self.whole_ms)
 
     @property
+    def inner_median_ms(self) -> float:
+        """Median time of the inner part [ms]."""
+        return median(self.inner_ms)
+
+    @property
     def p99_ms(self) -> float:
         """Time that 99 % of the calls did not exceed [ms]; the longest one of fewer than a hundred."""
         ordered = sorted(self.whole_ms)

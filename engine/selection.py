@@ -12,7 +12,7 @@ __all__ = ["Verdict", "best", "label", "pareto", "verdicts"]
 # Closer medians than this are noise: what loses less and takes fewer threads is then better.
 _TIE = 1.01
 # Fewer calls than this are those of a candidate that was given up.
-_FEW = 24
+_FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
