@@ -27,6 +27,8 @@ class CheckedGraph:
         Kinds of operators used, sorted.
     precision : {"fp32", "bf16", "fp16", "int8"}
         Arithmetic that the graph itself fixes; its border is float32 in each of them.
+    bundle : str
+        Digest of the bundle that it comes from.
     """
 
     name: str
@@ -36,6 +38,7 @@ class CheckedGraph:
     scale: int
     operators: tuple[str, ...]
     precision: Precision = "fp32"
+    bundle: str = ""
 
     @property
     def output(self) -> str:

@@ -160,7 +160,9 @@ def check_graph(bundle: Bundle, precision: Precision = "fp32") -> CheckedGraph:
     operators = tuple(sorted({node.op_type for node in clean.graph.node}))
     scale = 0 if manifest.analysis else manifest.image_output.scale
     data = clean.SerializeToString(deterministic=True)
-    return CheckedGraph(manifest.name, data, manifest.input.name, manifest.heads, scale, operators, precision)
+    return CheckedGraph(
+        manifest.name, data, manifest.input.name, manifest.heads, scale, operators, precision, bundle.digest
+    )
 
 
 def _problem_of_model(model: ModelProto) -> str:
