@@ -1,5 +1,6 @@
 """Between frames and a network: what its input is scaled by, and what its output keeps."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,6 +12,7 @@ from .bundle import Output
 from .errors import InputError, ModelError
 from .frames import Frames
 from .matrix import MatrixSize
+from .providers.device_lane import DeviceBatch, DeviceLane
 from .result import Conservation
 from .tiling import Tiling
 
@@ -90,22 +92,40 @@ class Finisher:
         ModelError
             If the graph gave values that are not finite.
         """
+        target, gain, out = self.before[batch], self._gain(batch), self._memory(batch, tiling)
+        keep, threads = self.spec.conserve, self.threads
+        self._take(lambda: tiling.finish(tiles, target, keep=keep, gain=gain, out=out, threads=threads))
+
+    def finish_on(self, lane: DeviceLane, batch: slice, pixels: NDArray[np.float32], tiling: Tiling) -> None:
+        """Take a batch of frames through the graph on a device, from pixels to frames.
+
+        Raises
+        ------
+        ModelError
+            If the graph gave values that are not finite.
+        """
+        gain, out = self._gain(batch), self._memory(batch, tiling)
+        work = DeviceBatch(
+            pixels, tiling, self.spec.conserve, self.before[batch], gain, high=gain, out=out, threads=self.threads
+        )
+        self._take(lambda: lane.process(work))
+
+    def _gain(self, batch: slice) -> float | NDArray[np.float32]:
+        return 1.0 if self.peaks is None else self.peaks[batch]
+
+    def _memory(self, batch: slice, tiling: Tiling) -> NDArray[np.float32] | None:
+        """Return where a batch goes; one that is all there is needs no place of its own."""
         n = len(self.before)
         if batch.stop - batch.start < n and self._pixels is None:
             self._pixels = np.empty((n, *tiling.enlarged), np.float32)
+        return None if self._pixels is None else self._pixels[batch]
+
+    def _take(self, finish: Callable[[], Finished]) -> None:
         try:
-            found = tiling.finish(
-                tiles,
-                self.before[batch],
-                keep=self.spec.conserve,
-                gain=1.0 if self.peaks is None else self.peaks[batch],
-                out=None if self._pixels is None else self._pixels[batch],
-                threads=self.threads,
-            )
+            self._batches.append(finish())
         except InputError as error:
             name = self.source.source
             raise ModelError(f"{name}: the model gave NaN, infinite or no positive values at all.") from error
-        self._batches.append(found)
 
     def frames(self) -> Frames:
         """Return the result, with the pixel spacing that its scale gives."""

@@ -20,6 +20,7 @@ from .plan import Plan, Request
 from .planner import Planner, TunedPlanner, fixed
 from .processors import available_processors
 from .providers import Lane, Runnable
+from .providers.device_lane import DeviceLane
 from .result import Result
 from .tiling import Tiling
 from .zoo import load_bundle
@@ -317,9 +318,14 @@ class Session:
         for first in range(0, n, job.plan.batch):
             batch = slice(first, min(first + job.plan.batch, n))
             start = perf_counter()
-            tiles, inside = self._run_batch(job, batch, workspace)
-            ran = perf_counter()
-            job.finisher.finish(batch, tiles, job.tiling)
+            if isinstance(workspace.lane, DeviceLane):
+                # Staging and finishing are work of the device too, in one queue with the graph.
+                job.finisher.finish_on(workspace.lane, batch, job.pixels[batch], job.tiling)
+                inside, ran = perf_counter() - start, perf_counter()
+            else:
+                tiles, inside = self._run_batch(job, batch, workspace)
+                ran = perf_counter()
+                job.finisher.finish(batch, tiles, job.tiling)
             seconds["stage"] += ran - start - inside
             seconds["infer"] += inside
             seconds["finish"] += perf_counter() - ran

@@ -1,5 +1,7 @@
 #include "device_bindings.hpp"
 
+#include <pybind11/stl.h>
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -116,10 +118,15 @@ std::shared_ptr<DeviceQueue> queue_on(const std::string& device, int index) {
 #endif
 }
 
-double copy_seconds(const DeviceQueue& queue, std::int64_t bytes, int times) {
-  if (bytes < 1 || times < 1) throw UsageError("Nothing to copy; give at least one byte and one time.");
+// The addresses are those of pipelines of this queue.
+void copy(const DeviceQueue& queue, std::uintptr_t from, std::uintptr_t to, std::int64_t bytes) {
+  if (bytes < 1) throw UsageError("Nothing to copy; give at least one byte.");
+  queue.copy(reinterpret_cast<const void*>(from), reinterpret_cast<void*>(to), bytes);
+}
+
+void wait(const DeviceQueue& queue) {
   const py::gil_scoped_release release;
-  return queue.copy_seconds(bytes, times);
+  queue.wait();
 }
 
 }  // namespace
@@ -128,7 +135,8 @@ void register_device_pipeline(py::module_& m) {
   py::class_<DeviceQueue, std::shared_ptr<DeviceQueue>>(m, "DeviceQueue")
       .def(py::init(&queue_on))
       .def_property_readonly("handle", &DeviceQueue::handle)
-      .def("copy_seconds", &copy_seconds);
+      .def("copy", &copy)
+      .def("wait", &wait);
   py::class_<BoundPipeline>(m, "DevicePipeline")
       .def(py::init<const DeviceQueue&, const Layout&, std::int64_t, const std::string&>())
       .def_property_readonly("input", &BoundPipeline::input)

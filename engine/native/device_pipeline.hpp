@@ -67,8 +67,11 @@ class DeviceQueue {
 
   virtual std::unique_ptr<DevicePipeline> pipeline(const BatchPlan& plan) const = 0;
 
-  // Copies so many bytes inside of the device's memory so often, and returns the seconds that it took.
-  virtual double copy_seconds(std::int64_t bytes, int times) const = 0;
+  // Copies inside of the device's memory; what comes after it in the queue finds the copy.
+  virtual void copy(const void* from, void* to, std::int64_t bytes) const = 0;
+
+  // Returns once everything in the queue has ended.
+  virtual void wait() const = 0;
 };
 
 std::shared_ptr<DeviceQueue> cpu_queue();

@@ -1,5 +1,4 @@
 // The CUDA twin of device_pipeline_cpu.cpp: the same stages on a stream, none of which waits.
-#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -209,19 +208,13 @@ class CudaQueue final : public DeviceQueue {
     return std::make_unique<CudaPipeline>(plan, lane_);
   }
 
-  double copy_seconds(std::int64_t bytes, int times) const override {
-    const BesideRecording beside;
+  void copy(const void* from, void* to, std::int64_t bytes) const override {
     const OnDevice device(lane_->index);
-    const DeviceMemory from(bytes), to(bytes);
-    const Event start, end;
-    start.record(*lane_->stream);
-    for (int i = 0; i < times; ++i)
-      expect(cudaMemcpyAsync(to.get(), from.get(), static_cast<std::size_t>(bytes), cudaMemcpyDeviceToDevice,
-                             lane_->stream->get()),
-             "copying device memory");
-    end.record(*lane_->stream);
-    return end.seconds_since(start);
+    expect(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDeviceToDevice, lane_->stream->get()),
+           "copying device memory");
   }
+
+  void wait() const override { lane_->stream->wait(); }
 
  private:
   std::shared_ptr<const Lane> lane_;

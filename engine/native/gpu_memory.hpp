@@ -59,28 +59,6 @@ class Stream {
   cudaStream_t stream_ = nullptr;
 };
 
-// A moment on a stream.
-class Event {
- public:
-  Event() { expect(cudaEventCreate(&event_), "making an event"); }
-  ~Event() { cudaEventDestroy(event_); }
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
-
-  void record(const Stream& stream) const { expect(cudaEventRecord(event_, stream.get()), "recording an event"); }
-
-  // Waits for both.
-  double seconds_since(const Event& start) const {
-    float milliseconds = 0.0f;
-    expect(cudaEventSynchronize(event_), "waiting for an event");
-    expect(cudaEventElapsedTime(&milliseconds, start.event_, event_), "reading a clock");
-    return 1e-3 * milliseconds;
-  }
-
- private:
-  cudaEvent_t event_ = nullptr;
-};
-
 class DeviceMemory {
  public:
   explicit DeviceMemory(std::int64_t bytes) {

@@ -123,8 +123,7 @@ class DeviceLane:
         self._engines = engines
         self._lane = lane
         self._engine: Engine | None = None
-        # A tiling and its graph stay alive as long as what was made for them.
-        self._known: dict[tuple[int, int, Keep], tuple[Tiling, _native.DevicePipeline, Run]] = {}
+        self._known: dict[tuple[object, ...], tuple[_native.DevicePipeline, Run]] = {}
 
     def run(self, tensor: Tensor) -> Tensor:
         """Return the graph's output for a tensor in host memory, as any lane does."""
@@ -157,13 +156,13 @@ class DeviceLane:
         """Return memory for batches like this one, and the graph bound to it; made once."""
         if self._engine is None or self._engine.worn:
             self._renew()
-        key = id(batch.tiling), len(batch.pixels), batch.keep
+        tiling = batch.tiling
+        key = tiling.matrix, tiling.tile, tiling.overlap, tiling.step, len(batch.pixels), batch.keep
         if key not in self._known:
             if len(self._known) >= _SHAPES_KEPT:
                 self._renew()
             self._known[key] = self._made(batch)
-        _, pipeline, run = self._known[key]
-        return pipeline, run
+        return self._known[key]
 
     def _renew(self) -> None:
         """Start again: what a graph recorded for memory cannot be taken back alone."""
@@ -171,10 +170,10 @@ class DeviceLane:
         self._engine = None
         self._engine = self._engines()
 
-    def _made(self, batch: DeviceBatch) -> tuple[Tiling, _native.DevicePipeline, Run]:
+    def _made(self, batch: DeviceBatch) -> tuple[_native.DevicePipeline, Run]:
         assert self._engine is not None
         tiling, n = batch.tiling, len(batch.pixels)
         pipeline = _native.DevicePipeline(self._engine.queue, tiling.layout, n, batch.keep)
         (rows, columns), scale = tiling.tile, tiling.scale
         buffers = Buffers(pipeline.input, pipeline.output, (n, 1, rows, columns), (n, 1, scale * rows, scale * columns))
-        return tiling, pipeline, self._engine.bind(buffers)
+        return pipeline, self._engine.bind(buffers)
