@@ -26,6 +26,7 @@ from .bioimageio_axes import input_tensor, output_tensor, test_frame
 from .bioimageio_text import citations, cover, description, documentation, title
 from .complete_graph import complete_graph
 from .new_folder import new_folder, require_new
+from .older_opset import in_older_opset
 
 __all__ = ["AUTHORS", "package", "require_bioimageio", "write_bioimageio"]
 
@@ -172,7 +173,7 @@ def _describe(bundle: Bundle, folder: Path, authors: Sequence[str]) -> Any:
     """Return the description of a package whose files are written to a folder here."""
     from bioimageio.spec.model import v0_5 as spec
 
-    manifest, graph = bundle.manifest, complete_graph(bundle)
+    manifest, graph = bundle.manifest, in_older_opset(complete_graph(bundle), bundle.name)
     frame = test_frame(bundle)
     tensors = _outputs(bundle, frame)
     _write(folder, bundle, graph, {"input": frame, **tensors})
@@ -194,12 +195,23 @@ def _describe(bundle: Bundle, folder: Path, authors: Sequence[str]) -> Any:
             weights=spec.WeightsDescr(
                 onnx=spec.OnnxWeightsDescr(source=folder / _GRAPH, opset_version=opset),
             ),
-            config=spec.Config.model_validate({"photopeak": {"bundle": bundle.name, "digest": bundle.digest}}),
+            config=spec.Config.model_validate(_config(bundle)),
         )
     except ValueError as error:  # pydantic's, with some lines for each problem
         raise ModelError(
             f"{bundle.name}: bioimageio.spec refuses it ({' '.join(str(error).split())[:400]}); correct the manifest."
         ) from error
+
+
+def _config(bundle: Bundle) -> dict[str, Any]:
+    """Return what deepImageJ reads besides, and where the package comes from."""
+    manifest = bundle.manifest
+    by_plane = manifest.output is None or manifest.output.conserve != "none" or manifest.input.scaling != "none"
+    return {
+        # Sums and percentiles are those of a whole plane; a part of it has others.
+        "deepimagej": {"allow_tiling": not by_plane, "pyramidal_model": False, "prediction": {}},
+        "photopeak": {"bundle": bundle.name, "digest": bundle.digest},
+    }
 
 
 def _outputs(bundle: Bundle, frame: Tensor) -> dict[str, Tensor]:

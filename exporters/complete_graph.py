@@ -20,7 +20,7 @@ from ..engine.manifest import Input, Output
 __all__ = ["complete_graph"]
 
 _PREFIX = "photopeak_"
-_QUANTILE = 0.995  # of robust scaling, as engine.postprocess has it
+_QUANTILE_THOUSANDTHS = 995  # of robust scaling, as engine.postprocess has it
 
 
 def complete_graph(bundle: Bundle) -> bytes:
@@ -111,11 +111,13 @@ def _quantile(nodes: _Nodes, raw: str) -> str:
     flat = nodes.add("Reshape", [raw, nodes.constant([0, 0, -1], np.int64)])
     pixels = nodes.add("Gather", [nodes.add("Shape", [flat]), nodes.constant([2], np.int64)])
     one = nodes.constant([1], np.int64)
-    last = nodes.add("Cast", [nodes.add("Sub", [pixels, one])], to=TensorProto.DOUBLE)
-    position = nodes.add("Mul", [last, nodes.constant([_QUANTILE], np.float64)])
-    whole = nodes.add("Floor", [position])
-    fraction = nodes.add("Cast", [nodes.add("Sub", [position, whole])], to=TensorProto.FLOAT)
-    count = nodes.add("Sub", [pixels, nodes.add("Cast", [whole], to=TensorProto.INT64)])
+    # In whole numbers: older runtimes round no numbers of double precision.
+    thousandths = nodes.add("Mul", [nodes.add("Sub", [pixels, one]), nodes.constant([_QUANTILE_THOUSANDTHS], np.int64)])
+    thousand = nodes.constant([1000], np.int64)
+    whole = nodes.add("Div", [thousandths, thousand])
+    rest = nodes.add("Sub", [thousandths, nodes.add("Mul", [whole, thousand])])
+    fraction = nodes.add("Div", [nodes.add("Cast", [rest], to=TensorProto.FLOAT), nodes.constant(1000, np.float32)])
+    count = nodes.add("Sub", [pixels, whole])
     largest, indices = nodes.add("TopK", [flat, count], axis=2), _PREFIX + "indices"
     nodes.nodes[-1].output.append(indices)
     lower_at = nodes.add("Sub", [count, one])

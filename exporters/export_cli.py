@@ -1,8 +1,8 @@
 """``photopeak export``."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,6 +92,42 @@ def _bioimageio(asked: Asked) -> dict[str, Any]:
     return {"summary": "valid, and its test has passed; open it in Fiji with deepImageJ."}
 
 
+def _web(asked: Asked) -> dict[str, Any]:
+    from .new_folder import new_folder
+    from .web import export_web
+
+    with new_folder(asked.output) as folder:
+        asked.tell("gathering the page and its runtime")
+        made = export_web(
+            asked.bundle,
+            folder,
+            packages=asked.options.get("packages"),
+            webgpu=not asked.options.get("wasm-only", False),
+        )
+    summary = f"{made.size / 1e6:.1f} MB; README.txt there says how to serve it."
+    return {"digest": asked.bundle.digest, "files": made.files, "size": made.size, "summary": summary}
+
+
+def _tensorrt(asked: Asked, library: str) -> dict[str, Any]:
+    from .new_folder import new_folder
+    from .tensorrt import EngineRequest, build_engines
+
+    request = EngineRequest(library) if library == "tensorrt-rtx" else EngineRequest(library, capabilities=())
+    capabilities = tuple(asked.options.get("capability", request.capabilities))
+    request = replace(
+        request,
+        precisions=asked.precisions or request.precisions,
+        matrices=asked.matrices or request.matrices,
+        capabilities=capabilities,
+    )
+    with new_folder(asked.output) as folder:
+        files = build_engines(asked.bundle, folder, request, tell=asked.tell)
+    engines = [{"path": asked.output / file.path.name, "record": file.record} for file in files]
+    seconds = sum(file.record.seconds for file in files)
+    summary = f"{len(files)} engine{'s' if len(files) > 1 else ''}, built in {seconds:.1f} s; engines.json and the records beside them say for what."
+    return {"digest": asked.bundle.digest, "engines": engines, "summary": summary}
+
+
 def _bundle(asked: Asked) -> dict[str, Any]:
     from .cli import require
 
@@ -114,10 +150,20 @@ def _bundle(asked: Asked) -> dict[str, Any]:
     return {**found, "checks": own.checks, "summary": summary}
 
 
+_PAGE = frozenset({"packages", "wasm-only"})
+_ENGINES = frozenset({"precision", "matrix", "capability"})
 _OWN = frozenset({"example", "truth", "task", "about"})
 TARGETS = (
     Target("onnx", "a folder with the graph and a report on its parity", frozenset({"precision", "complete"}), _onnx),
     Target("bioimageio", "a package for Fiji with deepImageJ, a folder or .zip", frozenset({"author"}), _bioimageio),
+    Target("web", "a static page that runs a model of images in the browser", _PAGE, _web),
+    Target("tensorrt", "engines for the GPU that is here", _ENGINES, partial(_tensorrt, library="tensorrt")),
+    Target(
+        "tensorrt-rtx",
+        "engines for kinds of GPUs, built without one",
+        _ENGINES,
+        partial(_tensorrt, library="tensorrt-rtx"),
+    ),
     Target("bundle", "a checked bundle of your own network in PyTorch, FILE.py:FUNCTION", _OWN, _bundle),
 )
 
@@ -140,6 +186,19 @@ def export(
     ] = None,
     author: Annotated[
         list[str] | None, typer.Option(help="bioimageio: who made the model; may be given several times.")
+    ] = None,
+    matrix: Annotated[
+        str | None, typer.Option(help="tensorrt: sizes that engines are tuned for, such as 128,256,1024x256.")
+    ] = None,
+    capability: Annotated[
+        list[str] | None,
+        typer.Option(help="tensorrt-rtx: a kind of GPU, such as SM89; may be given several times."),
+    ] = None,
+    packages: Annotated[
+        Path | None, typer.Option(help="web: folder with the archives of npm, for machines without a network.")
+    ] = None,
+    wasm_only: Annotated[
+        bool | None, typer.Option("--wasm-only", help="web: leave out the runtime for WebGPU, 27 MB.")
     ] = None,
     example: Annotated[
         Path | None,
@@ -164,6 +223,7 @@ def export(
     """
     target = _find(to)
     given: dict[str, Any] = {"precision": precision, "complete": complete, "author": author}
+    given |= {"matrix": matrix, "capability": capability, "packages": packages, "wasm-only": wasm_only}
     given |= {"example": example, "truth": truth, "task": task, "about": about}
     options = {name: value for name, value in given.items() if value}
     _refuse_foreign(target, options)
