@@ -75,23 +75,24 @@ class TunedPlanner:
         PhotopeakError
             If nothing runs as asked.
         """
-        cell = nearest(self._cells, Cell(matrix, frames))
-        table = cell and self._table(cell)
-        refused = ""
-        if cell and table and (measured := best(table.candidates, self._request)):
+        table, refused = self.table(matrix, frames), ""
+        if table and (measured := best(table.candidates, self._request)):
             try:
                 runnable, loss = self._taken(find(measured.provider), target_of(measured))
-                return self._plan(measured, loss, cell, table, matrix), runnable
+                return self._plan(measured, loss, table, matrix), runnable
             except PhotopeakError as error:
                 refused = f"; {label(measured)}, which was measured as the fastest, was passed over: {error}"
         elif table:
-            refused = f"; nothing that was measured at {cell} is as asked"
+            refused = f"; nothing that was measured at {table.cell} is as asked"
         plan, runnable = self._guess.get(lambda: choose(self._bundle, self._request, self._taken))
         reason = f"{plan.reason}{refused}; not measured here: {self._advice(matrix)}"
         return replace(plan.for_matrix(matrix), reason=reason), runnable
 
-    def _table(self, cell: Cell) -> Table | None:
-        """Return a table, opened once."""
+    def table(self, matrix: MatrixSize, frames: int) -> Table | None:
+        """Return the table that the plan for a matrix is taken from; None where there is none, or it cannot be used."""
+        cell = nearest(self._cells, Cell(matrix, frames))
+        if cell is None:
+            return None
         if cell not in self._tables:
             self._tables[cell] = read(self._key, cell)
         return self._tables[cell]
@@ -103,8 +104,9 @@ class TunedPlanner:
         graph = self._graph.get(lambda: check_graph(self._bundle))
         return slot.get(lambda: prepared(self._bundle, graph, provider, target, self._request.max_loss_db))
 
-    def _plan(self, measured: Measured, loss: Loss, cell: Cell, table: Table, matrix: MatrixSize) -> Plan:
+    def _plan(self, measured: Measured, loss: Loss, table: Table, matrix: MatrixSize) -> Plan:
         """Return the plan that a measured candidate stands for."""
+        cell = table.cell
         here = cell.matrix == matrix
         runs = sum(one.runs > 0 for one in table.candidates)
         cost = f", loses {measured.loss_db:.3f} dB" if measured.loss_db else ""

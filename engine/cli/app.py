@@ -17,8 +17,10 @@ from .iqa import iqa
 from .models import models
 from .mtf import mtf
 from .nps import nps
+from .plan import plan
 from .reconstruct import reconstruct
 from .run import run
+from .tune import tune
 from .validate import validate
 from .warmup import warmup
 
@@ -28,7 +30,7 @@ Exit codes: 0 done, 1 unexpected error, 2 usage, 3 bad input, 4 model, 5 device,
 130 interrupted.
 """
 _UNEXPECTED, _USAGE, _INTERRUPTED = 1, 2, 130
-_COMMANDS = (run, iqa, mtf, nps, reconstruct, models, info, validate, doctor, demo, warmup)
+_COMMANDS = (run, iqa, mtf, nps, reconstruct, models, info, validate, doctor, tune, plan, demo, warmup)
 
 
 def build() -> typer.Typer:
