@@ -1,6 +1,6 @@
 # Each target makes what it needs in .venv, whatever virtual environment is active.
 #   PYTHON=python3.12     the interpreter that .venv is made with
-#   EXTRAS=evaluate       another extra to install first (it brings torch, which `make test` alone never does)
+#   EXTRAS=evaluate       other extras to install first (this one brings torch, which `make test` alone never does)
 #   REFERENCE=DIR         reference images and scores for `make figures`
 #   ARGS='-k dicom -x'    more arguments for pytest or for photopeak bench
 
