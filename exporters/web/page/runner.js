@@ -60,9 +60,10 @@ export async function startRunner(settings, wanted, precision) {
   for (const backend of choices) {
     const runner = new Runner();
     try {
-      const { deviation } = await runner.start(settings, backend, precision);
+      const { deviation, emulated } = await runner.start(settings, backend, precision);
+      if (emulated && wanted === "auto") throw new Refusal("it is emulated here, slower than WebAssembly");
       if (precision !== "fp32" || deviation <= settings.tolerance) return { runner, passedOver };
-      throw new Refusal(`${backend} differs from the reference by ${deviation.toExponential(1)} of the peak`);
+      throw new Refusal(`it differs from the reference by ${deviation.toExponential(1)} of the peak`);
     } catch (error) {
       runner.stop();
       if (backend === choices.at(-1)) throw error;

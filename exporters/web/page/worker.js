@@ -21,7 +21,7 @@ async function bytesOf(path) {
 /** Load the runtime and the graph, and compare it with the golden frames. */
 async function start({ given, backend, precision }) {
   settings = given;
-  const adapter = backend === "webgpu" ? await adapterOf() : null;
+  const gpu = backend === "webgpu" ? await gpuOf() : { name: "", emulated: false };
   ort = await import(backend === "webgpu" ? "./vendor/ort.webgpu.js" : "./vendor/ort.wasm.js");
   const name = backend === "webgpu" ? "ort-wasm-simd-threaded.asyncify" : "ort-wasm-simd-threaded";
   const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
@@ -29,15 +29,17 @@ async function start({ given, backend, precision }) {
   ort.env.logLevel = "error";
   const graph = await bytesOf(settings.graphs[precision]);
   session = await ort.InferenceSession.create(graph, { executionProviders: [backend] });
-  const words = backend === "webgpu" ? `WebGPU (${adapter})` : `WebAssembly SIMD, ${threads} thread${threads > 1 ? "s" : ""}`;
-  return { backend, precision, threads, words, ...(await check()) };
+  const words = backend === "webgpu" ? `WebGPU (${gpu.name})` : `WebAssembly SIMD, ${threads} thread${threads > 1 ? "s" : ""}`;
+  return { backend, precision, threads, words, emulated: gpu.emulated, ...(await check()) };
 }
 
-async function adapterOf() {
+/** Return the name of the GPU, and whether it is a program that stands for one. */
+async function gpuOf() {
   const adapter = await navigator.gpu?.requestAdapter();
-  if (!adapter) throw new Refusal("This browser offers no WebGPU.");
-  const { vendor, architecture, description } = adapter.info ?? {};
-  return description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed GPU";
+  if (!adapter) throw new Refusal("this browser offers no GPU");
+  const { vendor, architecture, description, isFallbackAdapter } = adapter.info ?? {};
+  const name = description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed GPU";
+  return { name, emulated: Boolean(isFallbackAdapter ?? adapter.isFallbackAdapter) || /swiftshader|llvmpipe/i.test(name) };
 }
 
 async function run(data, rows, columns) {
