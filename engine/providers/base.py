@@ -13,9 +13,11 @@ from ..graph import CheckedGraph
 from ..precisions import PRECISIONS, Precision
 
 __all__ = [
+    "LAYOUTS",
     "PRECISIONS",
     "Bindings",
     "Lane",
+    "Layout",
     "Offer",
     "Precision",
     "Provider",
@@ -31,6 +33,8 @@ Tensor = NDArray[np.float32]
 Bound = TypeVar("Bound")
 # Shapes whose buffers a lane keeps: a stack gives two, its full batches and the rest.
 _BINDINGS_KEPT = 4
+Layout = Literal["nchw", "nhwc"]
+LAYOUTS: tuple[Layout, ...] = ("nchw", "nhwc")
 Offer = tuple[Literal["cpu", "cuda"], Precision]
 
 
@@ -47,11 +51,20 @@ class Target:
         quantised graph names, the others run in the fastest float that the device has.
     threads : int
         Threads of one run on a CPU.
+    streams : int
+        Requests in flight for one batch on a CPU, each of a single frame, among which the threads are shared.
+    layout : {"nchw", "nhwc"}
+        Order of the tensors inside the graph: channels before or after rows and columns; CUDA only.
+    pinned : bool
+        Whether each thread stays on a processor of its own: steadier where nothing else runs, slower where something does.
     """
 
     device: str = "cpu"
     precision: Precision = "fp32"
     threads: int = 1
+    streams: int = 1
+    layout: Layout = "nchw"
+    pinned: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"cpu|cuda(:[0-9]{1,2})?", self.device):
@@ -60,6 +73,10 @@ class Target:
             raise UsageError(f"{self.precision!r} is not a precision; use {', '.join(PRECISIONS)}.")
         if self.threads < 1:
             raise UsageError(f"threads={self.threads} makes no sense; use 1 or more.")
+        if not 1 <= self.streams <= self.threads:
+            raise UsageError(f"streams={self.streams} makes no sense; use 1 to {self.threads}, the number of threads.")
+        if self.layout not in LAYOUTS:
+            raise UsageError(f"{self.layout!r} is not a layout; use {' or '.join(LAYOUTS)}.")
 
     @property
     def kind(self) -> Literal["cpu", "cuda"]:
@@ -186,9 +203,23 @@ def empty_output(tensor: Tensor, scale: int) -> Tensor:
     return np.empty((n, channels, scale * rows, scale * columns), np.float32)
 
 
-def not_offered(provider: Provider, target: Target) -> str:
-    """Return that no machine runs `target` with `provider`, or an empty string."""
-    if (target.kind, target.precision) in provider.offers:
-        return ""
-    offers = " and ".join(f"{precision} on {kind}" for kind, precision in provider.offers)
-    return f"{provider.name} has {offers}, not {target.precision} on {target.kind}"
+def not_offered(provider: Provider, target: Target, *, streams: bool = False, nhwc: bool = False) -> str:
+    """Return that no machine runs `target` with `provider`, or an empty string.
+
+    Parameters
+    ----------
+    provider : Provider
+        Whose offers decide.
+    target : Target
+        What is asked for.
+    streams, nhwc : bool
+        Whether the provider knows how to keep several requests in flight, and the layout ``nhwc``, on the target's device.
+    """
+    if (target.kind, target.precision) not in provider.offers:
+        offers = " and ".join(f"{precision} on {kind}" for kind, precision in provider.offers)
+        return f"{provider.name} has {offers}, not {target.precision} on {target.kind}"
+    if target.streams > 1 and not streams:
+        return f"{provider.name} runs one request at a time on {target.kind}"
+    if target.layout != "nchw" and not nhwc:
+        return f"{provider.name} has no layout {target.layout} on {target.kind}"
+    return ""

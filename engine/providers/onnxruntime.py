@@ -45,7 +45,7 @@ class OnnxRuntime:
 
     def check(self, target: Target) -> str:
         """Return why the target cannot run; asks for the driver, since a GPU build lists CUDA without one."""
-        if reason := not_offered(self, target):
+        if reason := not_offered(self, target, nhwc=self.backends.get(target.kind) == "CUDAExecutionProvider"):
             return reason
         if find_spec("onnxruntime") is None:
             return "ONNX Runtime is not installed; run pip install onnxruntime-gpu"

@@ -1,15 +1,16 @@
 """One suite, every provider: the same graphs, shapes and tolerances."""
 
 import re
+from time import perf_counter, process_time
 
 import numpy as np
 import pytest
 
 from photopeak.engine import zoo
-from photopeak.engine.errors import DeviceError
+from photopeak.engine.errors import DeviceError, UsageError
 from photopeak.engine.graph import check_graph
 from photopeak.engine.plan import TOLERANCES
-from photopeak.engine.providers import PRECISIONS, PROVIDERS, Target
+from photopeak.engine.providers import PRECISIONS, PROVIDERS, Target, find
 
 GRAPHS = ("smooth", "anscombe", "quarters", "pooled", "brightened")
 SHAPES = ((1, 16, 16), (2, 24, 40), (5, 10, 130), (1, 256, 64))
@@ -22,6 +23,10 @@ TARGETS = [
     )
     for provider in PROVIDERS
     for kind, precision in provider.offers
+]
+STREAMED = [
+    pytest.param(find("openvino"), Target("cpu", precision, 2, streams=2), id=f"openvino-{precision}-2-streams")
+    for _, precision in find("openvino").offers
 ]
 ALL_TARGETS = [
     pytest.param(provider, Target(device, precision), id=f"{provider.name}-{precision}-{device}")
@@ -52,7 +57,7 @@ def brightened(bundle_factory, quantised_of):
     return bundle_factory("brightened", int8=quantised_of("brightened").SerializeToString())
 
 
-@pytest.mark.parametrize(("provider", "target"), TARGETS)
+@pytest.mark.parametrize(("provider", "target"), TARGETS + STREAMED)
 @pytest.mark.parametrize("name", GRAPHS)
 def test_output_is_the_closed_form(prepare, bundle_factory, recipes, quantised_of, provider, target, name):
     lane = prepare(provider, bundle_factory(name, int8=quantised_of(name).SerializeToString()), target).lane()
@@ -66,7 +71,7 @@ def test_output_is_the_closed_form(prepare, bundle_factory, recipes, quantised_o
         np.testing.assert_allclose(output, expected, atol=TOLERANCES[target.precision] * expected.max())
 
 
-@pytest.mark.parametrize(("provider", "target"), TARGETS)
+@pytest.mark.parametrize(("provider", "target"), TARGETS + STREAMED)
 @pytest.mark.parametrize("model", zoo.names("images"))
 def test_golden_output_of_the_zoo(prepare, provider, target, model):
     bundle = zoo.load_bundle(model)
@@ -75,7 +80,7 @@ def test_golden_output_of_the_zoo(prepare, provider, target, model):
     np.testing.assert_allclose(output, bundle.golden.output, atol=TOLERANCES[target.precision] * peak)
 
 
-@pytest.mark.parametrize(("provider", "target"), TARGETS)
+@pytest.mark.parametrize(("provider", "target"), TARGETS + STREAMED)
 def test_same_array_with_new_content_is_read_again(prepare, brightened, provider, target):
     lane = prepare(provider, brightened, target).lane()
     counts = np.full((1, 1, 16, 16), 8, np.float32)
@@ -84,7 +89,7 @@ def test_same_array_with_new_content_is_read_again(prepare, brightened, provider
     assert lane.run(counts)[0, 0, 0, 0] == 20
 
 
-@pytest.mark.parametrize(("provider", "target"), TARGETS)
+@pytest.mark.parametrize(("provider", "target"), TARGETS + STREAMED)
 def test_lanes_share_nothing(prepare, brightened, provider, target):
     runnable = prepare(provider, brightened, target)
     first, second = runnable.lane(), runnable.lane()
@@ -92,6 +97,36 @@ def test_lanes_share_nothing(prepare, brightened, provider, target):
     two = second.run(np.full((1, 1, 16, 16), 16, np.float32))
     assert (one == 10).all()
     assert (two == 20).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    "name", ["onnxruntime", "openvino"]
+)  # the reference is NumPy, whose library has threads of its own
+def test_no_more_threads_work_than_were_asked_for(prepare, name, threads):
+    """Processor time passes at most so many times as fast as the clock; other programs can only slow it down."""
+    lane = prepare(find(name), zoo.load_bundle("scint-denoise"), Target("cpu", "fp32", threads)).lane()
+    counts = np.full((1, 1, 96, 96), 4, np.float32)
+    lane.run(counts)
+    cpu, wall = process_time(), perf_counter()
+    while perf_counter() - wall < 0.3:
+        lane.run(counts)
+    assert process_time() - cpu < 1.1 * threads * (perf_counter() - wall)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)
+def test_streams_and_layouts_are_run_or_refused(provider):
+    kind, precision = provider.offers[0]
+    if kind == "cpu":
+        assert "layout nhwc" in provider.check(Target(kind, precision, layout="nhwc"))
+    if provider.name != "openvino":
+        assert "one request at a time" in provider.check(Target(kind, precision, 2, streams=2))
+
+
+@pytest.mark.parametrize("wrong", [{"streams": 0}, {"streams": 3}, {"layout": "nwhc"}, {"threads": 0}])
+def test_targets_that_make_no_sense(wrong):
+    with pytest.raises(UsageError, match=r"makes no sense|is not a layout"):
+        Target(**{"threads": 2, **wrong})
 
 
 @pytest.mark.parametrize(("provider", "target"), ALL_TARGETS)
@@ -106,5 +141,10 @@ def test_target_can_be_prepared_or_is_an_error_with_the_reason(brightened, provi
 
 
 @pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)
-def test_version_is_a_version(provider):
-    assert provider.version()[0].isdigit()
+def test_version_is_a_version_or_says_what_to_install(provider):
+    try:
+        found = provider.version()
+    except DeviceError as error:
+        assert "pip install" in str(error)
+    else:
+        assert found[0].isdigit()

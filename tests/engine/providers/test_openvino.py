@@ -23,6 +23,44 @@ def test_threads_are_honoured(bundle_factory):
     assert int(runnable.compiled((1, 1, 16, 16)).get_property("INFERENCE_NUM_THREADS")) == 1
 
 
+@pytest.mark.parametrize(("target", "expected"), [
+    (Target("cpu", "fp32", 2), ("LATENCY", 1, 2, False)),
+    (Target("cpu", "fp32", 2, pinned=True), ("LATENCY", 1, 2, True)),
+    (Target("cpu", "fp32", 2, streams=2), ("THROUGHPUT", 2, 2, False)),
+])  # fmt: skip
+def test_streams_hints_and_pinning_are_those_of_the_target(bundle_factory, target, expected):
+    compiled = find("openvino").prepare(check_graph(bundle_factory()), target).compiled((1, 1, 16, 16))
+    found = [compiled.get_property(name) for name in ("NUM_STREAMS", "INFERENCE_NUM_THREADS", "ENABLE_CPU_PINNING")]
+    assert (str(compiled.get_property("PERFORMANCE_HINT")), *found) == expected
+
+
+def test_frames_of_a_batch_run_one_by_one_in_streams(bundle_factory, recipes):
+    runnable = find("openvino").prepare(check_graph(bundle_factory("smooth")), Target("cpu", "fp32", 2, streams=2))
+    counts = np.random.default_rng(0).poisson(9, (7, 1, 24, 12)).astype(np.float32)
+    np.testing.assert_allclose(runnable.lane().run(counts), recipes["smooth"].truth(counts), rtol=1e-5)
+    assert list(runnable._compiled) == [(1, 1, 24, 12)]
+
+
+def test_what_was_started_has_ended_when_another_stream_fails(bundle_factory):
+    lane = find("openvino").prepare(check_graph(bundle_factory()), Target("cpu", "fp32", 2, streams=2)).lane()
+    counts = np.ones((3, 1, 64, 64), np.float32)
+    lane.run(counts)
+    requests, _ = lane._bindings.of(counts)
+    ended = []
+
+    class Failing:
+        def start_async(self):
+            raise RuntimeError("device lost")
+
+        def wait(self):
+            ended.append(True)
+
+    requests[-1] = Failing()
+    with pytest.raises(RuntimeError, match="device lost"):
+        lane.run(counts)
+    assert ended
+
+
 def test_each_shape_is_compiled_once_and_few_are_kept(bundle_factory):
     runnable = find("openvino").prepare(check_graph(bundle_factory()), Target())
     first = runnable.compiled((1, 1, 16, 16))
