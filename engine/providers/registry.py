@@ -5,6 +5,7 @@ from .base import Provider
 from .onnxruntime import OnnxRuntime
 from .openvino import OpenVino
 from .reference import Reference
+from .tensorrt import TENSORRT, TENSORRT_RTX, TensorRt
 
 PROVIDERS: tuple[Provider, ...] = (
     OnnxRuntime("onnxruntime-tensorrt", {"cuda": "TensorrtExecutionProvider"}, (("cuda", "fp32"), ("cuda", "fp16"))),
@@ -14,6 +15,8 @@ PROVIDERS: tuple[Provider, ...] = (
         # A graph keeps its types: each precision has a graph of its own.
         (("cpu", "fp32"), ("cpu", "int8"), ("cuda", "fp32"), ("cuda", "fp16"), ("cuda", "bf16")),
     ),
+    TensorRt(TENSORRT),
+    TensorRt(TENSORRT_RTX),
     OpenVino(),
     Reference(),
 )

@@ -1,1 +1,6 @@
 """TensorRT and TensorRT-RTX: engines built, kept, checked and run."""
+
+from .library import LIBRARIES, TENSORRT, TENSORRT_RTX, Library
+from .provider import TensorRt
+
+__all__ = ["LIBRARIES", "TENSORRT", "TENSORRT_RTX", "Library", "TensorRt"]

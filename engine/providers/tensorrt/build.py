@@ -1,7 +1,7 @@
 """Building engines from checked graphs."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -102,7 +102,7 @@ def build(graph: CheckedGraph, key: EngineKey, library: Library, options: BuildO
         raise UsageError(f"{library.title} builds no version-compatible engines; leave version_compatible out.")
     trt = library.load()
     messages: list[tuple[int, str]] = []
-    builder = trt.Builder(logger_of(trt, messages))
+    builder = trt.Builder(logger_of(trt, lambda severity, message: messages.append((severity, message))))
     # Networks of libraries that know weaker ones must say that their types are those of the graph.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, builder.logger)  # owns the weights: it must live until the engine is built
@@ -122,17 +122,17 @@ def build(graph: CheckedGraph, key: EngineKey, library: Library, options: BuildO
     return Built(key, data, seconds, layers, bytes(cache.serialize()) if cache and not library.is_portable else b"")
 
 
-def logger_of(trt: Any, messages: list[tuple[int, str]]) -> Any:
-    """Return a logger that keeps what a library says, with its severity: 0 and 1 are errors."""
+def logger_of(trt: Any, keep: Callable[[int, str], None]) -> Any:
+    """Return a logger that hands on what a library says, with its severity: 0 and 1 are errors."""
 
-    class Kept(trt.ILogger):  # type: ignore[misc]  # made by the library at run time
+    class Logger(trt.ILogger):  # type: ignore[misc]  # made by the library at run time
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
 
         def log(self, severity: Any, message: str) -> None:
-            messages.append((int(severity), message))
+            keep(int(severity), message)
 
-    return Kept()
+    return Logger()
 
 
 def _parse(parser: Any, graph: CheckedGraph, library: Library) -> None:
@@ -174,7 +174,8 @@ def _add_profiles(builder: Any, config: Any, name: str, network: Any, profiles: 
 
 def _inspected(trt: Any, data: bytes, messages: list[tuple[int, str]]) -> tuple[Layer, ...]:
     """Return the layers that the finished engine tells, where there is a GPU that takes it."""
-    engine = trt.Runtime(logger_of(trt, messages)).deserialize_cuda_engine(data)
+    logger = logger_of(trt, lambda severity, message: messages.append((severity, message)))
+    engine = trt.Runtime(logger).deserialize_cuda_engine(data)
     if engine is None:
         raise DeviceError(f"the engine cannot be looked through ({_reason(trt, messages)}).")
     inspector = engine.create_engine_inspector()

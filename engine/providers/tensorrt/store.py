@@ -26,7 +26,18 @@ from .build import Built
 from .key import EngineKey, Need
 from .layers import Layer
 
-__all__ = ["Record", "adopt", "cache_folder", "discard", "find", "keep", "read_engine", "read_record", "write_engine"]
+__all__ = [
+    "Record",
+    "adopt",
+    "cache_folder",
+    "discard",
+    "find",
+    "keep",
+    "read_engine",
+    "read_record",
+    "unusable",
+    "write_engine",
+]
 
 LARGEST_RECORD = 8 << 20
 LARGEST_ENGINE = 2 << 30
@@ -125,9 +136,10 @@ def keep(built: Built) -> None:
 
 
 def find(need: Need, shape: Shape) -> tuple[Record, bytes] | None:
-    """Return the user's engine for a need and the shape of a tensor, the narrowest one; None where there is none.
+    """Return the user's engine for a need and the shape of a tensor; None where there is none.
 
-    Entries that are damaged, or not what their name says, are deleted.
+    For a single frame the one whose batches are smallest, for several the one whose batches are largest. Entries that are
+    damaged, or not what their name says, are deleted.
     """
     folder = cache_folder()
     if not folder.is_dir() or unusable(folder):
@@ -136,9 +148,8 @@ def find(need: Need, shape: Shape) -> tuple[Record, bytes] | None:
     for path in sorted(folder.glob("*.json")):
         record = _whole(path)
         if record and not need.mismatch(record.key, shape):
-            fitting.append(
-                (record.key.profiles[record.key.profile_for(shape)].most, len(record.key.profiles), path, record)
-            )
+            most = record.key.profiles[record.key.profile_for(shape)].most
+            fitting.append((most if shape[0] == 1 else -most, len(record.key.profiles), path, record))
     for *_, path, record in sorted(fitting, key=lambda one: one[:3]):
         try:
             return record, read_engine(path.with_suffix(".engine"), record)
@@ -183,9 +194,9 @@ def adopt(folder: Path, digests: dict[str, str]) -> tuple[Record, ...]:
 
 def discard(path: Path) -> None:
     """Delete a record with its engine and what was compiled for it."""
-    for suffix in (".json", ".engine", ".jit"):
+    for part in path.parent.glob(f"{path.stem}.*"):
         with suppress(OSError):
-            path.with_suffix(suffix).unlink()
+            part.unlink()
 
 
 @cache

@@ -1,0 +1,222 @@
+"""Memory, streams and captured work on an NVIDIA GPU, by PyCUDA and the driver's own library.
+
+PyCUDA cleans an object up only where its context is current. Objects are therefore made and dropped inside
+:meth:`Device.active` alone, and what an owner leaves behind is dropped there by :class:`Resources`.
+"""
+
+import ctypes
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DeviceError
+from ...golden import Shape
+
+__all__ = ["Capture", "Device", "Resources", "device", "missing_gpu"]
+
+_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+# Of cuStreamBeginCapture: what other threads do meanwhile does not end the capture.
+_THREAD_LOCAL = 1
+
+
+def missing_gpu() -> str:
+    """Return why no GPU can be used from Python, or an empty string."""
+    try:
+        ctypes.CDLL(_DRIVER)
+    except OSError:
+        return f"there is no NVIDIA driver ({_DRIVER} not found)"
+    if find_spec("pycuda") is None:
+        return "PyCUDA is not installed; run pip install pycuda (it is compiled, and needs the CUDA toolkit)"
+    return ""
+
+
+class Device:
+    """One GPU with its primary context, which everything in the process shares.
+
+    Parameters
+    ----------
+    index : int
+        Number of the GPU.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such GPU; the message holds CUDA's reason.
+    """
+
+    def __init__(self, index: int) -> None:
+        if reason := missing_gpu():
+            raise DeviceError(f"cuda:{index} cannot be used: {reason}.")
+        with cuda_errors(f"cuda:{index} cannot be used"):
+            from pycuda import driver
+
+            driver.init()
+            count = driver.Device.count()
+            if index >= count:
+                raise DeviceError(f"there is no cuda:{index}; the driver lists {count} GPUs.")
+            found = driver.Device(index)
+            self.index = index
+            self.name = str(found.name())
+            self.capability = "SM{}{}".format(*found.compute_capability())
+            self._cuda = driver
+            self._context = found.retain_primary_context()
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Make the device current in this thread for a while."""
+        self._context.push()
+        try:
+            yield
+        finally:
+            self._context.pop()
+
+    def stream(self) -> Any:
+        """Return a new stream."""
+        return self._cuda.Stream()
+
+    def memory(self, size: int) -> Any:
+        """Return `size` bytes of device memory."""
+        return self._cuda.mem_alloc(size)
+
+    def pinned(self, shape: Shape) -> NDArray[np.float32]:
+        """Return host memory that the device reads and writes by itself."""
+        array: NDArray[np.float32] = self._cuda.pagelocked_empty(shape, np.float32)
+        return array
+
+    def upload(self, target: Any, source: NDArray[np.float32], stream: Any) -> None:
+        """Enqueue a copy of pinned memory to the device."""
+        self._cuda.memcpy_htod_async(target, source, stream)
+
+    def download(self, target: NDArray[np.float32], source: Any, stream: Any) -> None:
+        """Enqueue a copy from the device to pinned memory."""
+        self._cuda.memcpy_dtoh_async(target, source, stream)
+
+
+@cache
+def _devices() -> tuple[dict[int, Device], threading.Lock]:
+    return {}, threading.Lock()
+
+
+def device(index: int) -> Device:
+    """Return the one object of a GPU: all sessions of the process share its context.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such GPU.
+    """
+    known, lock = _devices()
+    with lock:
+        if index not in known:
+            known[index] = Device(index)
+        return known[index]
+
+
+class Resources:
+    """What an owner holds on a device; dropped with the device active once the owner is gone.
+
+    Parameters
+    ----------
+    owner : object
+        Must reach what it holds through this object alone.
+    device : Device
+        Where it lies.
+    """
+
+    def __init__(self, owner: object, device: Device) -> None:
+        self.held: list[Any] = []
+        self._finalizer = weakref.finalize(owner, _drop, device, self.held)
+
+    def hold(self, thing: Any) -> Any:
+        """Hold something, and return it."""
+        self.held.append(thing)
+        return thing
+
+
+class Capture:
+    """Work that was recorded from a stream once and is launched at once from then on.
+
+    Parameters
+    ----------
+    stream : pycuda.driver.Stream
+        Nothing may be waiting in it.
+    enqueue : callable
+        Enqueues the work in that stream.
+
+    Raises
+    ------
+    DeviceError
+        If the work cannot be recorded; the message holds CUDA's reason.
+    """
+
+    def __init__(self, stream: Any, enqueue: Callable[[], None]) -> None:
+        self._launched = ctypes.c_void_p()
+        graph, handle = ctypes.c_void_p(), ctypes.c_void_p(stream.handle)
+        _call("cuStreamBeginCapture_v2", handle, ctypes.c_int(_THREAD_LOCAL))
+        try:
+            enqueue()
+        finally:
+            _call("cuStreamEndCapture", handle, ctypes.byref(graph))
+        try:
+            _call("cuGraphInstantiateWithFlags", ctypes.byref(self._launched), graph, ctypes.c_ulonglong(0))
+        finally:
+            _call("cuGraphDestroy", graph)
+
+    def launch(self, stream: Any) -> None:
+        """Enqueue all of it in a stream."""
+        _call("cuGraphLaunch", self._launched, ctypes.c_void_p(stream.handle))
+
+    def __del__(self) -> None:
+        if self._launched:
+            _driver().cuGraphExecDestroy(self._launched)
+
+
+@contextmanager
+def cuda_errors(what: str) -> Iterator[None]:
+    """Turn errors of CUDA into one sentence that keeps the reason.
+
+    Raises
+    ------
+    DeviceError
+        In place of any error that is not ours.
+    """
+    try:
+        yield
+    except DeviceError:
+        raise
+    except Exception as error:  # PyCUDA and TensorRT have errors of their own
+        words = " ".join(str(error).split())[:300] or type(error).__name__
+        raise DeviceError(f"{what} ({words}); 'photopeak doctor' shows what this machine can run.") from error
+
+
+def _drop(device: Device, held: list[Any]) -> None:
+    with device.active():
+        held.clear()
+
+
+@cache
+def _driver() -> Any:
+    return ctypes.CDLL(_DRIVER)
+
+
+def _call(name: str, *arguments: Any) -> None:
+    """Call the driver.
+
+    Raises
+    ------
+    DeviceError
+        With the driver's own words.
+    """
+    status = getattr(_driver(), name)(*arguments)
+    if status:
+        words = ctypes.c_char_p()
+        _driver().cuGetErrorString(status, ctypes.byref(words))
+        raise DeviceError(f"{name} failed ({(words.value or b'error ' + str(status).encode()).decode()}).")
