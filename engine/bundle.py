@@ -32,6 +32,7 @@ __all__ = [
     "Manifest",
     "Output",
     "Training",
+    "archive",
     "open_bundle",
     "write_bundle",
 ]
@@ -222,11 +223,11 @@ def write_bundle(
     Bundle
         What was written, read back.
     """
-    contents = {MODEL: model, GOLDEN: _archive(golden), CARD: card.encode()}
+    contents = {MODEL: model, GOLDEN: archive(golden), CARD: card.encode()}
     if int8 is not None:
         contents[MODEL_INT8] = int8
     if calibration is not None:
-        contents[CALIBRATION] = _archive(calibration)
+        contents[CALIBRATION] = archive(calibration)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     contents[MANIFEST] = tomli_w.dumps(
         manifest.model_copy(update={"files": digests}).model_dump(mode="json", exclude_none=True)
@@ -240,7 +241,8 @@ def write_bundle(
     return open_bundle(folder)
 
 
-def _archive(golden: Golden | GoldenHeads) -> bytes:
+def archive(golden: Golden | GoldenHeads) -> bytes:
+    """Return golden tensors as the file that a bundle holds."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **golden.arrays())
     return buffer.getvalue()

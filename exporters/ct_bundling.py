@@ -1,5 +1,7 @@
 """What a bundle of a CT model needs beside the network: its training domain and golden slices."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,6 +56,20 @@ def golden(recipe: Recipe) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         made = pair(spectrum(plane), scan, np.random.default_rng([55, index]))
         inputs.append(_middle(made.image, GOLDEN_SIDE // recipe.scale))
         truths.append(_middle(made.target, GOLDEN_SIDE))
+    return np.stack(inputs)[:, None], np.stack(truths)[:, None]
+
+
+def calibration(recipe: Recipe, side: int, number: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return held-out slices from little noise to much, and their truth; both (n, 1, rows, columns)."""
+    inputs, truths = [], []
+    for index, noise_hu in enumerate(np.geomspace(*recipe.counts, number)):
+        rng = np.random.default_rng([56, seed, index])
+        plane, whole = draw(8000 + number * seed + index, "held-out", _GOLDEN[index % len(_GOLDEN)][0])
+        made = pair(
+            spectrum(plane), replace(draw_scan(plane, whole, recipe.counts, rng), noise_hu=float(noise_hu)), rng
+        )
+        inputs.append(_middle(made.image, side // recipe.scale))
+        truths.append(_middle(made.target, side))
     return np.stack(inputs)[:, None], np.stack(truths)[:, None]
 
 

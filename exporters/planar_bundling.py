@@ -65,6 +65,19 @@ def golden(recipe: Recipe) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return np.ascontiguousarray(inputs), np.ascontiguousarray(truth[:, None])
 
 
+def calibration(recipe: Recipe, side: int, number: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return held-out images from the fewest counts of training to the most, and their truth; both (n, 1, rows, columns)."""
+    rng = np.random.default_rng([14, seed])
+    truth = []
+    for index, level in enumerate(np.geomspace(*recipe.counts, number)):
+        anatomy = ANATOMIES[(index + seed) % len(ANATOMIES)].name
+        image = simulate(anatomy, 300 + number * seed + index, "held-out").image
+        truth.append(_middle(image, side) * np.float32(level))
+    counts = np.stack([count(image, rng) for image in truth])
+    inputs = (bin2(counts) if recipe.scale == 2 else counts)[:, None]
+    return np.ascontiguousarray(inputs), np.ascontiguousarray(np.stack(truth)[:, None])
+
+
 def _level(recipe: Recipe, rng: np.random.Generator) -> float:
     """Draw a count level of training."""
     return float(np.exp(rng.uniform(*np.log(recipe.counts))))

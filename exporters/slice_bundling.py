@@ -68,6 +68,17 @@ def golden(recipe: Recipe) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return np.stack(inputs)[:, None], np.stack(truths)[:, None]
 
 
+def calibration(recipe: Recipe, side: int, number: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return held-out slices from few coincidences to many, and their truth; both (n, 1, rows, columns)."""
+    inputs, truths = [], []
+    for index, level in enumerate(np.geomspace(*_PLAIN, number)):
+        case = draw(8000 + number * seed + index, "held-out", recipe.scale, _GOLDEN[index % len(_GOLDEN)][0])
+        made = pair(case, np.array([level * CLINICAL]), recipe.scale, np.random.default_rng([15, seed, index]))
+        inputs.append(_middle(made.noisy[0], side // recipe.scale))
+        truths.append(_middle(made.target[0], side))
+    return np.stack(inputs)[:, None], np.stack(truths)[:, None]
+
+
 def _middle(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     """Cut a square from the middle."""
     top = (len(image) - side) // 2

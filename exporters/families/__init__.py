@@ -35,6 +35,11 @@ class Family(Protocol):
     def golden(self, recipe: Recipe) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return held-out images as the graph takes them and their truth, both (n, 1, rows, columns)."""
 
+    def calibration(
+        self, recipe: Recipe, side: int, number: int, seed: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return `number` held-out images from few counts to many with their truth, whose side is `side` [px]."""
+
     def card(self, bundle: Bundle, recipe: Recipe, folders: "Folders", note: str, tell: Tell) -> str:
         """Measure the bundle on held-out cases and return its card."""
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from ...engine.bundle import Bundle
-from ..ct_bundling import describe, golden
+from ..ct_bundling import calibration, describe, golden
 from ..recipes.catalogue import Recipe
 from ..recipes.ct import CtPool, build_ct_pool, load_or_build_ct_pool
 from . import Folders, Tell
 
-__all__ = ["card", "describe", "golden", "pool", "sources"]
+__all__ = ["calibration", "card", "describe", "golden", "pool", "sources"]
 
 
 def sources(data: Path | None) -> tuple[str, ...]:

@@ -5,10 +5,10 @@ from pathlib import Path
 from ...engine.bundle import Bundle
 from ..recipes.catalogue import Recipe
 from ..recipes.slices import SlicePool, build_slice_pool, load_or_build_slice_pool
-from ..slice_bundling import describe, golden
+from ..slice_bundling import calibration, describe, golden
 from . import Folders, Tell
 
-__all__ = ["card", "describe", "golden", "pool", "sources"]
+__all__ = ["calibration", "card", "describe", "golden", "pool", "sources"]
 
 
 def sources(data: Path | None) -> tuple[str, ...]:

@@ -4,12 +4,12 @@ from pathlib import Path
 from zlib import crc32
 
 from ...engine.bundle import Bundle
-from ..planar_bundling import describe, golden
+from ..planar_bundling import calibration, describe, golden
 from ..recipes.catalogue import Recipe
 from ..recipes.dataset import Pool, build_pool, load_or_build_pool
 from . import Folders, Tell
 
-__all__ = ["card", "describe", "golden", "pool", "shared_sources", "sources"]
+__all__ = ["calibration", "card", "describe", "golden", "pool", "shared_sources", "sources"]
 
 SIMULATED = "simulated gamma-camera images, photopeak.exporters.phantoms (Apache-2.0)"
 SHARED = (

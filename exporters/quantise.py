@@ -1,0 +1,287 @@
+"""Graphs of 8 bits: the layers that bear it as int8, the others in float, chosen by what they cost on frames of known truth."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnx import ModelProto
+
+from ..engine.bundle import Bundle, Golden, write_bundle
+from ..engine.errors import ModelError, UsageError
+from ..engine.graph import check_graph
+from .calibration_frames import calibration_frames, frames_to_keep
+from .int8_losses import Loss, loss_of, runner
+from .quantisation_schemes import Fit, activations, fit
+from .quantised_layers import find_layers, quantised
+
+__all__ = ["Quantised", "QuantisedLayer", "Report", "quantise", "quantise_bundle"]
+
+Tell = Callable[[str], None]
+# Of the admitted loss: frames that nobody has seen lose a little more.
+_MARGIN = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class QuantisedLayer:
+    """One convolution and what became of it.
+
+    Parameters
+    ----------
+    name : str
+        Its output.
+    shape : tuple of int
+        Of its weights: outputs, inputs, rows, columns.
+    share : float
+        Of all multiplications of the layers that could be quantised [1].
+    error : float
+        Mean squared error of its output in 8 bits, relative to the mean square of the output [1].
+    loss : float or None
+        What the model loses when this layer alone is quantised, in the unit of the report; None where it was not measured,
+        since all layers together lose little enough.
+    int8 : bool
+        Whether it is quantised.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    share: float
+    error: float
+    loss: float | None
+    int8: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a quantisation did.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model.
+    loss : float
+        Of PSNR at the level that loses most [dB]; of models of findings the largest change of a probability [1].
+    by_level : tuple of (float, float)
+        Least PSNR of each level in float32 and its mean loss [dB].
+    share : float
+        Of the multiplications of convolutions that are in 8 bits [1], where 1 stands for all that could be.
+    layers : tuple of QuantisedLayer
+        In the order of the graph.
+    engine : str
+        Library that measured.
+    """
+
+    model: str
+    loss: float
+    by_level: tuple[tuple[float, float], ...]
+    share: float
+    layers: tuple[QuantisedLayer, ...]
+    engine: str
+
+    @property
+    def in_float(self) -> tuple[str, ...]:
+        """Names of the layers that stay in float."""
+        return tuple(layer.name for layer in self.layers if not layer.int8)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """A quantised graph and how it came about.
+
+    Parameters
+    ----------
+    graph : bytes
+        Serialised.
+    report : Report
+        What it costs, layer by layer.
+    """
+
+    graph: bytes
+    report: Report
+
+
+def quantise(
+    bundle: Bundle, frames: Golden | None = None, *, max_loss_db: float = 0.1, tell: Tell = lambda text: None
+) -> Quantised:
+    """Return a bundle's graph with as many layers in 8 bits as its fidelity admits.
+
+    Each layer gets the step, the factors of its channels and the correction of its bias that change its output least. All
+    layers are tried first; where that loses too much, those that cost most for what they save stay in float.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model.
+    frames : Golden, optional
+        What steps are fitted and losses are measured on, besides the golden frames; simulated by default where the model's
+        recipe is known.
+    max_loss_db : float
+        Loss of PSNR that is admitted [dB]; of models of findings no finding may change and no probability by more than 0.01.
+    tell : callable
+        Told in words what is being done.
+
+    Returns
+    -------
+    Quantised
+        The graph, which passed the guard and ran, and the report.
+
+    Raises
+    ------
+    UsageError
+        If the admitted loss is not positive.
+    ModelError
+        If no layer can be quantised.
+
+    Examples
+    --------
+    >>> from photopeak.engine.zoo import load_bundle
+    >>> quantise(load_bundle("scint-sr-x2")).report.in_float  # doctest: +SKIP
+    ()
+    """
+    if not max_loss_db > 0:
+        raise UsageError(f"max_loss_db={max_loss_db} leaves nothing to give away; use more than 0, such as 0.1.")
+    model = onnx.load_model_from_string(check_graph(bundle).data)
+    if frames is None and not bundle.manifest.analysis:
+        tell("simulating frames")
+        frames = calibration_frames(bundle)
+    search = _Search(bundle, model, frames, _MARGIN * max_loss_db, tell)
+    chosen = search.run()
+    if not chosen:
+        raise ModelError(f"{bundle.name}: no layer can be quantised at {max_loss_db:g} dB; keep the bundle as it is.")
+    return Quantised(search.graph(chosen), search.report(chosen))
+
+
+def quantise_bundle(
+    bundle: Bundle,
+    out: Path,
+    *,
+    frames: Golden | None = None,
+    max_loss_db: float = 0.1,
+    tell: Tell = lambda text: None,
+) -> tuple[Bundle, Report]:
+    """Write a bundle with a graph of int8 beside that of float32, and of images with calibration frames.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model.
+    out : Path
+        Folder of the bundle to write; it may be that of `bundle`.
+    frames, max_loss_db, tell
+        As in :func:`quantise`.
+
+    Returns
+    -------
+    bundle : Bundle
+        What was written, read back.
+    report : Report
+        What the quantisation did.
+
+    Raises
+    ------
+    UsageError, ModelError
+        As :func:`quantise`; nothing is written then.
+    """
+    made = quantise(bundle, frames, max_loss_db=max_loss_db, tell=tell)
+    manifest = bundle.manifest
+    written = write_bundle(
+        out,
+        manifest,
+        model=bundle.model,
+        golden=bundle.golden_heads if manifest.analysis else bundle.golden,
+        card=bundle.card,
+        int8=made.graph,
+        calibration=None if manifest.analysis else bundle.calibration or frames_to_keep(bundle),
+    )
+    return written, made.report
+
+
+class _Search:
+    """Layers, their fits, and what sets of them lose.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model.
+    model : ModelProto
+        Its graph of float32.
+    frames : Golden or None
+        What is measured on besides the golden frames.
+    limit : float
+        Loss that is admitted, in the model's unit.
+    tell : callable
+        Told what is being done.
+    """
+
+    def __init__(self, bundle: Bundle, model: ModelProto, frames: Golden | None, limit: float, tell: Tell) -> None:
+        self._bundle, self._model, self._frames, self._tell = bundle, model, frames, tell
+        self._limit = float("inf") if bundle.manifest.analysis else limit
+        self._layers = {layer.name: layer for layer in find_layers(model)}
+        self._fits = self._fitted()
+        self._alone: dict[str, Loss] = {}
+
+    def _fitted(self) -> Mapping[str, Fit]:
+        given = self._bundle.golden_heads.input if self._frames is None else self._frames.input
+        fits = {}
+        for name, layer in self._layers.items():
+            self._tell(f"fitting {name}")
+            if (found := fit(layer, activations(self._model, layer, given))) is not None:
+                fits[name] = found
+        return fits
+
+    def run(self) -> frozenset[str]:
+        """Return the layers to quantise."""
+        chosen = frozenset(self._fits)
+        if not chosen or self._holds(chosen):
+            return chosen
+        for name in sorted(chosen):
+            self._alone[name] = self._loss({name})
+            self._tell(f"{name} alone loses {self._alone[name].amount:.4f}")
+        dropped: list[str] = []
+        for name in sorted(chosen, key=self._price, reverse=True):
+            chosen -= {name}
+            dropped.append(name)
+            if not chosen or self._holds(chosen):
+                break
+        # The order is a guess: what was dropped on the way may do no harm in the end.
+        for name in sorted(dropped[:-1], key=lambda name: self._fits[name].multiplications, reverse=True):
+            if chosen and self._holds(chosen | {name}):
+                chosen |= {name}
+        return chosen
+
+    def graph(self, names: Iterable[str]) -> bytes:
+        """Return the graph with these layers quantised."""
+        made = quantised(self._model, {name: self._fits[name].scheme for name in names})
+        return bytes(made.SerializeToString(deterministic=True))
+
+    def report(self, chosen: frozenset[str]) -> Report:
+        """Return what became of each layer."""
+        loss = self._loss(chosen)
+        total = sum(found.multiplications for found in self._fits.values())
+        layers = tuple(
+            QuantisedLayer(
+                name,
+                self._layers[name].weights.shape,
+                found.multiplications / total,
+                found.error,
+                self._alone[name].amount if name in self._alone else None,
+                name in chosen,
+            )
+            for name, found in self._fits.items()
+        )
+        share = sum(layer.share for layer in layers if layer.int8)
+        provider = runner()
+        engine = f"{provider.name} {provider.version()}"
+        return Report(self._bundle.name, loss.amount, loss.by_level, share, layers, engine)
+
+    def _loss(self, names: Iterable[str]) -> Loss:
+        return loss_of(self._bundle, self.graph(names), self._frames)
+
+    def _holds(self, names: frozenset[str]) -> bool:
+        found = self._loss(names)
+        self._tell(f"{len(names)} of {len(self._fits)} layers lose {found.amount:.4f}")
+        return found.amount <= self._limit and not found.problem
+
+    def _price(self, name: str) -> float:
+        """Return what a layer costs for what it saves."""
+        return self._alone[name].amount / self._fits[name].multiplications
