@@ -91,7 +91,9 @@ def queries_needed(slower: int, percentile: float = 0.9, confidence: float = 0.9
     return high
 
 
-def percentile_bound(times: Sequence[float], percentile: float = 0.9, confidence: float = 0.99) -> PercentileBound | None:
+def percentile_bound(
+    times: Sequence[float], percentile: float = 0.9, confidence: float = 0.99
+) -> PercentileBound | None:
     """Return the percentile with its upper confidence limit; None if there are too few times.
 
     Parameters

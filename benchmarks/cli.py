@@ -7,16 +7,15 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ..engine.errors import DeviceError, PhotopeakError, UsageError
 from ..engine.files import atomic_write
 from ..engine.matrix import MatrixSize
-
-if TYPE_CHECKING:
-    from .report import Report
+from .document import Document, expanded, merged, read_document, write_document
+from .models.command import KINDS, MODEL_SUITES, Wanted, measure_models
 
 __all__ = ["SUITES", "bench", "conformance"]
 
@@ -49,23 +48,57 @@ def bench(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write FILE, and Markdown tables beside it.")
     ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a report for the browser.")] = None,
+    earlier: Annotated[
+        Path | None,
+        typer.Option("--compare", metavar="EARLIER.json", help="Test against an earlier run; slower is an error."),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A short look: fewer rounds, rougher figures.")] = False,
+    model: Annotated[str, typer.Option(help="Models of plans, stack and start; all that ship if empty.")] = "",
+    peers: Annotated[str, typer.Option(help="Runtimes beside Photopeak in plans, stack and start.")] = ",".join(KINDS),
+    max_loss_db: Annotated[str, typer.Option(help="Losses that plans may have [dB].")] = "0.05,0.1",
+    scenario: Annotated[str, typer.Option(help="Of plans and stack: latency, single-stream or offline.")] = "latency",
+    frames: Annotated[int, typer.Option(min=0, help="Frames of a stack or a pool; 0: the suite's own number.")] = 0,
+    budget: Annotated[float, typer.Option(min=0, help="Seconds for plans, stack or start; 0: no limit.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with --json FILE: keep what it holds.")] = False,
 ) -> None:
     """Measure Photopeak on this machine for each scanner matrix size.
 
+    The suites plans (Photopeak's plans beside other runtimes), stack (the same for 200 slices) and start (a fresh process)
+    measure models, each contestant in a process of its own; the others measure what lies around them.
+
     Example: photopeak bench --suite session --matrix 128,256 --threads 2 --json bench.json
     """
-    from .tables import show, tables
-
     if find_spec("pytest_benchmark") is None:
         raise UsageError("photopeak bench needs pytest-benchmark; install it with pip install 'photopeak[bench]'.")
-    files = [_suite_file(name) for name in _split(suite)]
-    sizes = ",".join(str(MatrixSize.parse(size)) for size in _split(matrix))
-    options = [f"--matrix={sizes}", f"--threads={threads}", *(["--quick"] if quick else [])]
-    report = _measure(files, options, threads)
-    show(tables(report))
-    if json_file:
-        _save(report, json_file)
+    suites = _split(suite)
+    sizes = tuple(MatrixSize.parse(size) for size in _split(matrix))
+    files = [_suite_file(name) for name in suites if name not in MODEL_SUITES]
+    before = read_document(earlier) if earlier else None
+    of_models = tuple(name for name in suites if name in MODEL_SUITES)
+    if resume and not (json_file and of_models):
+        raise UsageError("--resume goes on with plans, stack or start in a file; give --suite and --json.")
+    document: Document | None = None
+    if of_models:
+        wanted = Wanted(
+            suites=of_models,
+            models=tuple(_split(model)),
+            matrices=sizes,
+            threads=threads,
+            peers=tuple(_split(peers)),
+            losses_db=_numbers(max_loss_db),
+            scenario=scenario,
+            frames=frames,
+            budget_s=budget,
+            quick=quick,
+        )
+        document = measure_models(wanted, json_file, resume=resume, say=typer.echo)
+    if files:
+        options = [f"--matrix={','.join(map(str, sizes))}", f"--threads={threads}", *(["--quick"] if quick else [])]
+        measured = _measure(files, options, threads)
+        document = merged(document, [measured]) if document else measured
+    assert document is not None
+    _tell(document, json_file, html, before)
 
 
 def conformance(
@@ -99,22 +132,56 @@ def conformance(
         raise PhotopeakError(f"{len(missed)} figures miss their bar: {'; '.join(missed)}.")
 
 
+def _tell(document: Document, json_file: Path | None, html: Path | None, earlier: Document | None) -> None:
+    """Print the tables, write the files, and compare with an earlier run.
+
+    Raises
+    ------
+    PhotopeakError
+        If something has become slower.
+    """
+    from .page import write_page
+    from .regression import change_table, compare_documents
+    from .report import Report
+    from .summary import summary_tables
+    from .tables import markdown, show
+
+    show(summary_tables(document))
+    if json_file:
+        write_document(document, json_file)
+        with atomic_write(json_file.with_suffix(".md")) as file:
+            file.write(markdown(Report.from_document(document), summary_tables(document)).encode())
+    verdict = compare_documents(earlier, document) if earlier else None
+    if html:
+        write_page(document, html, verdict)
+    if verdict:
+        show([change_table(verdict)])
+        if slower := [change.name for change in verdict.changes if change.slower]:
+            raise PhotopeakError(f"{len(slower)} figures are slower than in the earlier run: {'; '.join(slower)}.")
+
+
 def _split(text: str) -> list[str]:
     """Return the items of a comma-separated list."""
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
+def _numbers(text: str) -> tuple[float, ...]:
+    """Return the numbers of a comma-separated list."""
+    try:
+        return tuple(float(item) for item in _split(text))
+    except ValueError as error:
+        raise UsageError(f"{text!r} are no numbers; write them as 0.05,0.1.") from error
+
+
 def _suite_file(name: str) -> Path:
     """Return the benchmarks of a suite."""
     if name not in SUITES:
-        raise UsageError(f"There is no suite {name!r}; choose from {', '.join(SUITES)}.")
+        raise UsageError(f"There is no suite {name!r}; choose from {', '.join((*SUITES, *MODEL_SUITES))}.")
     return HERE / f"bench_{name}.py"
 
 
-def _measure(files: list[Path], options: list[str], threads: int) -> "Report":
+def _measure(files: list[Path], options: list[str], threads: int) -> Document:
     """Run pytest in a process of its own, with no configuration but ours, and return what it measured."""
-    from .report import Report
-
     with TemporaryDirectory(prefix="photopeak-bench-") as folder:
         config, output = Path(folder, "pytest.ini"), Path(folder, "benchmarks.json")
         config.write_text(PYTEST_INI)
@@ -129,14 +196,4 @@ def _measure(files: list[Path], options: list[str], threads: int) -> "Report":
         text = output.read_text() if output.exists() else ""
     if not text:
         raise DeviceError("Nothing was measured: every benchmark was skipped; pytest's output above says why.")
-    return Report.from_pytest_benchmark(json.loads(text))
-
-
-def _save(report: "Report", path: Path) -> None:
-    """Write the report as JSON, and as Markdown with the same name."""
-    from .report import write_report
-    from .tables import markdown
-
-    write_report(report, path)
-    with atomic_write(path.with_suffix(".md")) as file:
-        file.write(markdown(report).encode())
+    return expanded(json.loads(text))

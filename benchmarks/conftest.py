@@ -95,7 +95,7 @@ def compare(benchmark: Any, pytestconfig: pytest.Config) -> Callable[..., interl
         # pytest-benchmark knows one function only: it gets a single call that contains all turns.
         turns = partial(interleave.compare, contestants, rounds, 0, settle=settle)
         comparison: interleave.Comparison = benchmark.pedantic(turns)
-        benchmark.extra_info["comparison"] = comparison.summary(baseline)
+        benchmark.extra_info["comparison"] = comparison.document(baseline)
         return comparison
 
     return run

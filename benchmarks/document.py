@@ -14,7 +14,7 @@ import numpy as np
 from ..engine.errors import InputError
 from ..engine.files import atomic_write
 
-__all__ = ["Document", "entry", "expanded", "new_document", "read_document", "write_document"]
+__all__ = ["Document", "entry", "expanded", "merged", "new_document", "read_document", "write_document"]
 
 Document = dict[str, Any]
 NANOSECONDS = 9
@@ -34,9 +34,7 @@ def new_document() -> Document:
     }
 
 
-def entry(
-    stage: str, params: Mapping[str, str], seconds: Iterable[float], extra: Mapping[str, Any]
-) -> dict[str, Any]:
+def entry(stage: str, params: Mapping[str, str], seconds: Iterable[float], extra: Mapping[str, Any]) -> dict[str, Any]:
     """Return one benchmark.
 
     Parameters
@@ -59,7 +57,14 @@ def entry(
         raise ValueError(f"{stage} {dict(params)} has no times; measure at least one call.")
     identifier = "-".join(value for value in params.values() if value)
     name = f"bench_{stage}[{identifier}]" if identifier else f"bench_{stage}"
-    options = {"disable_gc": False, "timer": "perf_counter", "min_rounds": 1, "max_time": 0, "min_time": 0, "warmup": True}
+    options = {
+        "disable_gc": False,
+        "timer": "perf_counter",
+        "min_rounds": 1,
+        "max_time": 0,
+        "min_time": 0,
+        "warmup": True,
+    }
     return {
         "group": stage,
         "name": name,
@@ -85,9 +90,10 @@ def expanded(document: Mapping[str, Any]) -> Document:
         if not comparison:
             entries.append(benchmark)
             continue
-        for name, times_ms in comparison["times_ms"].items():
+        for index, (name, times_ms) in enumerate(comparison["times_ms"].items()):
             params = {"case": extra["case"], "matrix": extra["matrix"], "contestant": name}
-            more = extra | {"contestant": name, "baseline": comparison["baseline"]}
+            # The first contestant is ours in every suite; what the others do changes with their libraries only.
+            more = extra | {"contestant": name, "baseline": comparison["baseline"], "peer": index > 0}
             entries.append(entry(benchmark["group"], params, np.asarray(times_ms) / 1e3, more))
     return dict(document) | {"benchmarks": entries}
 

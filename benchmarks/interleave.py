@@ -56,6 +56,10 @@ class Comparison:
         """Return the median over rounds of `name` - `baseline` [ms]."""
         return _median(self.times_ms[name] - self.times_ms[baseline])
 
+    def document(self, baseline: str) -> dict[str, Any]:
+        """Return all times with the name of what they are compared with, ready for JSON."""
+        return {"baseline": baseline, "times_ms": {name: times.tolist() for name, times in self.times_ms.items()}}
+
     def summary(self, baseline: str) -> dict[str, Any]:
         """Return all figures against `baseline` as plain values, ready for JSON."""
         return {

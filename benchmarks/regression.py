@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.errors import UsageError
+from .tables import Table, number
 
-__all__ = ["Change", "Verdict", "compare_documents", "holm", "t_survival"]
+__all__ = ["Change", "Verdict", "change_table", "compare_documents", "holm", "t_survival"]
 
 Floats = NDArray[np.float64]
 RESAMPLES = 1000
@@ -134,8 +135,27 @@ def compare_documents(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> V
             else:
                 ours.append((old[name], new[name], shift))
     if not ours:
-        raise UsageError("the runs share no figure that a peer took turns with; run the same suites, models and matrices.")
+        raise UsageError(
+            "the runs share no figure that a peer took turns with; run the same suites, models and matrices."
+        )
     return _verdict(ours, nulls, drifts, _notes(earlier, later, len(nulls)))
+
+
+def change_table(verdict: Verdict) -> Table:
+    """Return all figures, those that changed significantly first."""
+    ordered = sorted(verdict.changes, key=lambda one: (not one.slower, not one.faster))
+    rows = []
+    for one in ordered:
+        word = "slower" if one.slower else "faster" if one.faster else ""
+        times = (number(1e3 * one.earlier_s), number(1e3 * one.later_s))
+        interval = f"{one.ratio:.3f} [{one.low:.3f}, {one.high:.3f}]"
+        rows.append((one.name, *times, interval, f"{min(one.p, one.p_faster):.2g}", word))
+    title = (
+        f"Later / earlier; the machine's drift, x{verdict.drift:.3f} by the peers, is taken out; unchanged code differs by "
+        f"{100 * verdict.between_runs:.1f} % between runs ({verdict.nulls} figures of peers). {' '.join(verdict.notes)}"
+    )
+    columns = ("figure", "earlier [ms]", "later [ms]", "ratio [95 % interval]", "p (Holm)", "")
+    return Table(title.strip(), columns, tuple(rows))
 
 
 def t_survival(t: float, degrees: int) -> float:
@@ -181,9 +201,9 @@ def _verdict(
     changes = []
     for (old, new, shift), p, p_faster in zip(ours, slower, faster, strict=True):
         half = width * np.sqrt(shift.error**2 + variance)
-        ratios = (float(np.exp(value)) for value in (shift.value, shift.value - half, shift.value + half))
-        medians = (one["stats"]["median"] for one in (old, new))
-        changes.append(Change(new["name"], *medians, *ratios, p, p_faster))
+        ratio, low, high = (float(np.exp(value)) for value in (shift.value, shift.value - half, shift.value + half))
+        medians = old["stats"]["median"], new["stats"]["median"]
+        changes.append(Change(new["name"], medians[0], medians[1], ratio, low, high, p, p_faster))
     return Verdict(tuple(changes), float(np.sqrt(variance)), len(nulls), float(np.exp(np.median(drifts))), notes)
 
 
@@ -243,7 +263,9 @@ def _require_same_conditions(earlier: Mapping[str, Any], later: Mapping[str, Any
     """Refuse runs whose times cannot be compared."""
     for what, of in (("processor", _processor), ("number of threads", _threads)):
         if of(earlier) != of(later):
-            raise UsageError(f"the {what} differs ({of(earlier)}, now {of(later)}); compare runs of the same conditions.")
+            raise UsageError(
+                f"the {what} differs ({of(earlier)}, now {of(later)}); compare runs of the same conditions."
+            )
 
 
 def _processor(document: Mapping[str, Any]) -> str:
@@ -258,10 +280,14 @@ def _threads(document: Mapping[str, Any]) -> str:
 def _notes(earlier: Mapping[str, Any], later: Mapping[str, Any], nulls: int) -> tuple[str, ...]:
     """Return what weakens the comparison."""
     old, new = (document["benchmarks"][0]["extra_info"].get("versions", {}) for document in (earlier, later))
-    changed = [f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}" for name in new if old.get(name) != new[name]]
+    changed = [
+        f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}" for name in new if old.get(name) != new[name]
+    ]
     notes = [f"Versions differ: {', '.join(changed)}."] if changed else []
     if nulls < 2:
-        notes.append("Too few peers took turns to know how much unchanged code differs from run to run: it counts as nothing.")
+        notes.append(
+            "Too few peers took turns to know how much unchanged code differs from run to run: it counts as nothing."
+        )
     return tuple(notes)
 
 

@@ -1,8 +1,8 @@
-"""The outcome of a benchmark run: what pytest-benchmark wrote, boiled down to what people compare."""
+"""The outcome of a benchmark run: its document, boiled down to what people compare."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.errors import InputError
-from ..engine.files import atomic_write
+from .document import read_document
+from .interleave import Comparison
 
-__all__ = ["Measurement", "Report", "read_report", "write_report"]
+__all__ = ["Measurement", "Report", "read_report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,52 +72,55 @@ class Report:
     measurements: tuple[Measurement, ...]
 
     @classmethod
-    def from_pytest_benchmark(cls, document: Mapping[str, Any]) -> "Report":
-        """Return the report of a JSON document that pytest-benchmark wrote with its data."""
+    def from_document(cls, document: Mapping[str, Any]) -> "Report":
+        """Return the report of a document of :mod:`.document`; contestants that took turns make one measurement."""
         cpu = document["machine_info"]["cpu"]
-        extra = document["benchmarks"][0]["extra_info"]
+        benchmarks = document["benchmarks"]
+        extra = benchmarks[0]["extra_info"]
         return cls(
             date=document["datetime"],
             cpu=cpu.get("brand_raw", "unknown"),
             cores=cpu.get("count", 0),
             threads=extra["threads"],
             versions=extra["versions"],
-            measurements=tuple(_measurement(benchmark) for benchmark in document["benchmarks"]),
+            measurements=tuple(_measurement(list(group)) for _, group in groupby(benchmarks, _turn)),
         )
 
 
 def read_report(path: Path) -> Report:
-    """Return a report that :func:`write_report` wrote.
+    """Return the report of a file that ``photopeak bench --json`` wrote.
 
     Raises
     ------
     InputError
         If the file is missing or something else.
     """
+    document = read_document(path)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        measurements = tuple(Measurement(**measurement) for measurement in document.pop("measurements"))
-        return Report(**document, measurements=measurements)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Report.from_document(document)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"{path}: not a benchmark report ({error}); make one with photopeak bench --json.") from error
 
 
-def write_report(report: Report, path: Path) -> None:
-    """Write a report as JSON."""
-    with atomic_write(path) as file:
-        file.write(json.dumps(asdict(report), indent=1).encode())
-
-
-def _measurement(benchmark: Mapping[str, Any]) -> Measurement:
-    """Return one measurement; where contestants took turns, that of the first."""
+def _turn(benchmark: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what contestants that took turns have in common, and nobody else has."""
     extra = benchmark["extra_info"]
-    comparison = extra.get("comparison")
-    if comparison:
+    shared = (benchmark["group"], extra["case"], extra["matrix"], extra.get("baseline", ""))
+    return shared if extra.get("baseline") else (*shared, benchmark["fullname"])
+
+
+def _measurement(benchmarks: list[Mapping[str, Any]]) -> Measurement:
+    """Return one measurement; where contestants took turns, that of the first."""
+    first, comparison = benchmarks[0], None
+    extra = first["extra_info"]
+    if extra.get("baseline"):
+        times = {one["extra_info"]["contestant"]: 1e3 * np.asarray(one["stats"]["data"]) for one in benchmarks}
+        comparison = Comparison(times).summary(extra["baseline"])
         figures = next(iter(comparison["contestants"].values()))
     else:
-        figures = _figures(np.asarray(benchmark["stats"]["data"]))
+        figures = _figures(np.asarray(first["stats"]["data"]))
     return Measurement(
-        stage=benchmark["group"],
+        stage=first["group"],
         case=extra["case"],
         matrix=extra["matrix"],
         rounds=figures["rounds"],

@@ -4,14 +4,14 @@
 """
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import floor, log10
 from pathlib import Path
 
 from .report import Measurement, Report, read_report
 
-__all__ = ["Table", "markdown", "show", "table_of", "tables", "text_of"]
+__all__ = ["Table", "markdown", "number", "show", "table_of", "tables", "text_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ def tables(report: Report) -> list[Table]:
     return found
 
 
-def markdown(report: Report) -> str:
-    """Return a report as Markdown: the machine, then the tables."""
+def markdown(report: Report, shown: Sequence[Table] = ()) -> str:
+    """Return a report as Markdown: the machine, then the tables, those of the report if none are given."""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
     parts = [f"{report.cpu}, {report.cores} logical cores, {threads}; {versions}."]
@@ -71,15 +71,16 @@ def text_of(table: Table) -> str:
 def show(shown: Iterable[Table]) -> None:
     """Print tables on the terminal."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table as RichTable
 
     console = Console()
     for table in shown:
-        drawn = RichTable(title=table.title, title_justify="left")
+        drawn = RichTable(title=escape(table.title), title_justify="left")
         for index, column in enumerate(table.columns):
-            drawn.add_column(column, justify="right" if index else "left")
+            drawn.add_column(escape(column), justify="right" if index else "left")
         for row in table.rows:
-            drawn.add_row(*row)
+            drawn.add_row(*map(escape, row))
         console.print(drawn)
 
 
@@ -94,7 +95,7 @@ def table_of(title: str, entries: Iterable[tuple[str, str, str]]) -> Table:
 
 def _times(measurement: Measurement) -> str:
     """Return ``median (p99)``."""
-    return f"{_number(measurement.median_ms)} ({_number(measurement.p99_ms)})"
+    return f"{number(measurement.median_ms)} ({number(measurement.p99_ms)})"
 
 
 def _against_baseline(measurement: Measurement) -> Iterator[tuple[str, str, str]]:
@@ -104,13 +105,11 @@ def _against_baseline(measurement: Measurement) -> Iterator[tuple[str, str, str]
         if name != comparison["baseline"]:
             ratio, low, high = figures["ratio"]
             difference = figures["difference_ms"][0]
-            cell = (
-                f"{'-' if difference < 0 else '+'}{_number(abs(difference))} ms, x{ratio:.3g} [{low:.3g}, {high:.3g}]"
-            )
+            cell = f"{'-' if difference < 0 else '+'}{number(abs(difference))} ms, x{ratio:.3g} [{low:.3g}, {high:.3g}]"
             yield f"{measurement.case}: {name} / {comparison['baseline']}", measurement.matrix, cell
 
 
-def _number(milliseconds: float) -> str:
+def number(milliseconds: float) -> str:
     """Return three significant digits without an exponent, but nothing below a nanosecond."""
     digits = min(6, 2 - floor(log10(milliseconds))) if 0 < milliseconds < 100 else 0
     return f"{milliseconds:.{digits}f}"

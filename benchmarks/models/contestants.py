@@ -27,6 +27,10 @@ class Loaded(Protocol):
         """Return by name the functions to time, each running the whole tensor and returning outputs by name."""
         ...
 
+    def sample(self, tensor: Tensor) -> Callable[[], Any]:
+        """Return a function that runs one frame, which may be called in turns with those of other frames."""
+        ...
+
     def facts(self, tensor: Tensor) -> dict[str, Any]:
         """Return what is worth keeping about how it runs, ready for JSON."""
         ...
@@ -150,6 +154,10 @@ class _Peer:
         if self._throughput:
             ways["throughput"] = 0
         return {name: self._library.prepare(tensor, batch) for name, batch in ways.items()}
+
+    def sample(self, tensor: Tensor) -> Callable[[], Any]:
+        prepared: Callable[[], Any] = self._library.prepare(tensor, 1)
+        return prepared
 
     def facts(self, tensor: Tensor) -> dict[str, Any]:
         return {}

@@ -47,6 +47,11 @@ class PhotopeakContestant:
         bare = whole if plan.tile and plan.tile < max(tensor.shape[2:]) else self._bare(session, tensor, plan.batch)
         return {"model": bare, "session": whole}
 
+    def sample(self, tensor: Tensor) -> Callable[[], Any]:
+        """Return the session on one frame: what it copies for a new one is part of the time."""
+        session = self._session
+        return self.calls(tensor)["model"] if isinstance(session, AnalysisSession) else self._whole(session, tensor)
+
     def facts(self, tensor: Tensor) -> dict[str, Any]:
         """Return the plan for these frames."""
         plan = self._session.plan.for_matrix(MatrixSize(*tensor.shape[2:]))

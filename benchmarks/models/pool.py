@@ -44,7 +44,8 @@ class Process:
         self, contestant: Contestant, model: str, file: Path, threads: int, environment: Mapping[str, str]
     ) -> None:
         self.contestant = contestant
-        self._errors = TemporaryFile()  # a pipe that nobody reads would stop the process when it is full
+        # A pipe that nobody reads would stop the process when it is full; close() closes the file.
+        self._errors = TemporaryFile()  # noqa: SIM115
         self.spawned_ns = monotonic_ns()
         module = f"{__package__}.worker"
         command = [sys.executable, "-m", module, contestant.text(), model, str(file), str(threads)]

@@ -1,26 +1,28 @@
-"""The suite ``plans``: every model on every matrix, Photopeak and its peers, case after case, saved after each."""
+"""The suite ``plans`` and its scenarios: every model on every matrix, Photopeak and its peers, saved model by model."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...engine.errors import PhotopeakError
 from ...engine.zoo import load_bundle, locate
+from ..bounds import percentile_bound
 from ..document import Document, entry
 from ..versions import versions
 from .cases import Case, tensor_of
 from .contestants import Contestant
 from .energy import EnergyMeter
 from .pool import ContestantError, Process, process
-from .turns import Pace, take_turns
+from .scenarios import StreamRules, samples_per_second, single_stream
+from .turns import Pace, Turns, take_turns
 
 __all__ = ["Job", "Skipped", "opened", "run_plans"]
 
@@ -28,6 +30,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 # Of the peak: larger differences than these are no matter of precision.
 DEVIATIONS = {"fp32": 1e-3, "": 0.25, "bf16": 0.25}
 Outputs = Mapping[str, NDArray[np.float32]]
+Scenario = Literal["plans", "single-stream", "offline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,12 @@ class Job:
         How long a case takes at most.
     budget_s : float
         Time for everything [s]; cases that do not fit in are left for the next run. 0: no limit.
+    launches : int
+        How many times the processes of a model start anew: memory and threads fall into place differently each time.
+    scenario : {"plans", "single-stream", "offline"}
+        What of: times of calls in turns, or one of :mod:`.scenarios`, whose pool are the frames of a case.
+    rules : StreamRules
+        Of SingleStream.
     """
 
     cases: tuple[Case, ...]
@@ -53,6 +62,9 @@ class Job:
     threads: int
     pace: Pace
     budget_s: float = 0.0
+    launches: int = 1
+    scenario: Scenario = "plans"
+    rules: StreamRules = field(default_factory=StreamRules)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -92,27 +104,36 @@ def run_plans(job: Job, document: Document, say: Callable[[str], None], save: Ca
     list of Skipped
         Who did not take part.
     """
-    start, skipped = monotonic(), []
+    start, skipped = monotonic(), list[Skipped]()
     missing = [case for case in job.cases if not _done(document, case, job)]
     for model in dict.fromkeys(case.model for case in missing):
         cases = [case for case in missing if case.model == model]
-        with opened(job, model, skipped) as processes, TemporaryDirectory(prefix="photopeak-bench-") as folder:
-            losses = _losses(model, processes, Path(folder))
-            for case in cases:
-                left = job.budget_s - (monotonic() - start)
-                if job.budget_s and left <= 0:
-                    say("The time is up; run the same command with --resume to go on.")
-                    return skipped
-                share = left / (len(missing) - missing.index(case)) if job.budget_s else job.pace.measure_s
-                pace = replace(job.pace, measure_s=min(job.pace.measure_s, share))
-                entries = _measured(case, processes, pace, Path(folder), skipped)
-                for one in entries:
-                    one["extra_info"] |= _conditions(job, model)
-                    one["extra_info"]["loss_db"] = losses.get(one["extra_info"]["contestant_name"])
-                document["benchmarks"] += entries
-                save()
-                say(_line(case, entries))
-    return skipped
+        left = job.budget_s - (monotonic() - start)
+        if job.budget_s and left <= 0:
+            say("The time is up; run the same command with --resume to go on.")
+            break
+        share = left / (len(missing) - missing.index(cases[0])) if job.budget_s else job.pace.measure_s
+        pace = replace(job.pace, measure_s=min(job.pace.measure_s, share) / job.launches)
+        found = {case: _Found() for case in cases}
+        for _ in range(job.launches):
+            with opened(job, model, skipped) as processes, TemporaryDirectory(prefix="photopeak-bench-") as folder:
+                losses = _losses(model, processes, Path(folder))
+                for case in cases:
+                    _measure(case, processes, replace(job, pace=pace), Path(folder), found[case], skipped)
+        for case in cases:
+            entries = _entries(job.scenario, case, found[case], _conditions(job, model) | {"losses": losses})
+            document["benchmarks"] += entries
+            say(_line(case, entries))
+        save()
+    return list(dict.fromkeys(skipped))
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the launches of a case have given, by contestant and call."""
+
+    turns: dict[tuple[str, str], list[Turns]] = field(default_factory=dict)
+    extra: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
 
 @contextmanager
@@ -129,50 +150,77 @@ def opened(job: Job, model: str, skipped: list[Skipped]) -> Iterator[list[Proces
         yield found
 
 
-def prepared(case: Case, processes: Sequence[Process], folder: Path, skipped: list[Skipped]) -> dict[Process, dict[str, Any]]:
+def _prepared(
+    do: str, case: Case, processes: Sequence[Process], folder: Path, skipped: list[Skipped]
+) -> dict[Process, dict[str, Any]]:
     """Hand the case's pixels to everybody; return what those answered who can run it."""
     tensor = folder / "tensor.npy"
     np.save(tensor, tensor_of(case))
     answers = {}
     for one in processes:
         try:
-            answers[one] = one.ask(do="ready", tensor=str(tensor))
+            answers[one] = one.ask(do=do, tensor=str(tensor))
         except ContestantError as error:
             skipped.append(Skipped(one.contestant.name, f"{case.model} {case.label}", str(error)))
     return answers
 
 
-def _measured(
-    case: Case, processes: Sequence[Process], pace: Pace, folder: Path, skipped: list[Skipped]
-) -> list[dict[str, Any]]:
-    """Return the entries of one case."""
-    answers = prepared(case, processes, folder, skipped)
-    deviations = _deviations(case, answers, folder)
+def _measure(
+    case: Case, processes: Sequence[Process], job: Job, folder: Path, found: _Found, skipped: list[Skipped]
+) -> None:
+    """Add the turns of one launch."""
+    streaming = job.scenario == "single-stream"
+    answers = _prepared("pool" if streaming else "ready", case, processes, folder, skipped)
+    deviations = {} if streaming else _deviations(case, answers, folder)
     askable = {(one.contestant.name, call): one for one, answer in answers.items() for call in answer["calls"]}
-    turns = take_turns(askable, pace, EnergyMeter())
-    entries = []
-    for (name, call), found in turns.items():
-        one = askable[name, call]
-        params = {"model": case.model, "matrix": case.label, "contestant": name, "call": call}
+    if not askable:
+        return
+    times = single_stream(askable, job.rules) if streaming else take_turns(askable, job.pace, EnergyMeter())
+    for key, turns in times.items():
+        contestant, answer = askable[key].contestant, answers[askable[key]]
+        found.turns.setdefault(key, []).append(turns)
+        found.extra[key] = {
+            "peer": not contestant.ours,
+            "kind": contestant.kind,
+            "precision": contestant.precision,
+            "max_loss_db": contestant.max_loss_db,
+            "deviation": deviations.get(askable[key]),
+            "peak_bytes": answer["peak_bytes"],
+            **answer["facts"],
+        }
+
+
+def _entries(scenario: Scenario, case: Case, found: _Found, conditions: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the entries of one case."""
+    entries, losses = [], conditions.pop("losses")
+    # The pool of SingleStream is no stack: its queries are single frames.
+    matrix = str(case.matrix) if scenario == "single-stream" else case.label
+    for (name, call), launches in found.turns.items():
+        params = {"model": case.model, "matrix": matrix, "contestant": name, "call": call}
+        joules = [turns.joules_per_call for turns in launches]
         extra = {
             "case": f"{case.model}: {name}, {call}",
             "model": case.model,
-            "matrix": case.label,
+            "matrix": matrix,
             "frames": case.frames,
             "findings": case.findings,
             "contestant": f"{name}, {call}",
             "contestant_name": name,
             "call": call,
-            "peer": not one.contestant.ours,
-            "precision": one.contestant.precision,
-            "max_loss_db": one.contestant.max_loss_db,
-            "turns": [len(turn) for turn in found.times_s],
-            "joules": found.joules_per_call,
-            "deviation": deviations[one],
-            "peak_bytes": answers[one]["peak_bytes"],
-            **answers[one]["facts"],
+            "turns": [len(turn) for turns in launches for turn in turns.times_s],
+            "launches": [len(turns.times_s) for turns in launches],
+            "joules": float(np.mean([one for one in joules if one is not None])) if None not in joules else None,
+            **found.extra[name, call],
+            **conditions,
         }
-        entries.append(entry("plans", params, found.data_s, extra))
+        plan = extra.get("plan")
+        extra["loss_db"] = plan["loss_db"] if plan else losses.get(name)
+        data = [time for turns in launches for time in turns.data_s]
+        if scenario == "single-stream" and (bound := percentile_bound(data)):
+            extra["p90"] = asdict(bound)
+        if scenario == "offline":
+            extra["samples_per_second"] = samples_per_second(Turns([data]), case.frames)
+        entries.append(entry(scenario, params, data, extra))
     return entries
 
 
@@ -199,7 +247,9 @@ def _deviations(case: Case, answers: Mapping[Process, Mapping[str, Any]], folder
 
 
 def _deviation(output: Outputs, exact: Outputs) -> float:
-    return max(float(np.abs(output[name] - value).max() / max(np.abs(value).max(), 1e-30)) for name, value in exact.items())
+    return max(
+        float(np.abs(output[name] - value).max() / max(np.abs(value).max(), 1e-30)) for name, value in exact.items()
+    )
 
 
 def _losses(model: str, processes: Sequence[Process], folder: Path) -> dict[str, float]:
@@ -233,12 +283,13 @@ def _conditions(job: Job, model: str) -> dict[str, Any]:
 
 def _done(document: Document, case: Case, job: Job) -> bool:
     """Return whether the document holds the case, of the same bundle, versions and threads."""
+    matrix = str(case.matrix) if job.scenario == "single-stream" else case.label
     wanted = _conditions(job, case.model)
     found = {
         one["extra_info"]["contestant_name"]
         for one in document["benchmarks"]
-        if one["group"] == "plans"
-        and (one["extra_info"]["model"], one["extra_info"]["matrix"]) == (case.model, case.label)
+        if one["group"] == job.scenario
+        and (one["extra_info"]["model"], one["extra_info"]["matrix"]) == (case.model, matrix)
         and all(one["extra_info"][name] == value for name, value in wanted.items())
     }
     return any(contestant.name in found for contestant in job.contestants)

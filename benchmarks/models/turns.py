@@ -67,7 +67,7 @@ class Pace:
         Examples
         --------
         >>> Pace(measure_s=10).rounds([0.005, 0.2])
-        45
+        42
         """
         each = [self.pause_s + (self.calls(one) + (one < SETTLED_S)) * one for one in seconds]
         return max(self.fewest, min(self.most, int(self.measure_s / sum(each))))

@@ -89,6 +89,7 @@ class OpenVinoPeer:
         import openvino
 
         self._core, self._threads = openvino.Core(), threads
+        self._compiled: dict[tuple[tuple[int, ...], str], Any] = {}
         self._model = self._core.read_model(model)
         self._type = {"fp32": "f32", "bf16": "bf16"}[precision]
         if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
@@ -145,6 +146,9 @@ class OpenVinoPeer:
         return run
 
     def _compile(self, shape: tuple[int, ...], hint: str) -> Any:
+        """Return the model compiled for a shape, once."""
+        if (shape, hint) in self._compiled:
+            return self._compiled[shape, hint]
         model = self._model.clone()
         model.reshape(list(shape))
         options = {
@@ -152,7 +156,8 @@ class OpenVinoPeer:
             "INFERENCE_NUM_THREADS": str(self._threads),
             "INFERENCE_PRECISION_HINT": self._type,
         }
-        return self._core.compile_model(model, "CPU", options)
+        compiled = self._compiled[shape, hint] = self._core.compile_model(model, "CPU", options)
+        return compiled
 
     def _buffers(self, compiled: Any, frames: int) -> Outputs:
         """Return memory for what all frames give, output by output."""

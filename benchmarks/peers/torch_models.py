@@ -49,6 +49,7 @@ class TorchPeer:
             raise RuntimeError(reason)
         self._graph = TorchGraph(model.read_bytes())
         self._autocast, self._compiled = precision == "bf16", compiled
+        self._modules: dict[tuple[int, ...], Any] = {}
 
     def prepare(self, tensor: Tensor, batch: int) -> Callable[[], Outputs]:
         """Return a function that runs `tensor` in batches."""
@@ -69,9 +70,12 @@ class TorchPeer:
         return run
 
     def _module(self, example: Any) -> Any:
-        """Return the graph as straight code of PyTorch's operators, which autocast and the compiler see as a user's."""
+        """Return the graph as straight code of PyTorch's operators, which autocast and the compiler see as a user's, once for a shape."""
         import torch
         from torch.fx.experimental.proxy_tensor import make_fx
+
+        if (shape := tuple(example.shape)) in self._modules:
+            return self._modules[shape]
 
         def forward(image: Any) -> tuple[Any, ...]:
             values = self._graph(image)
@@ -85,4 +89,5 @@ class TorchPeer:
         for name, weight in list(module.named_buffers()):
             if weight.ndim == 4:
                 setattr(module, name, weight.contiguous(memory_format=torch.channels_last))
-        return torch.compile(module) if self._compiled else module
+        self._modules[shape] = torch.compile(module) if self._compiled else module
+        return self._modules[shape]

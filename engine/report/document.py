@@ -39,6 +39,7 @@ def write_document(
     title: str,
     planes: Planes,
     results: Sequence[Mapping[str, Any]],
+    assets: Path = ASSETS,
     **context: Any,
 ) -> Path:
     """Write one HTML file that needs no network and no other file.
@@ -57,6 +58,8 @@ def write_document(
         Images that the page's script unpacks.
     results : sequence of mapping
         What the script needs of each section with a viewer, as plain data.
+    assets : Path
+        Folder with the template, where it is not one of ours.
     **context
         What else the template names.
 
@@ -74,7 +77,7 @@ def write_document(
     script = "\n".join(_asset(name) for name in (*SHARED_SCRIPTS, *scripts))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     html = (
-        _environment()
+        _environment(assets)
         .get_template(template)
         .render(
             title=title,
@@ -117,10 +120,10 @@ def _json(value: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
+@lru_cache(maxsize=2)
+def _environment(assets: Path) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(ASSETS),
+        loader=FileSystemLoader([assets, ASSETS]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

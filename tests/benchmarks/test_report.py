@@ -5,41 +5,48 @@ import sys
 
 import pytest
 
-from photopeak.benchmarks.report import Report, read_report, write_report
+from photopeak.benchmarks.document import expanded, write_document
+from photopeak.benchmarks.report import Report, read_report
 from photopeak.benchmarks.settings import limits
 from photopeak.benchmarks.speed import page, per_pixel, ratios
 from photopeak.benchmarks.tables import markdown, tables
 from photopeak.engine.errors import InputError
 
-FIGURES = {"rounds": 30, "min_ms": 1.0, "median_ms": 2.0, "p99_ms": 2.98}
-COMPARISON = {
-    "baseline": "bare",
-    "contestants": {
-        "session": FIGURES | {"ratio": [1.02, 1.01, 1.03], "difference_ms": [0.05, 0.04, 0.06]},
-        "bare": FIGURES | {"ratio": [1.0, 1.0, 1.0], "difference_ms": [0.0, 0.0, 0.0]},
-    },
-}
+TIMES_MS = {"session": [1.02, 2.04, 3.06], "bare": [1.0, 2.0, 3.0]}
 
 
 def benchmark(group, case, matrix, data, **extra):
     extra |= {"case": case, "matrix": matrix, "threads": 2, "versions": {"python": "3.11.7"}}
-    return {"group": group, "extra_info": extra, "stats": {"data": data}}
+    return {"group": group, "fullname": f"{group} {case} {matrix}", "extra_info": extra, "stats": {"data": data}}
 
 
 @pytest.fixture
-def report():
-    return Report.from_pytest_benchmark(
+def document():
+    return expanded(
         {
             "datetime": "2026-01-02T03:04:05",
             "machine_info": {"cpu": {"brand_raw": "A Fine CPU", "count": 4}},
             "benchmarks": [
-                benchmark("session", "run model", "64x64", [9.0], comparison=COMPARISON),
+                benchmark(
+                    "session", "run model", "64x64", [9.0], comparison={"baseline": "bare", "times_ms": TIMES_MS}
+                ),
                 benchmark("session", "run model", "1024x256", [0.1, 0.2, 0.3]),
                 benchmark("pipeline", "file to file", "64x64", [0.05]),
                 benchmark("pipeline", "start", "", [0.02]),
             ],
         }
     )
+
+
+@pytest.fixture
+def report(document):
+    return Report.from_document(document)
+
+
+@pytest.fixture
+def file(document, tmp_path):
+    write_document(document, tmp_path / "report.json")
+    return tmp_path / "report.json"
 
 
 def test_report_has_the_statistics_of_single_calls_in_milliseconds(report):
@@ -51,24 +58,24 @@ def test_report_has_the_statistics_of_single_calls_in_milliseconds(report):
 
 def test_times_of_a_comparison_are_those_of_its_first_contestant(report):
     first = report.measurements[0]
-    assert (first.rounds, first.min_ms, first.median_ms, first.p99_ms) == (30, 1.0, 2.0, 2.98)
-    assert first.comparison == COMPARISON
+    assert (first.rounds, first.min_ms, first.median_ms) == (3, pytest.approx(1.02), pytest.approx(2.04))
+    assert first.p99_ms == pytest.approx(2.04 + 0.98 * 1.02)
+    assert list(first.comparison["contestants"]) == ["session", "bare"]
+    assert first.comparison["contestants"]["session"]["ratio"] == pytest.approx([1.02] * 3)
 
 
-def test_report_survives_its_file(report, tmp_path):
-    write_report(report, tmp_path / "report.json")
-    assert read_report(tmp_path / "report.json") == report
+def test_report_survives_its_file(report, file):
+    assert read_report(file) == report
 
 
-def test_page_on_speed_has_ratios_and_times_per_pixel(report, tmp_path):
-    write_report(report, tmp_path / "report.json")
-    command = [sys.executable, "-m", "photopeak.benchmarks.speed", *[str(tmp_path / "report.json")] * 2]
+def test_page_on_speed_has_ratios_and_times_per_pixel(report, file):
+    command = [sys.executable, "-m", "photopeak.benchmarks.speed", *[str(file)] * 2]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert text == page([report, report])
     assert text.startswith("# Speed\n")
     (ratio,), (session, pipeline) = ratios(report), per_pixel(report)
-    assert ratio.rows == (("run model: session", "1.02 [1.01, 1.03]"),)
-    assert session.rows == (("run model", "488", "763"),)
+    assert ratio.rows == (("run model: session", "1.02 [1.02, 1.02]"),)
+    assert session.rows == (("run model", "498", "763"),)
     assert pipeline.rows == (("file to file", "1.22e+04"),)
 
 
@@ -84,9 +91,9 @@ def test_other_files_are_refused_by_name(tmp_path, content):
 def test_tables_have_a_column_for_each_matrix(report):
     session, compared, pipeline = tables(report)
     assert session.columns == ("case", "64x64", "1024x256")
-    assert session.rows == (("run model", "2.00 (2.98)", "200 (298)"),)
+    assert session.rows == (("run model", "2.04 (3.04)", "200 (298)"),)
     assert compared.columns == ("case", "64x64")
-    assert compared.rows == (("run model: session / bare", "+0.0500 ms, x1.02 [1.01, 1.03]"),)
+    assert compared.rows == (("run model: session / bare", "+0.0400 ms, x1.02 [1.02, 1.02]"),)
     assert pipeline.columns == ("case", "64x64", "any")
     assert pipeline.rows == (("file to file", "50.0 (50.0)", ""), ("start", "", "20.0 (20.0)"))
 
@@ -94,14 +101,13 @@ def test_tables_have_a_column_for_each_matrix(report):
 def test_markdown_names_the_machine_and_every_row_is_complete(report):
     text = markdown(report)
     assert text.startswith("A Fine CPU, 4 logical cores, 2 threads; python 3.11.7.\n")
-    assert "| run model | 2.00 (2.98) | 200 (298) |" in text
+    assert "| run model | 2.04 (3.04) | 200 (298) |" in text
     blocks = [part.splitlines() for part in text.split("\n\n") if part.startswith("|")]
     assert all(len({line.count("|") for line in block}) == 1 for block in blocks)
 
 
-def test_module_prints_markdown(report, tmp_path):
-    write_report(report, tmp_path / "report.json")
-    command = [sys.executable, "-m", "photopeak.benchmarks.tables", str(tmp_path / "report.json")]
+def test_module_prints_markdown(report, file):
+    command = [sys.executable, "-m", "photopeak.benchmarks.tables", str(file)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == markdown(report)
 
 

@@ -9,7 +9,7 @@ function draw(element, figure, coordinates) {
   const data = figure.data.map((trace, i) => {
     const colour = token(trace.meta);
     const painted = { ...trace, ...(coordinates[i] || {}) };
-    if (trace.type === "bar") painted.marker = { color: token("bar"), line: { width: 0 } };
+    if (trace.type === "bar") painted.marker = { color: token(trace.meta === "after" ? "bar" : trace.meta), line: { width: 0 } };
     else if (trace.type !== "heatmap") painted.line = { ...trace.line, color: colour };
     if (trace.fill) painted.fillcolor = `${colour}33`;
     if (trace.marker && trace.type !== "bar") painted.marker = { ...trace.marker, color: colour };

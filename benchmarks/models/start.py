@@ -1,0 +1,91 @@
+"""The suite ``start``: a fresh process from nothing to the first result, and the memory that it takes.
+
+The stages are those of a command that somebody types: the interpreter with NumPy, the import of the library, loading the model,
+and the first run, which compiles for the matrix. Files are in the system's cache, as one launch that is not timed goes before.
+PyTorch's time of loading includes turning the graph into its operators.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from ...engine.zoo import load_bundle, locate
+from ..document import Document, entry
+from ..versions import versions
+from .cases import Case, tensor_of
+from .contestants import Contestant
+from .pool import ContestantError, process
+from .suites import Job, Skipped
+
+__all__ = ["STAGES", "run_start"]
+
+STAGES = ("interpreter", "import", "load", "first run")
+
+
+def run_start(job: Job, document: Document, say: Callable[[str], None], save: Callable[[], None]) -> list[Skipped]:
+    """Launch everybody for each case, in turns; see :func:`~.suites.run_plans` for the parameters."""
+    skipped: list[Skipped] = []
+    for case in job.cases:
+        with TemporaryDirectory(prefix="photopeak-bench-") as folder:
+            tensor = Path(folder) / "tensor.npy"
+            np.save(tensor, tensor_of(case))
+            found: dict[str, list[dict[str, Any]]] = {}
+            for index in range(1 + job.launches):
+                for contestant in job.contestants:
+                    if index and contestant.name not in found:
+                        continue  # it could not the first time
+                    launched = _launched(contestant, case, tensor, job, skipped)
+                    if launched is not None:
+                        found.setdefault(contestant.name, []).append(launched)
+        entries = [
+            _entry(one, case, found[one.name][1:], job) for one in job.contestants if found.get(one.name, [])[1:]
+        ]
+        document["benchmarks"] += entries
+        save()
+        medians = ", ".join(f"{one['extra_info']['contestant_name']} {one['stats']['median']:.2f}" for one in entries)
+        say(f"{case.model} {case.label} start [s]: {medians}")
+    return skipped
+
+
+def _launched(
+    contestant: Contestant, case: Case, tensor: Path, job: Job, skipped: list[Skipped]
+) -> dict[str, Any] | None:
+    """Return the seconds of each stage and the memory of one launch."""
+    if reason := contestant.check():
+        skipped.append(Skipped(contestant.name, case.model, reason))
+        return None
+    with process(contestant, case.model, locate(case.model) / "model.onnx", job.threads, job.environment) as one:
+        try:
+            stamps = one.ask(do="started") | one.ask(do="ready", tensor=str(tensor))
+        except ContestantError as error:
+            skipped.append(Skipped(contestant.name, f"{case.model} {case.label}", str(error)))
+            return None
+        marks = [one.spawned_ns, *(stamps[f"{name}_ns"] for name in ("main", "imported", "loaded", "first"))]
+        seconds = [(last - first) / 1e9 for first, last in pairwise(marks)]
+        memory = {name: stamps[name] for name in ("imported_bytes", "peak_bytes")}
+        return dict(zip(STAGES, seconds, strict=True)) | memory
+
+
+def _entry(contestant: Contestant, case: Case, launches: list[dict[str, Any]], job: Job) -> dict[str, Any]:
+    params = {"model": case.model, "matrix": case.label, "contestant": contestant.name}
+    medians = {name: float(np.median([one[name] for one in launches])) for name in launches[0]}
+    extra = {
+        "case": f"{case.model}: {contestant.name}",
+        "model": case.model,
+        "matrix": case.label,
+        "contestant": contestant.name,
+        "contestant_name": contestant.name,
+        "peer": not contestant.ours,
+        "kind": contestant.kind,
+        "stages_s": {name: medians[name] for name in STAGES},
+        "imported_bytes": medians["imported_bytes"],
+        "peak_bytes": medians["peak_bytes"],
+        "threads": job.threads,
+        "versions": versions(),
+        "digest": load_bundle(case.model).digest,
+    }
+    return entry("start", params, [sum(one[name] for name in STAGES) for one in launches], extra)
