@@ -3,7 +3,7 @@
 A table belongs to one model, matrix and number of frames, and has a file of its own, so that writers never meet. Its folder
 is named after a digest of everything that a measurement depends on, and the file repeats all of that: what was measured
 elsewhere, with another version or for another model is never used. Files that are damaged, too large, links, or anything but
-exactly a table are passed over.
+exactly a table are passed over, and so are those of other users. A session compares with float32 again whatever it takes.
 """
 
 import hashlib
@@ -216,6 +216,9 @@ def _content(path: Path) -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_TABLE:
             raise OSError(f"{path} is no table.")
+        # Ours, or provided by the administrator; what anybody may write to may say anything.
+        if os.name == "posix" and (status.st_uid not in (os.getuid(), 0) or status.st_mode & stat.S_IWOTH):
+            raise OSError(f"{path} may be from somebody else.")
         return file.read(LARGEST_TABLE)
 
 
