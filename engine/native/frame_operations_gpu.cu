@@ -3,8 +3,9 @@
 // What happens to single pixels gives the bits of the CPU. Sums are taken in another, fixed order.
 #include <vector>
 
+#include "frame_kernels_gpu.hpp"
 #include "frame_quantiles.hpp"
-#include "frame_results.hpp"
+#include "frame_queue_gpu.hpp"
 #include "frame_rounding_gpu.hpp"
 
 namespace photopeak {
@@ -12,42 +13,25 @@ namespace gpu {
 
 // One axis of a layout in device memory.
 struct DeviceAxis {
-  struct View {
-    std::int64_t length, tile, count;
-    const std::int64_t* start;
-    const float* weight;
-  };
-
   explicit DeviceAxis(const Axis& axis)
       : start(axis.start.data(), static_cast<std::int64_t>(axis.start.size())),
         weight(axis.weight.data(), static_cast<std::int64_t>(axis.weight.size())),
         view{axis.length, axis.tile, static_cast<std::int64_t>(axis.start.size()), start.get(), weight.get()} {}
 
-  Gpu::Buffer<std::int64_t> start;
-  Gpu::Buffer<float> weight;
-  View view;
+  Buffer<std::int64_t> start;
+  Buffer<float> weight;
+  AxisView view;
 };
 
 template <class T>
 void stage(const T* pixels, Shape shape, const Layout& layout, const Staging& staging, float* tiles) {
   const DeviceAxis down(layout.rows), across(layout.columns);
-  const Gpu::Buffer<T> in(pixels, shape.size());
-  const Gpu::Buffer<Rescale> rescale(staging.rescale, shape.frames);
-  const Gpu::Buffer<Contrast> contrast(staging.contrast, shape.frames);
-  const std::int64_t size = shape.frames * staging.tiles.count * down.view.tile * across.view.tile;
-  const Gpu::Buffer<float> result(size);
-  Gpu::for_each(
-      size, [shape, rows = down.view, columns = across.view, choice = staging.tiles, from = in.get(),
-             rescales = rescale.get(), contrasts = contrast.get(), to = result.get()] __device__(std::int64_t i) {
-        const std::int64_t made = i / (rows.tile * columns.tile), frame = made / choice.count;
-        const std::int64_t tile = choice.first + made % choice.count;
-        const std::int64_t row = rows.start[tile / columns.count] + i / columns.tile % rows.tile;
-        const std::int64_t column = columns.start[tile % columns.count] + i % columns.tile;
-        const T* pixel = from + (frame * shape.rows + reflected(row, rows.length)) * shape.columns;
-        const Rescale r = rescales[frame];
-        const Contrast c = contrasts[frame];
-        to[i] = staged(pixel[reflected(column, columns.length)], r.slope, r.intercept, c.low, c.inverse_width);
-      });
+  const Buffer<T> in(pixels, shape.size());
+  const Buffer<Rescale> rescale(staging.rescale, shape.frames);
+  const Buffer<Contrast> contrast(staging.contrast, shape.frames);
+  const Buffer<float> result(shape.frames * staging.tiles.count * down.view.tile * across.view.tile);
+  launch_stage(in.get(), shape.frames, {down.view, across.view, layout.scale},
+               {rescale.get(), contrast.get(), staging.tiles}, result.get(), own_stream());
   result.download(tiles);
 }
 
@@ -100,101 +84,50 @@ __global__ void band_moments(const float* frames, Shape shape, std::int64_t band
 
 void statistics(const float* frames, Shape shape, FrameStatistics* out) {
   const std::int64_t bands = (shape.rows + kBandRows - 1) / kBandRows;
-  const Gpu::Buffer<float> in(frames, shape.size());
-  const Gpu::Buffer<Moments> result(shape.frames * bands);
-  band_moments<<<static_cast<unsigned>(shape.frames * bands), kThreads>>>(in.get(), shape, bands, result.get());
-  check(cudaGetLastError());
+  const Buffer<float> in(frames, shape.size());
+  const Buffer<Moments> result(shape.frames * bands);
+  band_moments<<<static_cast<unsigned>(shape.frames * bands), kThreads, 0, own_stream()>>>(in.get(), shape, bands,
+                                                                                           result.get());
+  expect(cudaGetLastError(), "taking statistics");
   std::vector<Moments> moments(static_cast<std::size_t>(shape.frames * bands));
   result.download(moments.data());
   for (std::int64_t frame = 0; frame < shape.frames; ++frame)
     out[frame] = statistics_of(&moments[frame * bands], bands, shape);
 }
 
-constexpr std::int64_t kSumPixels = 1 << 15;  // that one block adds
-
-__global__ void chunk_sums(const float* frames, std::int64_t pixels, std::int64_t chunks, Sums* out) {
-  const float* frame = frames + blockIdx.x / chunks * pixels;
-  const std::int64_t begin = blockIdx.x % chunks * kSumPixels;
-  const std::int64_t end = begin + kSumPixels < pixels ? begin + kSumPixels : pixels;
-  Sums mine{0, 0};
-  for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) {
-    mine.all += frame[i];
-    mine.positive += not_negative(frame[i]);
-  }
-  const Sums all = block_total(mine, [](Sums& to, const Sums& s) { to = {to.all + s.all, to.positive + s.positive}; });
-  if (threadIdx.x == 0) out[blockIdx.x] = all;
-}
-
-// Returns the sums of each frame of a stack on the device.
-std::vector<Sums> frame_sums(const float* frames, Shape shape) {
-  const std::int64_t pixels = shape.pixels(), chunks = (pixels + kSumPixels - 1) / kSumPixels;
-  const Gpu::Buffer<Sums> partial(shape.frames * chunks);
-  chunk_sums<<<static_cast<unsigned>(shape.frames * chunks), kThreads>>>(frames, pixels, chunks, partial.get());
-  check(cudaGetLastError());
-  std::vector<Sums> parts(static_cast<std::size_t>(shape.frames * chunks)), sums(shape.frames);
-  partial.download(parts.data());
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    sums[i / chunks].all += parts[i].all;
-    sums[i / chunks].positive += parts[i].positive;
-  }
-  return sums;
-}
-
-// Puts the tiles of all frames of a stack on the device together, in the order of the CPU.
-void assemble(const float* tiles, const Layout& layout, Shape shape, float* out) {
-  const DeviceAxis down(layout.rows), across(layout.columns);
-  Gpu::for_each(
-      shape.size(), [=, rows = down.view, columns = across.view, scale = layout.scale] __device__(std::int64_t i) {
-        const std::int64_t column = i % shape.columns, row = i / shape.columns % shape.rows, frame = i / shape.pixels();
-        const std::int64_t height = scale * rows.tile, width = scale * columns.tile;
-        float sum = 0.0f;
-        bool first = true;
-        for (std::int64_t d = 0; d < rows.count; ++d)
-          for (std::int64_t a = 0; a < columns.count; ++a) {
-            const std::int64_t y = row - scale * rows.start[d], x = column - scale * columns.start[a];
-            if (y < 0 || y >= height || x < 0 || x >= width) continue;
-            const float row_weight = rows.weight[d * height + y], column_weight = columns.weight[a * width + x];
-            if (row_weight == 0.0f || column_weight == 0.0f) continue;
-            const std::int64_t tile = (frame * rows.count + d) * columns.count + a;
-            const float part = weighted(row_weight, column_weight, tiles[(tile * height + y) * width + x]);
-            sum = first ? part : sum + part;
-            first = false;
-          }
-        out[i] = sum;
-      });
-}
-
 void finish(const float* tiles, const Layout& layout, const Finishing& finishing, Shape shape, float* out,
             Totals totals) {
   const std::int64_t tile_pixels = layout.scale * layout.scale * layout.rows.tile * layout.columns.tile;
-  const Gpu::Buffer<float> in(tiles, shape.frames * layout.tiles() * tile_pixels), result(shape.size());
-  assemble(in.get(), layout, shape, result.get());
-  const std::vector<Sums> before = frame_sums(result.get(), shape);
-  std::vector<float> factors;
-  for (std::int64_t i = 0; i < shape.frames; ++i) factors.push_back(factor_of(before[i], finishing, i));
-  const Gpu::Buffer<float> factor(factors.data(), shape.frames);
-  Gpu::for_each(shape.size(),
-                [pixels = shape.pixels(), clamp = finishing.keep == Keep::sum, by = factor.get(),
-                 to = result.get()] __device__(std::int64_t i) { to[i] = scaled(to[i], by[i / pixels], clamp); });
-  const std::vector<Sums> after = frame_sums(result.get(), shape);
-  result.download(out);
+  const DeviceAxis down(layout.rows), across(layout.columns);
+  const Buffer<float> in(tiles, shape.frames * layout.tiles() * tile_pixels), result(shape.size());
+  const Buffer<double> target(finishing.target, shape.frames), gain(finishing.gain, shape.frames);
+  const Buffer<Sums> bands(shape.frames * Bands(shape.rows, shape.columns).count);
+  const Buffer<float> factors(shape.frames);
+  const Buffer<FrameSums> found(shape.frames);
+  const auto launch = layout.tiles() == 1 ? launch_finish<true> : launch_finish<false>;
+  launch({in.get(), {down.view, across.view, layout.scale}}, shape, {finishing.keep, target.get(), gain.get()},
+         result.get(), {bands.get(), factors.get(), found.get()}, own_stream());
+  std::vector<FrameSums> sums(static_cast<std::size_t>(shape.frames));
+  found.download(sums.data());
   for (std::int64_t i = 0; i < shape.frames; ++i) {
-    totals.before[i] = before[i].all * finishing.gain[i];
-    totals.after[i] = after[i].all;
+    factor_of(sums[i].before, finishing, i);  // throws where there is none
+    totals.before[i] = sums[i].before.all * finishing.gain[i];
+    totals.after[i] = sums[i].after.all;
   }
+  result.download(out);
 }
 
 // Counts the digit at `shift` of the keys that agree with `key` under `mask`.
 void count_digits(const std::uint32_t* bits, std::int64_t n, std::uint32_t key, std::uint32_t mask, int shift,
                   std::uint32_t* counts) {
-  Gpu::for_each(n, [=] __device__(std::int64_t i) {
+  for_each(n, [=] __device__(std::int64_t i) {
     const std::uint32_t other = bits[i] ^ flip_of(bits[i]);
     if ((other & mask) == key) atomicAdd(counts + (other >> shift & (kBins - 1)), 1u);
   });
 }
 
 void find_next_above(const std::uint32_t* bits, std::int64_t n, std::uint32_t key, std::uint32_t* least) {
-  Gpu::for_each(n, [=] __device__(std::int64_t i) {
+  for_each(n, [=] __device__(std::int64_t i) {
     const std::uint32_t other = bits[i] ^ flip_of(bits[i]);
     if (other > key) atomicMin(least, other);
   });
@@ -238,7 +171,7 @@ class DeviceQuantiles {
 
   std::uint32_t next_above(std::uint32_t key) {
     const std::uint32_t none = kNothingAbove;
-    const Gpu::Buffer<std::uint32_t> least(&none, 1);
+    const Buffer<std::uint32_t> least(&none, 1);
     find_next_above(bits_.get(), n_, key, least.get());
     std::uint32_t next;
     least.download(&next);
@@ -246,7 +179,7 @@ class DeviceQuantiles {
   }
 
   std::int64_t n_;
-  Gpu::Buffer<std::uint32_t> bits_, device_counts_{kBins};
+  Buffer<std::uint32_t> bits_, device_counts_{kBins};
   PrefixCounts prefixes_;
   std::uint32_t counts_[kBins];
 };
@@ -291,7 +224,7 @@ class CudaOperations final : public FrameOperations {
 }  // namespace gpu
 
 const FrameOperations& cuda_operations() {
-  need_device();
+  gpu::need_device();
   static const gpu::CudaOperations operations;
   return operations;
 }

@@ -1,8 +1,8 @@
 // Rounding on a GPU: the twin of frame_rounding.cpp. Only for CUDA files.
 #pragma once
 
+#include "frame_queue_gpu.hpp"
 #include "frame_results.hpp"
-#include "gpu_device.hpp"
 
 namespace photopeak {
 namespace gpu {
@@ -10,7 +10,7 @@ namespace gpu {
 template <class T>
 void round_plain(const float* frames, Shape shape, const Rescale* rescale, StoredRange range, T* out, int* misfit) {
   const std::int64_t pixels = shape.pixels();
-  Gpu::for_each(shape.size(), [=] __device__(std::int64_t i) {
+  for_each(shape.size(), [=] __device__(std::int64_t i) {
     const Rescale r = rescale[i / pixels];
     const Split value = split_value(frames[i], 1.0 / r.slope, r.intercept, range);
     out[i] = static_cast<T>(rounded(value));
@@ -85,7 +85,7 @@ __global__ void round_strips(const float* frames, Strips strips, const Rescale* 
 // The winners of the strips meet from top to bottom; the last rest is rounded to the nearest.
 template <class T>
 void settle(const Strips& strips, T* stored) {
-  Gpu::for_each(strips.shape.frames, [strips, stored] __device__(std::int64_t frame) {
+  for_each(strips.shape.frames, [strips, stored] __device__(std::int64_t frame) {
     T* out = stored + frame * strips.shape.pixels();
     const Player* roots = strips.roots + frame * strips.count;
     Player last = roots[0];
@@ -101,20 +101,19 @@ void settle(const Strips& strips, T* stored) {
 // False when a pixel does not fit.
 template <class T>
 bool to_stored(const float* frames, Shape shape, const Rescale* rescale, StoredRange range, bool keep_sum, T* out) {
-  const Gpu::Buffer<float> in(frames, shape.size());
-  const Gpu::Buffer<Rescale> rescales(rescale, shape.frames);
-  const Gpu::Buffer<T> result(shape.size());
-  Gpu::Buffer<int> misfit(1);
+  const Buffer<float> in(frames, shape.size());
+  const Buffer<Rescale> rescales(rescale, shape.frames);
+  const Buffer<T> result(shape.size());
+  const Buffer<int> misfit(1);
   misfit.clear();
   if (keep_sum) {
     const std::int64_t count = (shape.rows + kStripRows - 1) / kStripRows;
-    const Gpu::Buffer<std::int32_t> rest0(shape.size()), rest1(shape.size()), pixel0(shape.size()),
-        pixel1(shape.size());
-    const Gpu::Buffer<Player> roots(shape.frames * count);
+    const Buffer<std::int32_t> rest0(shape.size()), rest1(shape.size()), pixel0(shape.size()), pixel1(shape.size());
+    const Buffer<Player> roots(shape.frames * count);
     const Strips strips{shape, count, {rest0.get(), rest1.get()}, {pixel0.get(), pixel1.get()}, roots.get()};
-    round_strips<<<static_cast<unsigned>(shape.frames * count), kThreads>>>(in.get(), strips, rescales.get(), range,
-                                                                            result.get(), misfit.get());
-    check(cudaGetLastError());
+    round_strips<<<static_cast<unsigned>(shape.frames * count), kThreads, 0, own_stream()>>>(
+        in.get(), strips, rescales.get(), range, result.get(), misfit.get());
+    expect(cudaGetLastError(), "rounding frames");
     settle(strips, result.get());
     result.download(out);
   } else {
