@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -137,10 +138,11 @@ def whole_weights(weights: Floats) -> tuple[NDArray[np.int8], Floats]:
     return whole.astype(np.int8), scale.astype(np.float32)
 
 
-def _nodes(node: NodeProto, layer: Layer, scheme: Scheme) -> tuple[list[NodeProto], dict[str, NDArray[np.generic]]]:
+def _nodes(node: NodeProto, layer: Layer, scheme: Scheme) -> tuple[list[NodeProto], dict[str, NDArray[Any]]]:
     """Return the nodes that replace a convolution, and the tensors that they take."""
     name, source, weights = layer.name, layer.taken, layer.weights
-    nodes, tensors = [], {}
+    nodes: list[NodeProto] = []
+    tensors: dict[str, NDArray[Any]] = {}
     if scheme.factors is not None:
         tensors[f"{name}.factors"] = scheme.factors.reshape(1, -1, 1, 1)
         nodes.append(helper.make_node("Mul", [source, f"{name}.factors"], [f"{name}.even"]))

@@ -1,0 +1,97 @@
+import onnx
+import pytest
+
+from photopeak.engine.errors import ModelError, UsageError
+from photopeak.engine.graph import check_graph
+from photopeak.engine.validation import validate
+from photopeak.exporters.calibration_frames import calibration_frames, frames_to_keep
+from photopeak.exporters.int8_losses import loss_of
+from photopeak.exporters.quantise import quantise, quantise_bundle
+from small_networks import residual_network, small_bundle
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """Return a bundle whose truth is coarse: 8 bits change nothing that counts."""
+    return small_bundle(tmp_path / "bundle", residual_network())
+
+
+@pytest.fixture
+def demanding(tmp_path):
+    """Return a bundle of a network without a skip and with a truth close to float32."""
+    return small_bundle(tmp_path / "demanding", residual_network(skip=False), error=0.02)
+
+
+def test_all_layers_are_quantised_where_that_loses_little(bundle):
+    made = quantise(bundle)
+    assert made.report.in_float == ()
+    assert made.report.share == pytest.approx(1)
+    assert [layer.loss for layer in made.report.layers] == [None, None]
+    assert made.report.loss <= 0.09
+    assert loss_of(bundle, made.graph).amount == pytest.approx(made.report.loss, abs=1e-6)
+    operators = [node.op_type for node in onnx.load_from_string(made.graph).graph.node]
+    assert (operators.count("QuantizeLinear"), operators.count("DequantizeLinear")) == (2, 4)
+
+
+def test_layers_that_cost_most_for_what_they_save_stay_in_float(demanding):
+    everything = quantise(demanding, max_loss_db=100).report
+    assert everything.in_float == ()
+    made = quantise(demanding, max_loss_db=everything.loss / 2).report
+    assert 0 < len(made.in_float) < len(made.layers)
+    assert made.loss <= everything.loss / 2
+    prices = {layer.name: layer.loss / layer.share for layer in made.layers}
+    assert made.in_float == (max(prices, key=prices.get),)
+
+
+def test_same_bundle_gives_the_same_graph(bundle):
+    assert quantise(bundle).graph == quantise(bundle).graph
+
+
+def test_loss_that_no_layer_keeps_is_an_error(demanding):
+    with pytest.raises(ModelError, match="no layer can be quantised at 1e-07 dB"):
+        quantise(demanding, max_loss_db=1e-7)
+
+
+@pytest.mark.parametrize("loss", [0, -1, float("nan")])
+def test_loss_must_be_positive(bundle, loss):
+    with pytest.raises(UsageError, match="leaves nothing to give away"):
+        quantise(bundle, max_loss_db=loss)
+
+
+def test_quantised_bundle_is_good(bundle, tmp_path):
+    written, report = quantise_bundle(bundle, tmp_path / "out")
+    assert check_graph(written, "int8").precision == "int8"
+    assert (written.model, written.card) == (bundle.model, bundle.card)
+    assert report.model == "scint-denoise"
+    checks = {check.name: check for check in validate(written.folder)}
+    assert checks["graph of int8"].passed
+    assert checks["golden output, onnxruntime int8 on cpu"].passed
+    assert checks["golden output, openvino int8 on cpu"].passed is not False
+
+
+def test_nothing_is_written_where_nothing_can_be_quantised(demanding, tmp_path):
+    with pytest.raises(ModelError):
+        quantise_bundle(demanding, tmp_path / "out", max_loss_db=1e-7)
+    assert not (tmp_path / "out").exists()
+
+
+def test_network_of_the_users_own_is_measured_on_its_golden_frames(bundle):
+    assert calibration_frames(bundle) is bundle.golden
+    assert frames_to_keep(bundle) is None
+
+
+def test_frames_reach_from_few_counts_to_many(tmp_path):
+    """The whole range of training, in steps of one factor; frames that are kept are not those that steps are fitted on."""
+    bundle = small_bundle(tmp_path / "known", residual_network(), recipe="scint-denoise")
+    kept = frames_to_keep(bundle)
+    assert kept.input.shape == kept.output.shape == kept.truth.shape == (8, 1, 64, 64)
+    means = kept.truth.mean(axis=(1, 2, 3))
+    assert means[-1] > 10 * means[0]
+    assert (kept.input == kept.input.round()).all()
+    # Poisson noise: the squared distance to the truth is the truth, on the average.
+    assert ((kept.input - kept.truth) ** 2).sum() == pytest.approx(kept.truth.sum(), rel=0.1)
+    again = frames_to_keep(bundle)
+    assert (again.input == kept.input).all()
+    fitted = calibration_frames(bundle)
+    assert fitted.input.shape == (12, 1, 32, 32)
+    assert not (fitted.input[0, 0] == kept.input[0, 0, :32, :32]).all()

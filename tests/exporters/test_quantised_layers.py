@@ -1,0 +1,140 @@
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import helper
+
+from photopeak.exporters.quantisation_schemes import activations, fit
+from photopeak.exporters.quantised_layers import Scheme, find_layers, quantised, whole_weights
+from small_networks import residual_network
+
+F32 = np.float32
+
+
+def run(model, images):
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"counts": images})[0]
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(2).poisson(20, (3, 1, 16, 24)).astype(F32)
+
+
+def test_layers_are_convolutions_of_eight_channels_or_more():
+    layers = find_layers(residual_network())
+    assert [layer.name for layer in layers] == ["second", "third"]
+    assert [layer.weights.shape for layer in layers] == [(8, 8, 3, 3), (1, 8, 3, 3)]
+    assert (layers[0].strides, layers[0].dilations, layers[0].pads) == ((1, 1), (1, 1), (1, 1, 1, 1))
+    assert (layers[1].bias == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [({"group": 8}, 1), ({"auto_pad": "SAME_UPPER"}, 1), ({"dilations": [1, 1]}, 2)],
+    ids=["groups", "automatic pads", "plain"],
+)
+def test_other_convolutions_stay_as_they_are(change, left):
+    model = residual_network()
+    (second,) = [node for node in model.graph.node if node.output[0] == "second"]
+    for name, value in change.items():
+        kept = [attribute for attribute in second.attribute if attribute.name != name]
+        del second.attribute[:]
+        second.attribute.extend([*kept, helper.make_attribute(name, value)])
+    assert len(find_layers(model)) == left
+
+
+def test_weights_are_off_by_half_a_step_at_most():
+    weights = np.random.default_rng(1).normal(0, [[[[0.01]]], [[[5.0]]]], (2, 4, 3, 3)).astype(F32)
+    whole, scale = whole_weights(weights)
+    assert (whole.dtype, scale.shape) == (np.int8, (2,))
+    assert np.abs(whole).max(axis=(1, 2, 3)).tolist() == [127, 127]
+    error = np.abs(whole * scale[:, None, None, None] - weights).max(axis=(1, 2, 3))
+    assert (error <= scale / 2 * 1.0001).all()
+    assert not whole_weights(np.zeros((1, 1, 1, 1), F32))[0].any()
+
+
+@pytest.mark.parametrize("factors", [None, np.array([0.5, 2, 4, 1, 0.25, 8, 1, 1], F32)], ids=["plain", "factors"])
+def test_quantised_graph_computes_the_same_within_its_steps(images, factors):
+    model = residual_network()
+    layer = find_layers(model)[0]
+    taken = activations(model, layer, images)
+    step = float((taken * (1 if factors is None else factors[None, :, None, None])).max() / 255)
+    made = quantised(model, {"second": Scheme(factors, step, False, layer.bias)})
+    assert sum(node.op_type == "QuantizeLinear" for node in made.graph.node) == 1
+    assert "second.kernel" not in {tensor.name for tensor in made.graph.initializer}
+    exact, found = run(model, images), run(made, images)
+    assert 0 < np.abs(found - exact).max() < 0.02 * np.abs(exact).max()
+    onnx.checker.check_model(made, full_check=True)
+
+
+def test_nothing_quantised_is_the_graph_itself(images):
+    model = residual_network()
+    np.testing.assert_array_equal(run(quantised(model, {}), images), run(model, images))
+
+
+def test_activations_are_what_the_layer_takes(images):
+    model = residual_network()
+    first = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}["first.kernel"]
+    found = activations(model, find_layers(model)[0], images)
+    centre = sum(
+        np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))[:, :, i : i + 16, j : j + 24]
+        * first[:, 0, i, j][:, None, None]
+        for i in range(3)
+        for j in range(3)
+    )
+    np.testing.assert_allclose(found, np.maximum(centre, 0), rtol=1e-4, atol=1e-3)
+
+
+def uneven(seed=0):
+    """Return what a layer takes where one channel is a thousand times as strong as another that matters as much."""
+    rng = np.random.default_rng(seed)
+    strengths = np.geomspace(1, 1000, 8).astype(F32)
+    taken = np.abs(rng.normal(0, 1, (2, 8, 20, 20))).astype(F32) * strengths[None, :, None, None]
+    layer = find_layers(residual_network())[0]
+    weights = (rng.normal(0, 1, (8, 8, 3, 3)) / strengths[None, :, None, None]).astype(F32)
+    return type(layer)(layer.name, layer.taken, weights, layer.bias, (1, 1), (1, 1), (1, 1, 1, 1)), taken
+
+
+def test_factors_even_out_channels():
+    layer, taken = uneven()
+    found = fit(layer, taken)
+    assert found.scheme.factors is not None
+    assert found.scheme.factors[0] > 30 * found.scheme.factors[-1]
+    # 255 steps for all: a uniform error of a 255th of the peak over sqrt(12), which hits the weak channel as the strong one.
+    assert found.error < 1e-3
+    assert found.multiplications == 2 * 20 * 20 * 8 * 8 * 9
+
+
+@pytest.mark.parametrize("shift", [0, -0.5])
+def test_scheme_is_signed_where_values_are(shift):
+    layer, taken = uneven()
+    assert fit(layer, taken + F32(shift)).scheme.signed == (shift < 0)
+
+
+def test_mean_error_is_corrected_in_the_bias():
+    """Values beyond the range are clipped: without the correction the output would be too small on the whole."""
+    layer, taken = uneven(3)
+    scheme = fit(layer, taken).scheme
+    evened = taken * (1 if scheme.factors is None else scheme.factors[None, :, None, None])
+    whole = np.clip(np.rint(evened / scheme.step), 0, 255) * scheme.step
+    weights = layer.weights if scheme.factors is None else layer.weights / scheme.factors[None, :, None, None]
+    stepped, scale = whole_weights(weights)
+    error = convolved(taken, layer.weights) - convolved(whole, stepped * scale[:, None, None, None])
+    np.testing.assert_allclose(scheme.bias - layer.bias, error.mean(axis=(0, 2, 3)), atol=1e-3 * np.abs(error).max())
+
+
+def convolved(images, weights):
+    """Return a convolution of 3 x 3 with zeros around, spelt out."""
+    padded = np.pad(images.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    rows, columns = images.shape[2:]
+    return sum(
+        np.einsum("nchw,oc->nohw", padded[:, :, i : i + rows, j : j + columns], weights[:, :, i, j])
+        for i in range(3)
+        for j in range(3)
+    )
+
+
+def test_layer_that_takes_nothing_stays_in_float():
+    layer, taken = uneven()
+    assert fit(layer, np.zeros_like(taken)) is None
