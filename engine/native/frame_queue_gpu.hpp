@@ -79,7 +79,7 @@ void for_each(std::int64_t n, const Body& body) {
 
 inline void need_device() {
   int devices = 0;
-  expect(cudaGetDeviceCount(&devices), "looking for a GPU");
+  expect(cudaGetDeviceCount(&devices), "looking for a GPU", "use the CPU or repair the driver");
 }
 
 }  // namespace gpu

@@ -11,10 +11,11 @@
 namespace photopeak {
 namespace gpu {
 
-inline void expect(cudaError_t status, const char* doing) {
+inline void expect(cudaError_t status, const char* doing,
+                   const char* remedy = "use the CPU, a smaller batch or another GPU") {
   if (status == cudaSuccess) return;
   throw DeviceError(std::string("CUDA reports ") + cudaGetErrorName(status) + " (" + cudaGetErrorString(status) +
-                    ") when " + doing + "; use the CPU, a smaller batch or another GPU.");
+                    ") when " + doing + "; " + remedy + ".");
 }
 
 // Whatever this thread does meanwhile, such as taking memory, does not spoil the graph that another thread records.
