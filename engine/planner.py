@@ -58,14 +58,15 @@ class TunedPlanner:
         self._lock = Lock()
 
     def first(self) -> tuple[Plan, Runnable]:
-        """Return a plan to begin with: the one for the matrix of the golden frames, or the nearest to it.
+        """Return a plan to begin with: one that was measured, for a matrix like that of the golden frames.
 
         Raises
         ------
         PhotopeakError
             If nothing runs as asked.
         """
-        return self(_home(self._bundle), 1)
+        home = Cell(_home(self._bundle), 1)
+        return self(*(nearest(self._cells, home, within=math.inf) or home))
 
     def __call__(self, matrix: MatrixSize, frames: int) -> tuple[Plan, Runnable]:
         """Return the plan for frames of a matrix, and the graph prepared for it.
@@ -135,8 +136,17 @@ class TunedPlanner:
         return f"'photopeak tune {self._bundle.name}{size}' would do it"
 
 
-def nearest(measured: Iterable[Cell], wanted: Cell) -> Cell | None:
+def nearest(measured: Iterable[Cell], wanted: Cell, within: float = _NEAR) -> Cell | None:
     """Return the cell that tells most about another: of the same matrix, else of a similar one; then of like frames.
+
+    Parameters
+    ----------
+    measured : iterable of Cell
+        What there is.
+    wanted : Cell
+        What is looked for.
+    within : float
+        So many times more or fewer pixels still count as similar.
 
     Examples
     --------
@@ -150,7 +160,7 @@ def nearest(measured: Iterable[Cell], wanted: Cell) -> Cell | None:
         frames = abs(math.log(cell.frames / wanted.frames))
         return (cell.matrix != wanted.matrix, pixels, frames, cell)
 
-    near = [cell for cell in measured if distance(cell)[1] <= math.log(_NEAR)]
+    near = [cell for cell in measured if distance(cell)[1] <= math.log(within)]
     return min(near, key=distance, default=None)
 
 

@@ -14,7 +14,7 @@ from time import perf_counter
 
 from .bundle import Bundle
 from .contenders import Contender, Family, Workbench, families
-from .errors import PhotopeakError, UsageError
+from .errors import ModelError, PhotopeakError, UsageError
 from .matrix import MatrixSize
 from .plan import Loss, Plan
 from .planner import working_matrix
@@ -35,6 +35,8 @@ _PREPARING = 0.6
 _LARGEST_SHARE = 1 / 40
 # What is this much slower than the best of its class in its first call takes no part in the race.
 _HOPELESS = 1.6
+# Tiles may differ from the whole frame by this part of the peak at most: more is seen as a line.
+_LARGEST_SEAM = 1e-2
 _TILES = (256, 512, 1024, 2048)
 _SMALLEST_TILED = 512
 _BATCHES = (1, 4, 16)
@@ -248,7 +250,7 @@ class _Tuning:
             contender.runner = Runner(call, group, contender.loss.decibels + contender.loss.probability)
             contender.runner.time()
             # Frames that are never run whole have nothing to be compared with.
-            if plan.tile and not plan.for_matrix(self._cell.matrix).tile and self._has_a_chance(contender):
+            if plan.tile and not plan.for_matrix(self._cell.matrix).tile:
                 self._add_seams(contender, contender.runner, runnable)
         except PhotopeakError as error:
             contender.problem = " ".join(str(error).rstrip(".").split())[:2000]
@@ -265,6 +267,8 @@ class _Tuning:
         decibels, error = self._trials.seams(contender.plan, runnable)
         loss = contender.loss
         contender.loss = replace(loss, decibels=loss.decibels + decibels, max_error=loss.max_error + error)
+        if not error <= _LARGEST_SEAM:
+            raise ModelError(f"its seams differ from the whole frame by {error:.1e} of the peak")
         runner.loss += decibels
 
     def _has_a_chance(self, contender: Contender) -> bool:
