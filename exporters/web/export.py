@@ -7,14 +7,18 @@ from pathlib import Path
 
 from ...engine.bundle import Bundle
 from ...engine.errors import UsageError
+from ...engine.fidelity import measure_fidelity
 from ...engine.files import atomic_write
 from ...engine.graph import check_graph
+from ...engine.providers import Precision, Target, find
 from . import npm
-from .settings import golden_files, page_settings
+from .settings import TOLERANCE, PageGraph, golden_files, page_settings
 
 __all__ = ["WebExport", "export_web"]
 
 _SETTINGS = "model/settings.json"
+# Other kernels round otherwise: what a browser may differ by, in units of what int8 differs from float32 here.
+_INT8_SLACK = 2.0
 _SOURCES = (".html", ".css", ".js")
 # Renamed to .js: servers that do not know .mjs hand it out as something that browsers refuse to run.
 _WASM = {
@@ -70,7 +74,12 @@ class WebExport:
 
 
 def export_web(
-    bundle: Bundle, out: str | Path, *, packages: str | Path | None = None, webgpu: bool = True
+    bundle: Bundle,
+    out: str | Path,
+    *,
+    packages: str | Path | None = None,
+    max_loss_db: float = 0.1,
+    webgpu: bool = True,
 ) -> WebExport:
     """Write a static page that runs a model of images in the browser.
 
@@ -84,6 +93,9 @@ def export_web(
     packages : path, optional
         Folder with the archives ``onnxruntime-web-1.30.0.tgz`` and ``dicom-parser-1.8.21.tgz``. Without it they come from
         the cache, else npm fetches them; their digests are compared in any case.
+    max_loss_db : float
+        A graph of int8 goes along where the bundle holds one that loses at most this much PSNR against float32 with ONNX
+        Runtime [dB]; the page offers it beside that of float32, which stays the first choice.
     webgpu : bool
         Also lay in the runtime for WebGPU, 27 MB more, of which browsers without a GPU load nothing.
 
@@ -109,7 +121,8 @@ def export_web(
         )
     folder = Path(out)
     _check_free(folder)
-    contents = _contents(bundle, Path(packages) if packages else None, webgpu)
+    graphs = _graphs(bundle, max_loss_db)
+    contents = _contents(bundle, graphs, Path(packages) if packages else None, webgpu)
     for name, content in contents.items():
         with atomic_write(folder / name) as file:
             file.write(content)
@@ -124,16 +137,29 @@ def _check_free(folder: Path) -> None:
         raise UsageError(f"{folder} is a file; name a folder.")
 
 
-def _contents(bundle: Bundle, packages: Path | None, webgpu: bool) -> dict[str, bytes]:
+def _graphs(bundle: Bundle, max_loss_db: float) -> dict[Precision, PageGraph]:
+    """Return the checked graph of float32, and that of int8 where there is one that loses little enough."""
+    graphs: dict[Precision, PageGraph] = {"fp32": PageGraph(check_graph(bundle).data, TOLERANCE, 0.0)}
+    if bundle.int8 is not None:
+        graph = check_graph(bundle, "int8")
+        runnable = find("onnxruntime").prepare(graph, Target(precision="int8"))
+        lost = measure_fidelity(bundle, runnable, similarity=False)
+        if lost.loss_db <= max_loss_db:
+            graphs["int8"] = PageGraph(graph.data, TOLERANCE + _INT8_SLACK * lost.max_error, lost.loss_db)
+    return graphs
+
+
+def _contents(
+    bundle: Bundle, graphs: dict[Precision, PageGraph], packages: Path | None, webgpu: bool
+) -> dict[str, bytes]:
     """Return all files by their paths; the page comes last, so that one that is there is complete."""
     manifest = bundle.manifest
-    graphs = {"model/model.onnx": check_graph(bundle).data}
     files = _vendored(npm.find(npm.ONNX_RUNTIME, packages), _WASM | (_WEBGPU if webgpu else {}))
     files |= _vendored(npm.find(npm.DICOM_PARSER, packages), _DICOM)
-    files |= _licences() | graphs | golden_files(bundle)
+    files |= _licences() | golden_files(bundle) | {f"model/{name}.onnx": graph.data for name, graph in graphs.items()}
     files["model/card.txt"] = bundle.card.encode()
     files["README.txt"] = _README.format(title=manifest.title, name=manifest.name, version=manifest.version).encode()
-    files[_SETTINGS] = page_settings(bundle, files={"fp32": "model/model.onnx"}, webgpu=webgpu)
+    files[_SETTINGS] = page_settings(bundle, graphs=graphs, webgpu=webgpu)
     return files | _page()
 
 

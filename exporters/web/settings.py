@@ -2,6 +2,8 @@
 
 import io
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -11,25 +13,45 @@ from numpy.typing import NDArray
 from ...engine.bundle import Bundle
 from ...engine.domain_features import words_for
 from ...engine.errors import ModelError
+from ...engine.providers import Precision
 from . import npm
 
-__all__ = ["TOLERANCE", "golden_files", "page_settings"]
+__all__ = ["TOLERANCE", "PageGraph", "golden_files", "page_settings"]
 
 TOLERANCE = 1e-4
-"""Largest difference from the golden output that the page takes from a backend, relative to its peak."""
+"""Largest difference of float32 from the golden output that the page takes from a backend, relative to its peak."""
 _FORMAT = 1
 _GOLDEN_FRAMES = 2
 
 
-def page_settings(bundle: Bundle, *, files: dict[str, str], webgpu: bool) -> bytes:
+@dataclass(frozen=True, slots=True)
+class PageGraph:
+    """A graph of the page.
+
+    Parameters
+    ----------
+    data : bytes
+        The checked graph, serialised.
+    tolerance : float
+        Largest difference from the golden output that the page takes from a backend, relative to its peak [1].
+    loss_db : float
+        Loss of PSNR against float32, as :func:`photopeak.engine.fidelity.measure_fidelity` gives it [dB].
+    """
+
+    data: bytes = field(repr=False)
+    tolerance: float
+    loss_db: float
+
+
+def page_settings(bundle: Bundle, *, graphs: Mapping[Precision, PageGraph], webgpu: bool) -> bytes:
     """Return the settings of the page, JSON.
 
     Parameters
     ----------
     bundle : Bundle
         A model whose output is an image.
-    files : dict of str to str
-        The file of each precision's graph.
+    graphs : mapping of str to PageGraph
+        By precision; the first is the one that the page starts with.
     webgpu : bool
         Whether the runtime for WebGPU is there.
 
@@ -50,9 +72,11 @@ def page_settings(bundle: Bundle, *, files: dict[str, str], webgpu: bool) -> byt
         "digest": bundle.digest,
         "input": manifest.input.model_dump(mode="json", include={"name", "units", "scaling", "multiple", "overlap"}),
         "output": manifest.image_output.model_dump(mode="json"),
-        "graphs": files,
+        "graphs": {
+            name: {"file": f"model/{name}.onnx", "tolerance": graph.tolerance, "loss_db": graph.loss_db}
+            for name, graph in graphs.items()
+        },
         "domain": _domain(bundle),
-        "tolerance": TOLERANCE,
         "webgpu": webgpu,
         "versions": {package.name: package.version for package in (npm.ONNX_RUNTIME, npm.DICOM_PARSER)}
         | {"photopeak": version("photopeak")},
@@ -61,8 +85,8 @@ def page_settings(bundle: Bundle, *, files: dict[str, str], webgpu: bool) -> byt
 
 
 def golden_files(bundle: Bundle) -> dict[str, bytes]:
-    """Return the first golden frames: input, float32 output and truth of the graph, shape (n, rows, columns)."""
-    arrays = bundle.golden.arrays()
+    """Return the first golden frames: input and float32 output of the graph, shape (n, rows, columns)."""
+    arrays = {"input": bundle.golden.input, "output": bundle.golden.output}
     return {f"model/golden-{name}.npy": _npy(array[:_GOLDEN_FRAMES, 0]) for name, array in arrays.items()}
 
 

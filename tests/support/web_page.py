@@ -76,7 +76,7 @@ class Page:
 
     @property
     def problem(self) -> str:
-        return self.part("problem").text
+        return str(self.part("problem").text)
 
     def result(self, frame: int = 0) -> dict[str, Any]:
         """Return what the page holds of a frame, the pixels as an array."""

@@ -1,7 +1,7 @@
 // The page: opens an image, has its frames processed one after the other, and shows and saves what comes of them.
 
 import { tellBackend, tellImage, tellResult } from "./facts.js";
-import { UNITS } from "./numbers.js";
+import { UNITS, short } from "./numbers.js";
 import { framesOf, openFile } from "./open-file.js";
 import { readNpy, writeNpy } from "./npy.js";
 import { Refusal } from "./refusal.js";
@@ -82,7 +82,7 @@ function show(fresh = false) {
   viewer.show(before, result ?? null, { scale, ratio: conserve === "sum" ? scale ** 2 : 1, units, spacing: image.spacing, fresh });
   $("frame-label").textContent = `Frame ${frame + 1} of ${image.frames.length}`;
   const negative = result?.lowest < 0 && settings.input.units === "CNTS";
-  const told = negative ? [...warnings, `Negative counts (down to ${result.lowest.toPrecision(3)}) were taken as 0.`] : warnings;
+  const told = negative ? [...warnings, `Negative counts (down to ${short(result.lowest)}) were taken as 0.`] : warnings;
   tellResult(result, told, settings, { info: runner?.info, done: results.size, all: image.frames.length });
   $("busy").hidden = Boolean(result);
   $("busy").textContent = runner ? "Processing …" : "Loading the model …";
@@ -120,7 +120,7 @@ async function start() {
   try {
     const { runner, passedOver } = await startRunner(state.settings, $("backend-choice").value, $("precision-choice").value);
     state.runner = runner;
-    tellBackend(runner.info, passedOver);
+    tellBackend(runner.info, passedOver, state.settings.graphs[runner.info.precision]);
     say(null);
     document.documentElement.dataset.ready = runner.info.backend;
     if (state.image) show();

@@ -4,9 +4,9 @@ import { UNITS, percent, scientific, short, time, total } from "./numbers.js";
 
 const $ = (id) => document.getElementById(id);
 const VERDICTS = {
-  inside: ["good", "Like the images the model was trained on"],
-  border: ["fair", "At the border of what the model was trained on"],
-  outside: ["poor", "Unlike what the model was trained on"],
+  inside: ["good", "Like the training images"],
+  border: ["fair", "At the border of the training images"],
+  outside: ["poor", "Unlike the training images"],
   empty: ["fair", "An empty frame: nothing to judge"],
 };
 
@@ -61,7 +61,7 @@ function tellKept(result, { input, output }) {
   const rows = result
     ? [
         ["before", number(result.before), ""],
-        ["bare model", number(result.model), change(result.model)],
+        ...(output.conserve === "none" ? [] : [["bare model", number(result.model), change(result.model)]]),
         ["after", number(result.after), change(result.after)],
       ]
     : [];
@@ -87,13 +87,13 @@ function tellRun(result, { info, done, all }) {
 }
 
 /** Tell which backend runs and how well it agrees with the reference. */
-export function tellBackend(info, passedOver) {
+export function tellBackend(info, passedOver, { loss_db: lossDb }) {
   $("backend").textContent = info.words;
   $("backend").title = passedOver && `Passed over: ${passedOver}.`;
-  const exact = info.precision === "fp32";
+  const loss = info.precision === "fp32" ? "" : `, ${info.precision} loses ${short(lossDb)} dB`;
   $("agreement").hidden = false;
-  $("agreement").textContent = exact
-    ? `checked: within ${scientific(info.deviation, 0)} of the reference`
-    : `checked: loses ${short(info.lossDb)} dB against float32`;
-  $("agreement").title = "The golden frames of the model were run in this browser and compared with what the reference gave.";
+  $("agreement").textContent = `checked: within ${scientific(info.deviation, 0)} of the reference${loss}`;
+  $("agreement").title =
+    "The golden frames of the model were run in this browser; this is the largest difference from what float32 gave, " +
+    "relative to the peak." + (loss && " The loss was measured at the export, at the level of counts that loses most.");
 }

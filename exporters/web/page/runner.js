@@ -62,7 +62,7 @@ export async function startRunner(settings, wanted, precision) {
     try {
       const { deviation, emulated } = await runner.start(settings, backend, precision);
       if (emulated && wanted === "auto") throw new Refusal("it is emulated here, slower than WebAssembly");
-      if (precision !== "fp32" || deviation <= settings.tolerance) return { runner, passedOver };
+      if (deviation <= settings.graphs[precision].tolerance) return { runner, passedOver };
       throw new Refusal(`it differs from the reference by ${deviation.toExponential(1)} of the peak`);
     } catch (error) {
       runner.stop();

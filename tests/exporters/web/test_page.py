@@ -237,14 +237,14 @@ def test_page_that_is_opened_as_a_file_says_why_it_cannot_start(browser, address
 
 def test_missing_model_is_told(browser, address_of, site_folder):
     address = address_of("pet-sr-x2")
-    (site_folder / "pet-sr-x2" / "model" / "model.onnx").rename(site_folder / "hidden.onnx")
+    (site_folder / "pet-sr-x2" / "model" / "fp32.onnx").rename(site_folder / "hidden.onnx")
     try:
         browser.get(address)
         for _ in range(200):
             if words := browser.find_element("id", "problem").text:
                 break
             time.sleep(0.05)
-        assert "model.onnx is missing" in words
+        assert "fp32.onnx is missing" in words
     finally:
-        (site_folder / "hidden.onnx").rename(site_folder / "pet-sr-x2" / "model" / "model.onnx")
+        (site_folder / "hidden.onnx").rename(site_folder / "pet-sr-x2" / "model" / "fp32.onnx")
         browser.get_log("browser")
