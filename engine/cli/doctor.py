@@ -12,7 +12,19 @@ from .console import JsonOption, print_json, print_table
 if TYPE_CHECKING:
     from ..providers import Provider, Target
 
-_LIBRARIES = ("numpy", "onnx", "onnxruntime-gpu", "onnxruntime", "openvino", "numba", "pydicom", "torch")
+_LIBRARIES = (
+    "numpy",
+    "onnx",
+    "onnxruntime-gpu",
+    "onnxruntime",
+    "openvino",
+    "tensorrt",
+    "tensorrt-rtx",
+    "pycuda",
+    "numba",
+    "pydicom",
+    "torch",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,10 @@ def build(graph: CheckedGraph, key: EngineKey, library: Library, options: BuildO
     parser = trt.OnnxParser(network, builder.logger)  # owns the weights: it must live until the engine is built
     _parse(parser, graph, library)
     config = _configured(trt, builder, key, library, options)
+    # Only a library that measures on a GPU has something to remember.
+    timing = None if library.is_portable else config.create_timing_cache(options.timing)
+    if timing:
+        config.set_timing_cache(timing, ignore_mismatch=False)
     _add_profiles(builder, config, graph.input, network, key.profiles)
     start = perf_counter()
     plan = builder.build_serialized_network(network, config)
@@ -118,8 +122,7 @@ def build(graph: CheckedGraph, key: EngineKey, library: Library, options: BuildO
     layers = layers_of_report(words for _, words in messages) or _inspected(trt, data, messages)
     if problem := problem_of_layers(layers, key.precision):
         raise ModelError(f"{graph.name}: {library.title} built another engine than asked for: {problem}.")
-    cache = config.get_timing_cache()
-    return Built(key, data, seconds, layers, bytes(cache.serialize()) if cache and not library.is_portable else b"")
+    return Built(key, data, seconds, layers, bytes(timing.serialize()) if timing else b"")
 
 
 def logger_of(trt: Any, keep: Callable[[int, str], None]) -> Any:
@@ -157,8 +160,6 @@ def _configured(trt: Any, builder: Any, key: EngineKey, library: Library, option
         config.num_compute_capabilities = len(key.capabilities)
         for number, capability in enumerate(key.capabilities):
             config.set_compute_capability(getattr(trt.ComputeCapability, capability), number)
-    else:
-        config.set_timing_cache(config.create_timing_cache(options.timing), ignore_mismatch=False)
     return config
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DeviceError
+from ...errors import DeviceError, PhotopeakError
 from ...golden import Shape
 
 __all__ = ["Capture", "Device", "Resources", "device", "missing_gpu"]
@@ -120,25 +120,32 @@ def device(index: int) -> Device:
         return known[index]
 
 
+def forget_devices() -> None:
+    """Let go of all GPUs; what still runs keeps its own."""
+    known, lock = _devices()
+    with lock:
+        known.clear()
+
+
 class Resources:
     """What an owner holds on a device; dropped with the device active once the owner is gone.
 
     Parameters
     ----------
     owner : object
-        Must reach what it holds through this object alone.
+        Has nothing on the device but in the containers that are held.
     device : Device
         Where it lies.
     """
 
     def __init__(self, owner: object, device: Device) -> None:
-        self.held: list[Any] = []
-        self._finalizer = weakref.finalize(owner, _drop, device, self.held)
+        self._held: list[Any] = []
+        self._finalizer = weakref.finalize(owner, _drop, device, self._held)
 
-    def hold(self, thing: Any) -> Any:
-        """Hold something, and return it."""
-        self.held.append(thing)
-        return thing
+    def hold(self, container: Any) -> Any:
+        """Return a list or dict that is emptied in time."""
+        self._held.append(container)
+        return container
 
 
 class Capture:
@@ -190,7 +197,7 @@ def cuda_errors(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except DeviceError:
+    except PhotopeakError:
         raise
     except Exception as error:  # PyCUDA and TensorRT have errors of their own
         words = " ".join(str(error).split())[:300] or type(error).__name__
@@ -199,7 +206,8 @@ def cuda_errors(what: str) -> Iterator[None]:
 
 def _drop(device: Device, held: list[Any]) -> None:
     with device.active():
-        held.clear()
+        for container in held:
+            container.clear()
 
 
 @cache

@@ -52,8 +52,6 @@ class TensorRt:
         reason = not_offered(self, target) or self.library.problem() or missing_gpu()
         if reason:
             return reason
-        if target.layout != "nchw":
-            return f"{self.library.title} chooses the order of tensors by itself; leave the layout {target.layout} out"
         try:
             return self._problem_of(device(target.index).capability, target.precision)
         except DeviceError as error:
@@ -88,7 +86,6 @@ class _Graph:
         self._engines: dict[Shape, Engine] = {}
         self._locks: dict[Shape, threading.Lock] = {}
         self._idle: deque[Worker] = deque(maxlen=available_processors())
-        self._timing = b""
 
     def lane(self) -> "_Lane":
         require_image(self._graph)
@@ -127,21 +124,27 @@ class _Graph:
         """Take an engine from the user's cache, or build and keep it."""
         if found := store.find(self._need, (min(shape[0], 2), *shape[1:])):
             record, data = found
-            return Engine(self._library, self._device, record.key, data, self._jit_file(record.key.digest))
+            return Engine(self._library, self._device, record.key, data, self._file(record.key.digest[:32], "jit"))
         key = self._need.key(profile_of(shape))
         with self._device.active():  # an engine that is measured on the GPU is measured on this one
-            built = build(self._graph, key, self._library, BuildOptions(timing=self._timing))
-        self._timing = built.timing
+            built = build(self._graph, key, self._library, BuildOptions(timing=self._timing()))
         store.keep(built)
-        return Engine(self._library, self._device, key, built.data, self._jit_file(key.digest))
+        if built.timing and (file := self._file("layers", "timing")):
+            store.write_blob(file, built.timing)
+        return Engine(self._library, self._device, key, built.data, self._file(key.digest[:32], "jit"))
 
-    def _jit_file(self, digest: str) -> Path | None:
-        """Return where kernels are kept that were compiled from an engine for this GPU and driver; None if nowhere."""
+    def _timing(self) -> bytes:
+        """Return what earlier builds measured of layers on this GPU."""
+        file = self._file("layers", "timing")
+        return store.read_blob(file) if file else b""
+
+    def _file(self, stem: str, kind: str) -> Path | None:
+        """Return where something is kept that is for this GPU, driver and library alone; None if nowhere."""
         folder = store.cache_folder()
         if store.unusable(folder):
             return None
-        here = hashlib.sha256(f"{self._device.name}/{driver_version()}".encode()).hexdigest()
-        return folder / f"{digest[:32]}.{here[:16]}.jit"
+        here = f"{self._device.name}/{driver_version()}/{self._library.name} {self._need.version}"
+        return folder / f"{stem}.{hashlib.sha256(here.encode()).hexdigest()[:16]}.{kind}"
 
 
 class _Lane:

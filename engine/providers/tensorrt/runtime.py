@@ -1,6 +1,5 @@
 """Running engines: deserialised once, with memory, streams and captured work for each lane."""
 
-import hashlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,21 +10,19 @@ import numpy as np
 
 from ...checked_graph import CheckedGraph
 from ...errors import DeviceError
-from ...files import atomic_write
 from ...golden import Shape
 from ..base import Tensor
 from .build import logger_of
 from .cuda import Capture, Device, Resources, cuda_errors
 from .key import EngineKey
 from .library import Library
+from .store import read_blob, write_blob
 
 __all__ = ["Engine", "Worker"]
 
 _MESSAGES_KEPT = 32
 # Shapes that a worker keeps memory for: a stack gives two, its full batches and the rest.
 _SHAPES_KEPT = 4
-_DIGEST_BYTES = 32
-_LARGEST_JIT = 256 << 20
 
 
 class Engine:
@@ -83,8 +80,7 @@ class Engine:
             return
         kernels = bytes(self._config.get_runtime_cache().serialize() or b"")
         if kernels != self._jit_kept:
-            with atomic_write(self._jit_file) as file:
-                file.write(hashlib.sha256(kernels).digest() + kernels)
+            write_blob(self._jit_file, kernels)
             self._jit_kept = kernels
 
     def _configured(self) -> Any:
@@ -94,7 +90,7 @@ class Engine:
         config.cuda_graph_strategy = self._trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
         config.dynamic_shapes_kernel_specialization_strategy = self._trt.DynamicShapesKernelSpecializationStrategy.EAGER
         cache = config.create_runtime_cache()
-        self._jit_kept = _whole(self._jit_file)
+        self._jit_kept = read_blob(self._jit_file) if self._jit_file else b""
         if self._jit_kept:
             cache.deserialize(self._jit_kept)  # the library refuses what another GPU or driver compiled
         config.set_runtime_cache(cache)
@@ -208,13 +204,3 @@ def _launcher(capture: Capture, stream: Any, keep: Callable[[], None]) -> Callab
         capture.launch(stream)
 
     return launch
-
-
-def _whole(path: Path | None) -> bytes:
-    """Return kernels that were kept, or nothing when the file is missing or damaged."""
-    try:
-        content = path.read_bytes() if path and path.stat().st_size <= _LARGEST_JIT else b""
-    except OSError:
-        return b""
-    digest, kernels = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    return kernels if hashlib.sha256(kernels).digest() == digest else b""

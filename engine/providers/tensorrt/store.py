@@ -33,15 +33,19 @@ __all__ = [
     "discard",
     "find",
     "keep",
+    "read_blob",
     "read_engine",
     "read_record",
     "unusable",
+    "write_blob",
     "write_engine",
 ]
 
 LARGEST_RECORD = 8 << 20
 LARGEST_ENGINE = 2 << 30
+LARGEST_BLOB = 256 << 20
 LARGEST_CACHE = 4 << 30
+_DIGEST_BYTES = 32
 
 
 class Record(Strict):
@@ -190,6 +194,22 @@ def adopt(folder: Path, digests: dict[str, str]) -> tuple[Record, ...]:
     for record, data in taken:
         keep(Built(record.key, data, record.seconds, record.layers))
     return tuple(record for record, _ in taken)
+
+
+def write_blob(path: Path, data: bytes) -> None:
+    """Keep what a library made for this machine, with its digest."""
+    with atomic_write(path) as file:
+        file.write(hashlib.sha256(data).digest() + data)
+
+
+def read_blob(path: Path) -> bytes:
+    """Return what was kept, or nothing when it is missing or damaged."""
+    try:
+        content = _content(path, LARGEST_BLOB)
+    except OSError:
+        return b""
+    digest, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    return data if hashlib.sha256(data).digest() == digest else b""
 
 
 def discard(path: Path) -> None:

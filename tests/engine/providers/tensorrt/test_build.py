@@ -1,0 +1,89 @@
+"""Engines that are really built, by TensorRT-RTX, which needs no GPU for it."""
+
+import hashlib
+
+import pytest
+
+from photopeak.engine.errors import DeviceError, ModelError, UsageError
+from photopeak.engine.graph import check_graph
+from photopeak.engine.providers.tensorrt import TENSORRT, TENSORRT_RTX
+from photopeak.engine.providers.tensorrt.build import BuildOptions, build
+from photopeak.engine.providers.tensorrt.key import EngineKey, Profile, this_platform
+from photopeak.engine.providers.tensorrt.library import find_library
+
+pytestmark = pytest.mark.skipif(bool(TENSORRT_RTX.problem()), reason=TENSORRT_RTX.problem())
+
+
+def key_of(graph, *profiles, capabilities=("SM86", "SM89", "SM120"), precision=None):
+    return EngineKey(
+        bundle=graph.bundle,
+        graph=hashlib.sha256(graph.data).hexdigest(),
+        precision=precision or graph.precision,
+        profiles=profiles or (Profile(rows=32, columns=48, most=4),),
+        library="tensorrt-rtx",
+        version=TENSORRT_RTX.version(),
+        capabilities=capabilities,
+        platform=this_platform(),
+    )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+@pytest.mark.parametrize("name", ["smooth", "anscombe", "quarters"])
+def test_engine_computes_in_the_asked_type(bundle_factory, name, precision):
+    graph = check_graph(bundle_factory(name), precision)
+    built = build(graph, key_of(graph), TENSORRT_RTX)
+    assert len(built.data) > 1000
+    assert built.layers
+    assert built.seconds > 0
+
+
+@pytest.mark.parametrize("capability", TENSORRT_RTX.capabilities)
+def test_every_capability_that_is_offered_is_built_for(bundle_factory, capability):
+    graph = check_graph(bundle_factory("smooth"))
+    assert build(graph, key_of(graph, capabilities=(capability,)), TENSORRT_RTX).data
+
+
+def test_each_matrix_has_its_layers(bundle_factory):
+    graph = check_graph(bundle_factory("smooth"))
+    one = build(graph, key_of(graph), TENSORRT_RTX)
+    profiles = [Profile(rows=side, columns=side) for side in (32, 64, 128)]
+    three = build(graph, key_of(graph, *profiles), TENSORRT_RTX)
+    assert len(three.layers) > len(one.layers)
+
+
+def test_engine_of_another_type_than_asked_for_is_refused(bundle_factory):
+    graph = check_graph(bundle_factory("smooth"))
+    with pytest.raises(ModelError, match="computes in Float, not in fp16"):
+        build(graph, key_of(graph, precision="fp16"), TENSORRT_RTX)
+
+
+def test_graph_that_the_library_does_not_take_is_refused_with_its_words(bundle_factory):
+    graph = check_graph(bundle_factory("pooled"), "bf16")  # the library transposes no convolutions of bfloat16
+    with pytest.raises(ModelError, match=r"builds no bf16 engine \(.*deconv"):
+        build(graph, key_of(graph), TENSORRT_RTX)
+
+
+def test_damaged_graph_is_refused(bundle_factory):
+    from dataclasses import replace
+
+    graph = check_graph(bundle_factory("smooth"))
+    with pytest.raises(ModelError, match="does not take the graph"):
+        build(replace(graph, data=b"no graph"), key_of(graph), TENSORRT_RTX)
+
+
+def test_engines_that_the_library_has_not_are_refused(bundle_factory):
+    graph = check_graph(bundle_factory("smooth"))
+    with pytest.raises(UsageError, match="no version-compatible engines"):
+        build(graph, key_of(graph), TENSORRT_RTX, BuildOptions(version_compatible=True))
+
+
+@pytest.mark.skipif(not TENSORRT.problem(), reason="TensorRT is installed here")
+def test_absent_library_is_an_error_that_says_what_to_install(bundle_factory):
+    graph = check_graph(bundle_factory("smooth"))
+    with pytest.raises(DeviceError, match="TensorRT is not installed; run pip install tensorrt"):
+        build(graph, key_of(graph), TENSORRT)
+
+
+def test_unknown_library_is_a_usage_error():
+    with pytest.raises(UsageError, match="tensorrt or tensorrt-rtx"):
+        find_library("tensorrt-lite")
