@@ -194,3 +194,14 @@ def test_modules_import_what_is_there(source):
         assert all(
             re.search(rf"\b{name.strip()}\b", text.partition(f'from "./{module}"')[2]) for name in names.split(",")
         )
+
+
+@pytest.mark.parametrize(("max_loss_db", "precisions"), [(0.1, ["fp32", "int8"]), (-1.0, ["fp32"])])
+def test_graph_of_int8_goes_along_where_it_loses_little_enough(packages, tmp_path, max_loss_db, precisions):
+    bundle = load_bundle("pet-sr-x2-srcnn")
+    bundle = replace(bundle, contents={**bundle.contents, "model.int8.onnx": bundle.model})  # loses nothing at all
+    export_web(bundle, tmp_path / "page", packages=packages, max_loss_db=max_loss_db)
+    settings = json.loads((tmp_path / "page" / "model" / "settings.json").read_text())
+    assert list(settings["graphs"]) == precisions
+    assert all((tmp_path / "page" / graph["file"]).is_file() for graph in settings["graphs"].values())
+    assert all(graph["tolerance"] > 0 for graph in settings["graphs"].values())
