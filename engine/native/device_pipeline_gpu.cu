@@ -175,11 +175,9 @@ class CudaPipeline final : public DevicePipeline {
   float* frames_in(char* back) const { return reinterpret_cast<float*>(back + OnGpu::frames_at(plan_)); }
 
   LayoutView layout() const {
-    const Axis &rows = plan_.layout.rows, &columns = plan_.layout.columns;
-    const auto count = [](const Axis& axis) { return static_cast<std::int64_t>(axis.start.size()); };
-    return {{rows.length, rows.tile, count(rows), gpu_.row_starts, gpu_.row_weights},
-            {columns.length, columns.tile, count(columns), gpu_.column_starts, gpu_.column_weights},
-            plan_.layout.scale};
+    return {view_of(plan_.layout.rows, gpu_.row_starts, gpu_.row_weights),
+            view_of(plan_.layout.columns, gpu_.column_starts, gpu_.column_weights),
+            static_cast<int>(plan_.layout.scale)};
   }
 
   template <class T>

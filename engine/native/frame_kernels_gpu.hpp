@@ -15,49 +15,55 @@
 namespace photopeak {
 namespace gpu {
 
-constexpr int kBlock = 256, kVector = 4;
-constexpr std::int64_t kBandPixels = 4096;
+constexpr int kBlock = 256, kVector = 4, kBandPixels = 4096;
 
 // One axis of a layout in device memory.
 struct AxisView {
-  std::int64_t length, tile, count;
+  int length, tile, count;  // a frame has less than 2^31 pixels
   const std::int64_t* start;
   const float* weight;
 };
 
 struct LayoutView {
   AxisView rows, columns;
-  std::int64_t scale;
+  int scale;
 };
+
+// An axis whose starts and weights are on the device.
+inline AxisView view_of(const Axis& axis, const std::int64_t* start, const float* weight) {
+  return {static_cast<int>(axis.length), static_cast<int>(axis.tile), static_cast<int>(axis.start.size()), start,
+          weight};
+}
 
 // Rows of equal images, cut into bands of so many rows; one block for each band.
 struct Bands {
-  std::int64_t rows, columns, height, count;
+  int rows, columns, height, count;
 
   Bands(std::int64_t rows, std::int64_t columns)
-      : rows(rows),
-        columns(columns),
-        height(std::max<std::int64_t>(1, kBandPixels / columns)),
-        count((rows + height - 1) / height) {}
+      : rows(static_cast<int>(rows)),
+        columns(static_cast<int>(columns)),
+        height(std::max(1, kBandPixels / this->columns)),
+        count((this->rows + height - 1) / height) {}
 
   // Threads across a row, in powers of two, and the rest of them down.
   dim3 threads() const {
     unsigned across = 8;
-    while (across < kBlock && kVector * across < columns) across *= 2;
+    while (across < kBlock && kVector * across < static_cast<unsigned>(columns)) across *= 2;
     return {across, kBlock / across, 1};
   }
 
   dim3 blocks(std::int64_t images) const { return {static_cast<unsigned>(images * count), 1, 1}; }
 
-  __device__ std::int64_t image() const { return blockIdx.x / count; }
+  __device__ int image() const { return static_cast<int>(blockIdx.x) / count; }
 
   // Calls body(row, column) for each vector of this block that is the calling thread's.
   template <class Body>
   __device__ void for_vectors(Body&& body) const {
-    const std::int64_t begin = blockIdx.x % count * height, end = begin + height < rows ? begin + height : rows;
-    for (std::int64_t row = begin + threadIdx.y; row < end; row += blockDim.y)
-      for (std::int64_t column = kVector * threadIdx.x; column < columns; column += kVector * blockDim.x)
-        body(row, column);
+    const int begin = static_cast<int>(blockIdx.x) % count * height;
+    const int end = rows - begin < height ? rows : begin + height;
+    const int down = static_cast<int>(blockDim.y), across = kVector * static_cast<int>(blockDim.x);
+    for (int row = begin + static_cast<int>(threadIdx.y); row < end; row += down)
+      for (int column = kVector * static_cast<int>(threadIdx.x); column < columns; column += across) body(row, column);
   }
 };
 
@@ -68,13 +74,13 @@ struct alignas(kVector * sizeof(T)) Vector {
 
 // Whether n elements from here on are a whole vector that lies where vectors may.
 template <class T>
-__device__ bool is_vector(const T* first, std::int64_t n) {
+__device__ bool is_vector(const T* first, int n) {
   return n >= kVector && reinterpret_cast<std::uintptr_t>(first) % sizeof(Vector<T>) == 0;
 }
 
 // The first n elements; what is beyond them is 0.
 template <class T>
-__device__ Vector<T> load(const T* first, std::int64_t n) {
+__device__ Vector<T> load(const T* first, int n) {
   if (is_vector(first, n)) return *reinterpret_cast<const Vector<T>*>(first);
   Vector<T> values{};
   for (int i = 0; i < kVector; ++i)
@@ -82,7 +88,7 @@ __device__ Vector<T> load(const T* first, std::int64_t n) {
   return values;
 }
 
-__device__ inline void store(const Vector<float>& values, float* first, std::int64_t n) {
+__device__ inline void store(const Vector<float>& values, float* first, int n) {
   if (is_vector(first, n)) {
     *reinterpret_cast<Vector<float>*>(first) = values;
     return;
@@ -93,17 +99,20 @@ __device__ inline void store(const Vector<float>& values, float* first, std::int
 
 // Writes the chosen tiles of each frame.
 template <class T>
-__global__ void stage_tiles(const T* pixels, LayoutView layout, Choice tiles, const Rescale* rescale,
-                            const Contrast* contrast, Bands bands, float* out) {
+__global__ void __launch_bounds__(kBlock, 6)
+    stage_tiles(const T* pixels, LayoutView layout, Choice tiles, const Rescale* rescale, const Contrast* contrast,
+                Bands bands, float* out) {
   const AxisView &down = layout.rows, &across = layout.columns;
-  const std::int64_t image = bands.image(), frame = image / tiles.count, tile = tiles.first + image % tiles.count;
-  const std::int64_t top = down.start[tile / across.count], left = across.start[tile % across.count];
+  const int image = bands.image(), each = static_cast<int>(tiles.count);
+  const int frame = image / each, tile = static_cast<int>(tiles.first) + image % each;
+  const int top = static_cast<int>(down.start[tile / across.count]);
+  const int left = static_cast<int>(across.start[tile % across.count]);
   const Rescale r = rescale[frame];
   const Contrast c = contrast[frame];
-  const T* const from = pixels + frame * down.length * across.length;
-  float* const to = out + image * bands.rows * bands.columns;
-  bands.for_vectors([&](std::int64_t row, std::int64_t column) {
-    const std::int64_t y = top + row, x = left + column, n = bands.columns - column;
+  const T* const from = pixels + std::int64_t{frame} * down.length * across.length;
+  float* const to = out + std::int64_t{image} * bands.rows * bands.columns;
+  bands.for_vectors([&](int row, int column) {
+    const int y = top + row, x = left + column, n = bands.columns - column;
     const T* const line = from + (y < down.length ? y : reflected(y, down.length)) * across.length;
     Vector<T> stored{};
     if (x + kVector <= across.length) {
@@ -113,7 +122,7 @@ __global__ void stage_tiles(const T* pixels, LayoutView layout, Choice tiles, co
     }
     Vector<float> values;
     for (int i = 0; i < kVector; ++i) values.at[i] = staged(stored.at[i], r.slope, r.intercept, c.low, c.inverse_width);
-    store(values, to + row * bands.columns + column, n);
+    store(values, to + std::int64_t{row} * bands.columns + column, n);
   });
 }
 
@@ -122,24 +131,29 @@ struct TilesView {
   const float* tiles;
   LayoutView layout;
 
+  __device__ int height() const { return layout.scale * layout.rows.tile; }
+  __device__ int width() const { return layout.scale * layout.columns.tile; }
+
+  // A row of a tile, counted through all frames.
+  __device__ const float* row(std::int64_t tile, int y) const { return tiles + (tile * height() + y) * width(); }
+
   // A pixel of an enlarged frame, in the order of the CPU.
-  __device__ float blended(std::int64_t frame, std::int64_t row, std::int64_t column) const {
+  __device__ float blended(int frame, int row_of_frame, int column) const {
     const AxisView &down = layout.rows, &across = layout.columns;
-    const std::int64_t height = layout.scale * down.tile, width = layout.scale * across.tile;
     float sum = 0.0f;
     bool first = true;
-    for (std::int64_t d = 0; d < down.count; ++d) {
-      const std::int64_t y = row - layout.scale * down.start[d];
-      if (y < 0 || y >= height) continue;
-      const float row_weight = down.weight[d * height + y];
+    for (int d = 0; d < down.count; ++d) {
+      const int y = row_of_frame - layout.scale * static_cast<int>(down.start[d]);
+      if (y < 0 || y >= height()) continue;
+      const float row_weight = down.weight[d * height() + y];
       if (row_weight == 0.0f) continue;
-      for (std::int64_t a = 0; a < across.count; ++a) {
-        const std::int64_t x = column - layout.scale * across.start[a];
-        if (x < 0 || x >= width) continue;
-        const float column_weight = across.weight[a * width + x];
+      for (int a = 0; a < across.count; ++a) {
+        const int x = column - layout.scale * static_cast<int>(across.start[a]);
+        if (x < 0 || x >= width()) continue;
+        const float column_weight = across.weight[a * width() + x];
         if (column_weight == 0.0f) continue;
-        const std::int64_t tile = (frame * down.count + d) * across.count + a;
-        const float part = weighted(row_weight, column_weight, tiles[(tile * height + y) * width + x]);
+        const std::int64_t tile = (std::int64_t{frame} * down.count + d) * across.count + a;
+        const float part = weighted(row_weight, column_weight, row(tile, y)[x]);
         sum = first ? part : sum + part;
         first = false;
       }
@@ -150,12 +164,9 @@ struct TilesView {
 
 // The pixels of a frame from the one tile that has all of them, or from those that meet.
 template <bool one_tile>
-__device__ Vector<float> assembled(const TilesView& view, std::int64_t frame, std::int64_t row, std::int64_t column,
-                                   std::int64_t n) {
+__device__ Vector<float> assembled(const TilesView& view, int frame, int row, int column, int n) {
   if constexpr (one_tile) {
-    const LayoutView& layout = view.layout;
-    const std::int64_t height = layout.scale * layout.rows.tile, width = layout.scale * layout.columns.tile;
-    return load(view.tiles + (frame * height + row) * width + column, n);
+    return load(view.row(frame, row) + column, n);
   } else {
     Vector<float> values{};
     for (int i = 0; i < kVector; ++i)
@@ -184,25 +195,26 @@ __device__ inline Sums block_sums(Sums mine) {
 // Sums of each band of each frame; frames of several tiles are written on the way.
 template <bool one_tile>
 __global__ void sum_bands(TilesView view, Bands bands, float* frames, Sums* out) {
-  const std::int64_t frame = bands.image();
+  const int frame = bands.image();
   Sums mine{0, 0};
-  bands.for_vectors([&](std::int64_t row, std::int64_t column) {
-    const std::int64_t n = bands.columns - column;
+  bands.for_vectors([&](int row, int column) {
+    const int n = bands.columns - column;
     const Vector<float> values = assembled<one_tile>(view, frame, row, column, n);
     for (int i = 0; i < kVector; ++i) {  // beyond the row are zeros
       mine.all += values.at[i];
       mine.positive += not_negative(values.at[i]);
     }
-    if constexpr (!one_tile) store(values, frames + (frame * bands.rows + row) * bands.columns + column, n);
+    if constexpr (!one_tile)
+      store(values, frames + (std::int64_t{frame} * bands.rows + row) * bands.columns + column, n);
   });
   const Sums all = block_sums(mine);
   if (threadIdx.x == 0 && threadIdx.y == 0) out[blockIdx.x] = all;
 }
 
 // Adds the bands of one frame with all threads of a block.
-__device__ inline Sums frame_total(const Sums* bands, std::int64_t count) {
+__device__ inline Sums frame_total(const Sums* bands, int count) {
   Sums mine{0, 0};
-  for (std::int64_t i = threadIdx.x; i < count; i += kBlock) {
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += kBlock) {
     mine.all += bands[i].all;
     mine.positive += bands[i].positive;
   }
@@ -215,9 +227,9 @@ struct FrameSums {
 };
 
 // One block for each frame. A factor that is none is told by the host, who finds it anew from the sums.
-static __global__ void find_factors(const Sums* bands, std::int64_t count, Keep keep, const double* target,
-                                    const double* gain, FrameSums* sums, float* factors) {
-  const Sums total = frame_total(bands + blockIdx.x * count, count);
+static __global__ void find_factors(const Sums* bands, int count, Keep keep, const double* target, const double* gain,
+                                    FrameSums* sums, float* factors) {
+  const Sums total = frame_total(bands + std::int64_t{blockIdx.x} * count, count);
   if (threadIdx.x != 0) return;
   sums[blockIdx.x].before = total;
   factors[blockIdx.x] = static_cast<float>(exact_factor(total, keep, target[blockIdx.x], gain[blockIdx.x]));
@@ -225,12 +237,12 @@ static __global__ void find_factors(const Sums* bands, std::int64_t count, Keep 
 
 template <bool one_tile>
 __global__ void scale_bands(TilesView view, Bands bands, const float* factors, bool clamp, float* frames, Sums* out) {
-  const std::int64_t frame = bands.image();
+  const int frame = bands.image();
   const float factor = factors[frame];
   Sums mine{0, 0};
-  bands.for_vectors([&](std::int64_t row, std::int64_t column) {
-    const std::int64_t n = bands.columns - column;
-    float* const to = frames + (frame * bands.rows + row) * bands.columns + column;
+  bands.for_vectors([&](int row, int column) {
+    const int n = bands.columns - column;
+    float* const to = frames + (std::int64_t{frame} * bands.rows + row) * bands.columns + column;
     Vector<float> values = one_tile ? assembled<true>(view, frame, row, column, n) : load(to, n);
     for (int i = 0; i < kVector; ++i) {
       values.at[i] = scaled(values.at[i], factor, clamp);
@@ -242,8 +254,8 @@ __global__ void scale_bands(TilesView view, Bands bands, const float* factors, b
   if (threadIdx.x == 0 && threadIdx.y == 0) out[blockIdx.x] = all;
 }
 
-static __global__ void find_totals(const Sums* bands, std::int64_t count, FrameSums* sums) {
-  const Sums total = frame_total(bands + blockIdx.x * count, count);
+static __global__ void find_totals(const Sums* bands, int count, FrameSums* sums) {
+  const Sums total = frame_total(bands + std::int64_t{blockIdx.x} * count, count);
   if (threadIdx.x == 0) sums[blockIdx.x].after = total;
 }
 

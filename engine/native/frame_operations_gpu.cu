@@ -16,7 +16,7 @@ struct DeviceAxis {
   explicit DeviceAxis(const Axis& axis)
       : start(axis.start.data(), static_cast<std::int64_t>(axis.start.size())),
         weight(axis.weight.data(), static_cast<std::int64_t>(axis.weight.size())),
-        view{axis.length, axis.tile, static_cast<std::int64_t>(axis.start.size()), start.get(), weight.get()} {}
+        view(view_of(axis, start.get(), weight.get())) {}
 
   Buffer<std::int64_t> start;
   Buffer<float> weight;
@@ -29,8 +29,8 @@ void stage(const T* pixels, Shape shape, const Layout& layout, const Staging& st
   const Buffer<T> in(pixels, shape.size());
   const Buffer<Rescale> rescale(staging.rescale, shape.frames);
   const Buffer<Contrast> contrast(staging.contrast, shape.frames);
-  const Buffer<float> result(shape.frames * staging.tiles.count * down.view.tile * across.view.tile);
-  launch_stage(in.get(), shape.frames, {down.view, across.view, layout.scale},
+  const Buffer<float> result(shape.frames * staging.tiles.count * layout.rows.tile * layout.columns.tile);
+  launch_stage(in.get(), shape.frames, {down.view, across.view, static_cast<int>(layout.scale)},
                {rescale.get(), contrast.get(), staging.tiles}, result.get(), own_stream());
   result.download(tiles);
 }
@@ -105,8 +105,9 @@ void finish(const float* tiles, const Layout& layout, const Finishing& finishing
   const Buffer<float> factors(shape.frames);
   const Buffer<FrameSums> found(shape.frames);
   const auto launch = layout.tiles() == 1 ? launch_finish<true> : launch_finish<false>;
-  launch({in.get(), {down.view, across.view, layout.scale}}, shape, {finishing.keep, target.get(), gain.get()},
-         result.get(), {bands.get(), factors.get(), found.get()}, own_stream());
+  launch({in.get(), {down.view, across.view, static_cast<int>(layout.scale)}}, shape,
+         {finishing.keep, target.get(), gain.get()}, result.get(), {bands.get(), factors.get(), found.get()},
+         own_stream());
   std::vector<FrameSums> sums(static_cast<std::size_t>(shape.frames));
   found.download(sums.data());
   for (std::int64_t i = 0; i < shape.frames; ++i) {
