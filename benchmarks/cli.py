@@ -20,7 +20,10 @@ from .models.command import KINDS, MODEL_SUITES, Wanted, measure_models
 __all__ = ["SUITES", "bench", "conformance"]
 
 HERE = Path(__file__).parent
-SUITES = ("reading", "frame_operations", "iqa", "mtf", "noise", "reconstruction", "session", "analysis", "pipeline")
+SUITES = (
+    *("reading", "frame_operations", "iqa", "mtf", "noise", "reconstruction"),
+    *("session", "device", "analysis", "pipeline"),
+)
 # The only place that limits the libraries which read their thread count when they are first imported.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 TITLE = """# Conformance
