@@ -17,6 +17,20 @@ IR_VERSION = 10
 SIDE = 64
 
 
+class ForeignOperatorsError(ValueError):
+    """A graph with operators that the engine does not run.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+        Their names.
+    """
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        super().__init__(f"the graph uses {', '.join(kinds)}, which the engine does not run; express it in others")
+        self.kinds = tuple(kinds)
+
+
 def to_onnx(net: torch.nn.Module, multiple: int) -> bytes:
     """Export a network that maps counts to an image.
 
@@ -67,13 +81,15 @@ def to_onnx_heads(net: torch.nn.Module, channels: int, multiple: int, heads: Seq
 
     Raises
     ------
+    ForeignOperatorsError
+        If the graph needs operators that the engine does not run.
     ValueError
-        If the network gives other heads, or the graph needs operators that the engine does not run.
+        If the network gives other heads.
     """
     model = _exported(_InOrder(net, heads).eval(), multiple, channels=channels, outputs=list(heads), taken="image")
     foreign = sorted({node.op_type for node in model.graph.node} - OPERATORS)
     if foreign:
-        raise ValueError(f"the graph uses {', '.join(foreign)}, which the engine does not run; express it in others")
+        raise ForeignOperatorsError(foreign)
     _name_axes(model.graph.input[0], ("n", "h", "w"))
     for value in model.graph.output:
         _name_axes(value, ("n", f"{value.name}_h", f"{value.name}_w"))

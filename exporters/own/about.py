@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.errors import InputError, UsageError
+from ...engine.errors import InputError
 from ...engine.frames import Frames, Units
 from ...engine.manifest import Grid
 
@@ -176,29 +176,11 @@ def stack_of(given: Any, what: str) -> Floats:
             "(n, channels, rows, columns)."
         )
     stack = array[:, np.newaxis] if array.ndim == 3 else array
-    found = np.ascontiguousarray(stack, np.float32)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
+        found = np.ascontiguousarray(stack, np.float32)
     if not np.isfinite(found).all():
         raise InputError(f"{what} hold NaN or infinite values; mend them first.")
     return found
-
-
-def named(text: str) -> Units:
-    """Return the units that a word means.
-
-    Raises
-    ------
-    UsageError
-        If there are none of that name.
-
-    Examples
-    --------
-    >>> named("BQML")
-    <Units.BECQUEREL_PER_ML: 'BQML'>
-    """
-    for units in Units:
-        if units.value.lower() == text.lower():
-            return units
-    raise UsageError(f"{text!r} are no units; use {', '.join(units.value for units in Units)}.")
 
 
 def _are_counts(images: Floats) -> bool:

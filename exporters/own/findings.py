@@ -15,10 +15,10 @@ from ...engine.manifest import HEADS, Analysis, Grid, Input, Manifest
 from .. import parity
 from ..cam import with_cam
 from ..inference import HeadRunner
-from ..onnx import in_order, to_onnx_heads
+from ..onnx import ForeignOperatorsError, in_order, to_onnx_heads
 from ..recipes.analysis.common import fit_embedding_domain, fit_pixel_domain, fit_temperature, network_input
 from .about import About, Examples
-from .parts import Figure, Parts, fields, level_split, not_exported, require_operators, require_parity, spread
+from .parts import Figure, Parts, fields, foreign_operators, level_split, not_exported, require_parity, spread
 from .probe import multiple_of, require_apart
 
 __all__ = ["parts_of_findings"]
@@ -137,9 +137,10 @@ def _input(net: nn.Module, examples: Examples, about: About, task: str) -> Input
 def _exported(net: nn.Module, taken: Input, task: str) -> bytes:
     try:
         model = to_onnx_heads(net, taken.depth, taken.multiple, HEADS[task])
+    except ForeignOperatorsError as error:
+        raise ModelError(foreign_operators(error.kinds)) from error
     except Exception as error:  # torch raises what the network's code provokes
         raise ModelError(not_exported(error)) from error
-    require_operators(model)
     return model
 
 

@@ -1,7 +1,7 @@
 """What a bundle is made of, and which examples serve for what."""
 
 import datetime
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ __all__ = [
     "Numbers",
     "Parts",
     "fields",
+    "foreign_operators",
     "level_split",
     "not_exported",
     "require_operators",
@@ -109,21 +110,24 @@ def not_exported(error: Exception) -> str:
     )
 
 
+def foreign_operators(kinds: Sequence[str]) -> str:
+    """Return in one sentence that the engine does not run some operators."""
+    return (
+        f"the exported graph has operators that the engine does not run: {', '.join(kinds)}; express the network in "
+        "convolutions, pooling, resizing and arithmetic whose sizes do not depend on values."
+    )
+
+
 def require_operators(model: bytes) -> None:
     """Refuse a graph with operators that the engine does not run.
 
     Raises
     ------
     ModelError
-        If there are any; the message counts them.
+        If there are any; the message names them.
     """
-    kinds = Counter(node.op_type for node in onnx.load_model_from_string(model).graph.node)
-    if foreign := {kind: number for kind, number in sorted(kinds.items()) if kind not in OPERATORS}:
-        words = ", ".join(f"{kind} ({number})" for kind, number in foreign.items())
-        raise ModelError(
-            f"the exported graph has operators that the engine does not run: {words}; express the network in convolutions, "
-            "pooling, resizing and arithmetic whose sizes do not depend on values."
-        )
+    if foreign := sorted({node.op_type for node in onnx.load_model_from_string(model).graph.node} - OPERATORS):
+        raise ModelError(foreign_operators(foreign))
 
 
 def require_parity(differences: tuple[Difference, ...]) -> None:

@@ -1,6 +1,7 @@
 """The recipe of the README works as it stands."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,8 @@ README = (Path(__file__).parents[2] / "exporters" / "README.md").read_text(encod
 def test_the_recipe_makes_a_bundle_that_keeps_counts_and_takes_noise_away(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (recipe,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    found = {"__name__": "recipe"}
-    exec(compile(recipe, "README.md", "exec"), found)
+    (tmp_path / "recipe.py").write_text(recipe)
+    found = runpy.run_path("recipe.py")
     assert capsys.readouterr().out == "my-denoiser []\n"
     bundle = open_bundle(tmp_path / "my-denoiser")
     assert "CC0-1.0" in bundle.card

@@ -1,0 +1,77 @@
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from photopeak.engine import zoo
+from photopeak.engine.errors import InputError, ModelError, UsageError
+from photopeak.exporters.onnx_file import export_onnx, facts, graph_file
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return zoo.load_bundle("pet-sr-x2-srcnn")
+
+
+def test_graphs_report_and_card_lie_in_a_folder(bundle, tmp_path):
+    made = export_onnx(bundle, tmp_path / "out", precisions=("fp32", "fp16"))
+    names = {"model.onnx", "model.fp16.onnx", "parity.json", "parity.md", "card.md"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    assert made.graphs == {"fp32": tmp_path / "out" / "model.onnx", "fp16": tmp_path / "out" / "model.fp16.onnx"}
+    stored = json.loads((tmp_path / "out" / "parity.json").read_text())
+    assert stored["digest"] == bundle.digest
+    assert len(stored["comparisons"]) == len(made.parity.comparisons)
+    assert "all within their tolerance" in made.summary()
+
+
+def test_the_file_computes_the_golden_output(bundle, tmp_path):
+    made = export_onnx(bundle, tmp_path / "out")
+    session = onnxruntime.InferenceSession(made.graphs["fp32"], providers=["CPUExecutionProvider"])
+    found = session.run(None, {bundle.manifest.input.name: bundle.golden.input})[0]
+    assert np.abs(found - bundle.golden.output).max() < 1e-5 * np.abs(found).max()
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert metadata["photopeak.scaling"] == "robust"
+    assert metadata["photopeak.precision"] == "fp32"
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_typed_graphs_keep_float32_at_their_border(bundle, precision):
+    graph = onnx.load_model_from_string(graph_file(bundle, precision)).graph
+    border = [value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)]
+    assert border == [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT]
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_facts_of_every_model_are_words(name):
+    found = facts(zoo.load_bundle(name))
+    assert all(key.startswith("photopeak.") and isinstance(value, str) for key, value in found.items())
+    assert found["photopeak.digest"] == zoo.load_bundle(name).digest
+    assert ("photopeak.labels" in found) != ("photopeak.conserve" in found)
+
+
+def test_a_complete_graph_is_one_of_float32(bundle, tmp_path):
+    with pytest.raises(UsageError, match="one of fp32, not of fp16"):
+        export_onnx(bundle, tmp_path / "out", precisions=("fp32", "fp16"), complete=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_graph_that_the_bundle_lacks_is_named_and_nothing_is_left(tmp_path):
+    with pytest.raises(ModelError, match="int8"):
+        export_onnx(_without_int8("pet-sr-x2-srcnn"), tmp_path / "out", precisions=("fp32", "int8"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_is_taken_is_refused(bundle, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("mine")
+    with pytest.raises(InputError, match="is there already"):
+        export_onnx(bundle, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def _without_int8(name):
+    bundle = zoo.load_bundle(name)
+    contents = {file: content for file, content in bundle.contents.items() if "int8" not in file}
+    return type(bundle)(bundle.folder, bundle.manifest, bundle.digest, contents)
