@@ -149,6 +149,20 @@ class Plan:
     median_ms: float = 0.0
     p99_ms: float = 0.0
 
+    @property
+    def arithmetic(self) -> str:
+        """What decides on the values of a result, in words, and how far they are from float32.
+
+        Examples
+        --------
+        >>> Plan("openvino", "1", "cpu", "bf16", 2, 0.0471, "", tile=512).arithmetic
+        'openvino bf16 on cpu in tiles of 512, 0.047 dB from fp32'
+        """
+        tiles = f" in tiles of {self.tile}" if self.tile else ""
+        loss = f", {self.loss_db:.3f} dB from fp32" if self.loss_db else ""
+        change = f", probabilities within {self.probability_change:.4f} of fp32" if self.probability_change else ""
+        return f"{self.provider} {self.precision} on {self.device}{tiles}{loss}{change}"
+
     def for_matrix(self, matrix: MatrixSize) -> "Plan":
         """Return a plan that was not measured with batch and tile that suit frames of this size."""
         if matrix.pixels > _LARGEST_UNTILED_PIXELS:

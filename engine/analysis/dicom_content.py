@@ -139,7 +139,7 @@ def algorithm(result: AnalysisResult, origin: Origin) -> Any:
         parameters=[
             f"SHA-256 of the model: {origin.derivation.digest}",
             f"threshold: {result.threshold:g}",
-            f"photopeak {version('photopeak')}, {plan.provider} {plan.precision} on {plan.device}",
+            f"photopeak {version('photopeak')}, {plan.arithmetic}",
         ],
     )
 

@@ -121,7 +121,7 @@ def _derivation(result: AnalysisResult) -> Derivation:
     found = "AI detection" if result.probabilities is None else "AI classification"
     summary = (
         f"{found} by {manifest.name} {manifest.version} (SHA-256 {result.bundle.digest[:16]}), photopeak "
-        f"{version('photopeak')}, {plan.provider} {plan.precision} on {plan.device}. Not for diagnosis."
+        f"{version('photopeak')}, {plan.arithmetic}. Not for diagnosis."
     )
     verdicts = dict.fromkeys(verdict_sentence(one) for one in result.domains if one.verdict != "inside")
     if not result.valid:

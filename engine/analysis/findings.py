@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from .regions import RegionShare
@@ -53,13 +54,7 @@ def described(result: AnalysisResult, regions: Regions = ()) -> dict[str, Any]:
         "threshold": result.threshold,
         "valid": result.valid,
         "frames": [_frame(result, index, regions[index] if regions else ()) for index in range(len(result))],
-        "plan": {
-            "provider": result.plan.provider,
-            "provider_version": result.plan.provider_version,
-            "device": result.plan.device,
-            "precision": result.plan.precision,
-            "threads": result.plan.threads,
-        },
+        "plan": asdict(result.plan),
         "timings_ms": dict(result.timings_ms),
         "warnings": list(result.warnings),
     }

@@ -230,16 +230,21 @@ class Ran(Protocol):
 def provenance(result: Ran) -> list[tuple[str, str]]:
     """Return how a result was made; nothing in it names the machine."""
     manifest, plan = result.bundle.manifest, result.plan
-    threads = f"{plan.threads} thread{'s' * (plan.threads != 1)}"
+    run = [f"{plan.precision} on {plan.device}", f"{plan.threads} thread{'s' * (plan.threads != 1)}"]
+    run += [f"{plan.streams} streams"] * (plan.streams > 1) + [f"batch {plan.batch}"]
+    run += [f"tiles of {plan.tile}"] * (plan.tile > 0) + [plan.layout] * (plan.layout != "nchw")
+    loss = f"{plan.loss_db:.3f} dB against fp32"
+    if plan.probability_change:
+        loss = f"probabilities change by at most {plan.probability_change:.4f} against fp32"
     return [
         ("Model", f"{manifest.name} {manifest.version}: {manifest.title}"),
         ("Digest", result.bundle.digest),
         ("Licence of the weights", manifest.licence),
         ("Trained", f"{manifest.training.date}, recipe {manifest.training.recipe}"),
         ("Provider", f"{plan.provider} {plan.provider_version}"),
-        ("Run", f"{plan.precision} on {plan.device}, {threads}, batch {plan.batch}"),
+        ("Run", ", ".join(run)),
         ("Why this plan", plan.reason),
-        ("Precision loss", f"{plan.loss_db:.3f} dB against fp32"),
+        ("Precision loss", loss),
     ]
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -105,6 +106,13 @@ def test_nothing_else_is_taken_for_what_was_asked(bundle_factory):
 def test_batch_and_tile_follow_the_matrix(matrix, batch, tile):
     plan = Plan("onnxruntime", "1", "cpu", "fp32", 1, 0.0, "").for_matrix(MatrixSize.parse(matrix))
     assert (plan.batch, plan.tile) == (batch, tile)
+
+
+def test_arithmetic_tells_what_decides_on_the_values():
+    plan = Plan("openvino", "1", "cpu", "fp32", 2, 0.0, "", batch=4, streams=2, tuned=True, median_ms=1.0)
+    assert plan.arithmetic == "openvino fp32 on cpu"
+    lossy = replace(plan, precision="int8", probability_change=0.00312, tile=256)
+    assert lossy.arithmetic == "openvino int8 on cpu in tiles of 256, probabilities within 0.0031 of fp32"
 
 
 def scaled(bundle, name, factor):

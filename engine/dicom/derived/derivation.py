@@ -86,7 +86,7 @@ def of_result(result: Result) -> Derivation:
     action = phrase.format(scale=scale)
     summary = (
         f"{action} by {manifest.name} {manifest.version} (SHA-256 {result.bundle.digest[:16]}), photopeak "
-        f"{release()}, {plan.provider} {plan.precision} on {plan.device}. {_preserved(result)}."
+        f"{release()}, {plan.arithmetic}. {_preserved(result)}."
     )
     return Derivation(
         model=manifest.name,
