@@ -30,10 +30,13 @@ load('app.js').then(({ state }) => {
 });
 """
 READ = """
-const bytes = Uint8Array.from(atob(arguments[1]), (c) => c.charCodeAt(0));
+const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+const files = Object.entries(arguments[0]).map(([name, text]) => new File([bytes(text)], name));
 load('open-file.js')
-  .then(({ openFile }) => openFile(new File([bytes], arguments[0])))
-  .then((image) => done({ ...image, frames: image.frames.map(encoded) }), (error) => done({ refused: error.message }));
+  .then(({ openFiles }) => openFiles(files))
+  .then((image) => done({ ...image, frames: image.frames.map(encoded) }))
+  .catch((error) => load('refusal.js').then(({ Refusal }) =>
+    done(error instanceof Refusal ? { refused: error.message } : { broken: String(error.stack) })));
 """
 
 
@@ -83,9 +86,11 @@ class Page:
         found = self.ask(RESULT, frame)
         return {**found, "pixels": decoded(found["pixels"]).reshape(found["shape"])}
 
-    def read(self, path: Path) -> dict[str, Any]:
-        """Return what the page's readers make of a file, without a model."""
-        found: dict[str, Any] = self.ask(READ, path.name, base64.b64encode(path.read_bytes()).decode())
+    def read(self, *paths: Path) -> dict[str, Any]:
+        """Return what the page's readers make of files, without a model; only a refusal may stop them."""
+        contents = {path.name: base64.b64encode(path.read_bytes()).decode() for path in paths}
+        found: dict[str, Any] = self.ask(READ, contents)
+        assert "broken" not in found, found["broken"]
         if "frames" in found:
             shape = (len(found["frames"]), found["rows"], found["columns"])
             found["frames"] = np.stack([decoded(frame) for frame in found["frames"]]).reshape(shape)

@@ -2,7 +2,7 @@
 
 import { tellBackend, tellImage, tellResult } from "./facts.js";
 import { UNITS, short } from "./numbers.js";
-import { framesOf, openFile } from "./open-file.js";
+import { framesOf, openFiles } from "./open-file.js";
 import { readNpy, writeNpy } from "./npy.js";
 import { Refusal } from "./refusal.js";
 import { startRunner } from "./runner.js";
@@ -50,10 +50,10 @@ function open(image) {
   work();
 }
 
-async function openChosen(file) {
-  if (!file) return;
+async function openChosen(files) {
+  if (!files.length) return;
   try {
-    open(await openFile(file));
+    open(await openFiles(files));
   } catch (error) {
     say(error);
   }
@@ -74,13 +74,20 @@ async function openSample() {
 
 /** Show the frame at hand; `fresh` after another image was opened. */
 function show(fresh = false) {
-  const { image, frame, results, settings, runner, warnings } = state;
+  const { image, frame, results, settings } = state;
   const result = results.get(frame);
   const { scale, conserve } = settings.output;
   const before = { pixels: image.frames[frame], rows: image.rows, columns: image.columns };
   const units = image.units === "NONE" && !image.sample ? settings.input.units : image.units;
   viewer.show(before, result ?? null, { scale, ratio: conserve === "sum" ? scale ** 2 : 1, units, spacing: image.spacing, fresh });
   $("frame-label").textContent = `Frame ${frame + 1} of ${image.frames.length}`;
+  tell();
+}
+
+/** Tell about the frame at hand, and how many are processed. */
+function tell() {
+  const { image, frame, results, settings, runner, warnings } = state;
+  const result = results.get(frame);
   const negative = result?.lowest < 0 && settings.input.units === "CNTS";
   const told = negative ? [...warnings, `Negative counts (down to ${short(result.lowest)}) were taken as 0.`] : warnings;
   tellResult(result, told, settings, { info: runner?.info, done: results.size, all: image.frames.length });
@@ -101,7 +108,8 @@ async function work() {
       const result = await runner.process(image.frames[next], image);
       if (!current()) return;
       results.set(next, result);
-      show();
+      if (next === state.frame || results.size === image.frames.length) show();
+      else tell();
     }
   } catch (error) {
     if (!current()) return;
@@ -151,7 +159,7 @@ function saveValues() {
 
 function listen() {
   $("file").addEventListener("change", async () => {
-    await openChosen($("file").files[0]);
+    await openChosen([...$("file").files]);
     $("file").value = "";
   });
   $("sample").addEventListener("click", openSample);
@@ -172,7 +180,7 @@ function listen() {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     document.body.classList.remove("drags");
-    openChosen(event.dataTransfer.files[0]);
+    openChosen([...event.dataTransfer.files]);
   });
 }
 

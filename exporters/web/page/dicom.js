@@ -1,6 +1,7 @@
 // DICOM images, uncompressed: NM, PT, CT and others with one sample for each pixel. dicom-parser reads the elements.
 
 import { Refusal, checkSize } from "./refusal.js";
+import { placeOf } from "./dicom-series.js";
 import { frameScaling, pixelSpacing, scaling } from "./dicom-units.js";
 
 const EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2";
@@ -27,7 +28,7 @@ export function isDicom(bytes) {
  * Return the image of a DICOM file: stored values times slope plus intercept.
  * @param {Uint8Array} bytes the file
  * @returns {{modality: string, units: string, spacing: number[]|null, rows: number, columns: number,
- *   frames: Float32Array[], notes: string[]}}
+ *   frames: Float32Array[], notes: string[], place: object}}
  */
 export function readDicom(bytes) {
   const ds = parsed(bytes);
@@ -43,8 +44,11 @@ export function readDicom(bytes) {
     columns: layout.columns,
     frames: physical(bytes, ds, layout, described),
     notes,
+    place: placeOf(ds, text(ds, "x00080060") === "NM" || layout.frames > 1 || isEnhanced(ds)),
   };
 }
+
+const isEnhanced = (ds) => Boolean(ds.elements.x52009229 || ds.elements.x52009230);
 
 function parsed(bytes) {
   const { dicomParser } = globalThis;
@@ -92,8 +96,7 @@ function layoutOf(ds) {
 /** Return slope, intercept, units and pixel spacing of each frame. */
 function describe(ds, frames) {
   const first = (data, tag) => data?.elements[tag]?.items?.[0]?.dataSet;
-  const enhanced = ds.elements.x52009229 || ds.elements.x52009230;
-  if (!enhanced) return Array(frames).fill({ ...scaling(ds), spacing: pixelSpacing(ds) });
+  if (!isEnhanced(ds)) return Array(frames).fill({ ...scaling(ds), spacing: pixelSpacing(ds) });
   const shared = first(ds, "x52009229");
   const groups = ds.elements.x52009230?.items?.map((item) => item.dataSet) ?? Array(frames).fill(undefined);
   if (groups.length !== frames) throw new Refusal(`The header describes ${groups.length} frames and the file has ${frames}; export it again.`);

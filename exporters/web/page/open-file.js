@@ -1,6 +1,7 @@
 // From a file that somebody chose to frames in physical units.
 
 import { isDicom, readDicom } from "./dicom.js";
+import { joined } from "./dicom-series.js";
 import { isNpy, readNpy } from "./npy.js";
 import { isPng, readPng } from "./png.js";
 import { Refusal, checkSize } from "./refusal.js";
@@ -21,6 +22,25 @@ export async function openFile(file) {
     if (error instanceof Refusal) error.message = `${file.name}: ${error.message}`;
     throw error;
   }
+}
+
+/**
+ * Return the image of one file, or of the slices of one DICOM series.
+ * @param {File[]} files at least one
+ * @returns {Promise<object>} as of openFile
+ */
+export async function openFiles(files) {
+  if (files.length === 1) return openFile(files[0]);
+  const images = [];
+  let size = 0;
+  for (const file of files) {
+    size += file.size;
+    if (size > LARGEST_FILE) throw new Refusal("These files are larger than 1 GiB together, which this page does not open.");
+    const image = await openFile(file);
+    if (!image.place) throw new Refusal(`${file.name}: only slices of one DICOM series can be opened together.`);
+    images.push(image);
+  }
+  return joined(images);
 }
 
 async function imageOf(bytes) {

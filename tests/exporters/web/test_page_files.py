@@ -24,8 +24,8 @@ def reader(browser, address_of):
     return Page(browser) if browser.current_url == address else opened(browser, address)
 
 
-def is_read_as_the_engine_does(reader, path):
-    found, frames = reader.read(path), photopeak.read(path)
+def is_read_as_the_engine_does(reader, *paths):
+    found, frames = reader.read(*paths), photopeak.read(paths)
     np.testing.assert_array_equal(found["frames"], frames.pixels)
     assert found["units"] == frames.units
     assert found["modality"] == frames.modality
@@ -211,6 +211,44 @@ def test_file_that_is_cut_off_is_refused(reader, dicom_factory, part):
 def test_header_that_cannot_be_right_is_refused(reader, dicom_factory, tags, reason):
     (path,) = dicom_factory("static", tags=tags)
     assert reason in reader.read(path)["refused"]
+
+
+@pytest.mark.parametrize("kind", ["pet", "ct"])
+@pytest.mark.parametrize("tags", [{}, {"ImagePositionPatient": None}])
+def test_slices_of_a_series_are_put_in_order_as_the_engine_does(reader, dicom_factory, kind, tags):
+    is_read_as_the_engine_does(reader, *dicom_factory(kind, matrix=(8, 12), frames=7, tags=tags))
+
+
+def test_slice_that_is_missing_is_told_and_one_that_is_there_twice_counts_once(reader, dicom_factory, tmp_path):
+    paths = dicom_factory("ct", matrix=(8, 12), frames=7)
+    (tmp_path / "again.dcm").write_bytes(paths[0].read_bytes())
+    assert len(reader.read(*paths, tmp_path / "again.dcm")["frames"]) == 7
+    by_place = sorted(paths, key=lambda path: pydicom.dcmread(path).InstanceNumber)
+    assert "may be missing" in " ".join(reader.read(*by_place[:3], *by_place[4:])["notes"])
+
+
+def test_files_that_do_not_belong_together_are_refused(reader, dicom_factory, tmp_path):
+    first, other = (dicom_factory("ct", matrix=(8, 12), frames=2, seed=seed, folder=f"ct{seed}") for seed in (1, 2))
+    renamed = [path.rename(path.with_name(f"other-{path.name}")) for path in other]
+    assert "belong to 2 series" in reader.read(*first, *renamed)["refused"]
+    scans = [dicom_factory("static", seed=seed, folder=f"nm{seed}")[0] for seed in (1, 2)]
+    scans[1] = scans[1].rename(scans[1].with_name("second.dcm"))
+    assert "one at a time" in reader.read(*scans)["refused"]
+    np.save(tmp_path / "flood.npy", np.ones((8, 12), np.float32))
+    assert "DICOM series" in reader.read(*first, tmp_path / "flood.npy")["refused"]
+
+
+@pytest.mark.parametrize("kind", ["whole-body", "enhanced-pet"])
+def test_damaged_headers_are_read_or_refused_and_nothing_else(reader, dicom_factory, tmp_path, kind):
+    content = dicom_factory(kind, matrix=(8, 12))[0].read_bytes()
+    rng = np.random.default_rng(len(content))
+    for i in range(40):
+        damaged = bytearray(content)
+        for place in rng.integers(132, len(content), 6):
+            damaged[place] = rng.integers(256)
+        (tmp_path / f"{i}.dcm").write_bytes(damaged)
+        found = reader.read(tmp_path / f"{i}.dcm")
+        assert found.keys() & {"refused", "frames"}
 
 
 def test_image_in_other_units_is_refused(page, dicom_factory):
