@@ -13,10 +13,11 @@ from time import perf_counter
 
 __all__ = ["Runner", "race"]
 
-# After so many turns, what is slower by this factor than another of its class is given up.
-_LADDER = ((2, 1.6), (4, 1.25), (7, 1.12), (11, 1.06), (16, 1.03))
-# Between classes figures may be rough: what something better overtakes by this factor needs no more turns than this.
-_OVERTAKEN, _ENOUGH = 1.2, 8
+# After so many short calls, what is slower by this factor than another of its class is given up. A long call varies less
+# and counts for several.
+_LADDER = ((2, 1.6), (4, 1.25), (8, 1.12), (12, 1.06), (18, 1.03))
+# Between classes figures may be rough: what something better overtakes by this factor needs no more short calls than this.
+_OVERTAKEN, _ENOUGH = 1.2, 20
 _SHORT_MS = 20.0
 _CALLS_OF_A_SHORT_TURN = 3
 _ENOUGH_MS = 600.0
@@ -110,17 +111,17 @@ def race(
     (100, True)
     """
     start, alive, order = clock(), list(runners), Random(_SEED)
-    turns = 0
+    first = True
     while alive:
         order.shuffle(alive)
         for runner in alive:
-            if turns and clock() - start > budget_s:
+            if not first and clock() - start > budget_s:
                 return
             _turn(runner, clock)
             if progress:
                 progress(min(1.0, (clock() - start) / budget_s))
-        turns += 1
-        alive = [runner for runner in alive if _goes_on(runner, alive, runners, turns)]
+        first = False
+        alive = [runner for runner in alive if _goes_on(runner, alive, runners)]
 
 
 def _turn(runner: Runner, clock: Callable[[], float]) -> None:
@@ -132,13 +133,15 @@ def _turn(runner: Runner, clock: Callable[[], float]) -> None:
         runner.time(clock)
 
 
-def _goes_on(runner: Runner, alive: Sequence[Runner], runners: Sequence[Runner], turns: int) -> bool:
+def _goes_on(runner: Runner, alive: Sequence[Runner], runners: Sequence[Runner]) -> bool:
     """Return whether more calls would tell something about a runner."""
-    if len(runner.whole_ms) >= min(_MOST, max(_FEWEST, _ENOUGH_MS / max(runner.best_ms, 1e-6))):
+    calls = len(runner.whole_ms)
+    if calls >= min(_MOST, max(_FEWEST, _ENOUGH_MS / max(runner.best_ms, 1e-6))):
         return False
-    margins = [margin for after, margin in _LADDER if turns >= after]
+    known = calls if runner.best_ms < _SHORT_MS else calls * _CALLS_OF_A_SHORT_TURN
+    margins = [margin for after, margin in _LADDER if known >= after]
     rivals = [one.best_ms for one in alive if one.group == runner.group]
     if margins and runner.best_ms > margins[-1] * min(rivals):
         return False
     better = [one.best_ms for one in runners if one.whole_ms and one.loss <= runner.loss]
-    return turns < _ENOUGH or runner.best_ms <= _OVERTAKEN * min(better)
+    return known < _ENOUGH or runner.best_ms <= _OVERTAKEN * min(better)

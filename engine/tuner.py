@@ -140,22 +140,19 @@ def variants(base: Plan, cell: Cell, threads: Sequence[int]) -> list[Plan]:
     cell : Cell
         Matrix and frames.
     threads : sequence of int
-        Numbers of threads to try; a GPU is driven with the most.
+        Numbers of threads to try, the most first; a GPU is driven with these.
     """
     kind = "cuda" if base.device.startswith("cuda") else "cpu"
     largest = max(1, _LARGEST_BATCH[kind] // cell.matrix.pixels)
     batches = sorted({min(batch, cell.frames) for batch in (*_BATCHES, base.batch)} | {cell.frames})
     batches = [batch for batch in batches if batch <= largest]
-    found = []
-    for count in threads if kind == "cpu" else threads[:1]:
-        found += [replace(base, threads=count, batch=batch) for batch in batches]
-        if kind == "cpu":
-            found += [
-                replace(base, threads=count, streams=streams, batch=batch)
-                for streams in sorted({2, count} - {1})
-                for batch in batches
-                if streams <= min(count, batch)
-            ]
+    found = [replace(base, batch=batch) for batch in batches]
+    if kind == "cpu":
+        streams = sorted({2, threads[0]} - {1})
+        found += [
+            replace(base, streams=n, batch=batch) for n in streams for batch in batches if n <= min(threads[0], batch)
+        ]
+        found += [replace(base, threads=count) for count in threads[1:]]
     if max(cell.matrix) >= _SMALLEST_TILED:
         found += [replace(base, batch=1, tile=tile) for tile in _TILES if tile < max(cell.matrix)]
     return [plan for plan in dict.fromkeys(found) if plan != base]
@@ -210,7 +207,7 @@ class _Tuning:
         bases = [self._add(family, self._base(family)) for family in families()]
         start = perf_counter()
         worthy = [base for base in bases if self._has_a_chance(base)]
-        for base in sorted(worthy, key=lambda one: max(one.loss.decibels - self._max_loss_db, 0)):
+        for base in sorted(worthy, key=self._urgency):
             for plan in variants(base.plan, self._cell, self._threads):
                 used = (perf_counter() - start) / budget_s
                 if base.family.provider.check(base.family.target(plan.threads, plan.streams)):
@@ -278,6 +275,11 @@ class _Tuning:
             return False
         rivals = [one.runner.best_ms for one in self._contenders if one.runner and one.runner.group == runner.group]
         return runner.best_ms <= _HOPELESS * min(rivals)
+
+    def _urgency(self, base: Contender) -> tuple[float, float]:
+        """Return what sorts families: those that are admitted first, and of these the fast ones."""
+        excess = max(base.loss.decibels - self._max_loss_db, 0.0)
+        return excess, base.runner.best_ms if base.runner else 0.0
 
     def _tell(self, what: str, share: float) -> None:
         if self._progress:
