@@ -5,16 +5,20 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..engine.bundle import Bundle
+from ..engine.checked_graph import CheckedGraph
 from ..engine.errors import UsageError
 from ..engine.files import atomic_write
 from ..engine.graph import check_graph
 from ..engine.matrix import MatrixSize
 from ..engine.precisions import Precision
-from ..engine.providers.tensorrt.build import BuildOptions, build
+from ..engine.providers.tensorrt.build import BuildOptions, Built, build
+from ..engine.providers.tensorrt.cuda import device
 from ..engine.providers.tensorrt.key import EngineKey, Profile, this_platform
 from ..engine.providers.tensorrt.library import Library, find_library
+from ..engine.providers.tensorrt.provider import driver_version, profile_of
 from ..engine.providers.tensorrt.store import Record, write_engine
 
 __all__ = ["CAPABILITIES", "MANIFEST", "MATRICES", "EngineFile", "EngineRequest", "build_engines", "working_matrices"]
@@ -39,8 +43,8 @@ class EngineRequest:
         One engine each.
     capabilities : tuple of str
         Kinds of GPUs, such as ``SM89``; one engine serves all of them. Empty for TensorRT.
-    batches : tuple of int
-        Fewest frames of a run, those that the engine is tuned for, and most.
+    most : int
+        Frames of a run at most; 0 stands for as many as fill a GPU, which depends on the matrix. Engines are tuned for one.
     options : BuildOptions
         Memory, and kinds of engines.
     """
@@ -49,7 +53,7 @@ class EngineRequest:
     matrices: Sequence[MatrixSize] = MATRICES
     precisions: Sequence[Precision] = ("fp32", "fp16")
     capabilities: Sequence[str] = CAPABILITIES
-    batches: tuple[int, int, int] = (1, 1, 8)
+    most: int = 0
     options: BuildOptions = field(default_factory=BuildOptions)
 
 
@@ -108,7 +112,7 @@ def build_engines(
             tell(f"building the {precision} engine")
         graph = check_graph(bundle, precision)
         key = _key(bundle, graph.data, precision, library, request)
-        built = build(graph, key, library, request.options)
+        built = _built(graph, key, library, request)
         stem = _stem(bundle, key)
         files.append(EngineFile(out / f"{stem}.engine", write_engine(out, stem, built)))
     _write_manifest(bundle, out, files)
@@ -135,6 +139,8 @@ def working_matrices(bundle: Bundle, matrices: Sequence[MatrixSize]) -> tuple[Ma
 
 
 def _require_offered(library: Library, request: EngineRequest) -> None:
+    if request.most < 0:
+        raise UsageError(f"most={request.most} makes no sense; use 1 or more frames, or 0.")
     if not request.matrices or not request.precisions:
         raise UsageError("engines are built for matrix sizes and precisions; name at least one of each.")
     for precision in request.precisions:
@@ -142,28 +148,41 @@ def _require_offered(library: Library, request: EngineRequest) -> None:
             raise UsageError(f"{library.title} takes no {precision} graphs; use {', '.join(library.precisions)}.")
     if library.is_portable and not request.capabilities:
         raise UsageError(f"name the GPUs to build for; {library.title} has {', '.join(library.capabilities)}.")
-    for capability in request.capabilities if library.is_portable else ():
+    if request.capabilities and not library.is_portable:
+        raise UsageError(f"{library.title} builds for the GPU that is here; leave the kinds of GPUs out.")
+    for capability in request.capabilities:
         if capability not in library.capabilities:
             raise UsageError(f"{library.title} does not build for {capability}; use {', '.join(library.capabilities)}.")
 
 
 def _key(bundle: Bundle, graph: bytes, precision: Precision, library: Library, request: EngineRequest) -> EngineKey:
-    least, best, most = request.batches
+    where: dict[str, Any] = {"capabilities": tuple(request.capabilities)}
+    if not library.is_portable:
+        library.load()
+        here = device(0)
+        where = {"capabilities": (here.capability,), "gpu": here.name, "driver": driver_version()}
     return EngineKey(
         bundle=bundle.digest,
         graph=hashlib.sha256(graph).hexdigest(),
         precision=precision,
         profiles=tuple(
-            Profile(rows=rows, columns=columns, least=least, best=best, most=most)
+            Profile(rows=rows, columns=columns, most=request.most or profile_of((2, 1, rows, columns)).most)
             for rows, columns in working_matrices(bundle, request.matrices)
         ),
         library=library.name,
         version=library.version(),
-        capabilities=tuple(request.capabilities),
+        **where,
         platform=this_platform(),
         refit=request.options.refit,
         version_compatible=request.options.version_compatible,
     )
+
+
+def _built(graph: CheckedGraph, key: EngineKey, library: Library, request: EngineRequest) -> Built:
+    if library.is_portable:
+        return build(graph, key, library, request.options)
+    with device(0).active():
+        return build(graph, key, library, request.options)
 
 
 def _stem(bundle: Bundle, key: EngineKey) -> str:

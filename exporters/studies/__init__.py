@@ -16,6 +16,7 @@ from .ct import ct
 from .cxr_view import cxr_view
 from .denoise import denoise
 from .domain import domain
+from .engines import engines
 from .liver import liver
 from .niqe import niqe
 from .parathyroid import parathyroid
@@ -37,6 +38,7 @@ for _command in (
     cxr_view,
     denoise,
     domain,
+    engines,
     liver,
     niqe,
     parathyroid,

@@ -2,5 +2,6 @@
 
 from .library import LIBRARIES, TENSORRT, TENSORRT_RTX, Library
 from .provider import TensorRt
+from .store import adopt
 
-__all__ = ["LIBRARIES", "TENSORRT", "TENSORRT_RTX", "Library", "TensorRt"]
+__all__ = ["LIBRARIES", "TENSORRT", "TENSORRT_RTX", "Library", "TensorRt", "adopt"]

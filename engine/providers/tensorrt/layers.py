@@ -11,7 +11,7 @@ from pydantic import Field
 from ...domain_statistics import Strict
 from ...precisions import Precision
 
-__all__ = ["Layer", "layers_of_inspector", "layers_of_report", "problem_of_layers", "summary"]
+__all__ = ["Layer", "is_convolution", "layers_of_inspector", "layers_of_report", "problem_of_layers", "summary"]
 
 Words = Annotated[str, Field(max_length=4096)]
 # Names of types in the builder's report and in the inspector's.
@@ -21,7 +21,6 @@ _TYPES: dict[Precision, frozenset[str]] = {
     "bf16": frozenset(["BFloat16", "BF16"]),
     "int8": frozenset(["Int8", "INT8"]),
 }
-# Kinds of layers that multiply and add: here a type costs or saves time.
 _CONVOLUTIONS = frozenset(
     [
         "correlation",
@@ -100,6 +99,11 @@ def layers_of_inspector(information: str) -> tuple[Layer, ...]:
     )
 
 
+def is_convolution(layer: Layer) -> bool:
+    """Return whether a layer multiplies and adds, which is where a type costs or saves time."""
+    return layer.kind in _CONVOLUTIONS
+
+
 def problem_of_layers(layers: Sequence[Layer], precision: Precision) -> str:
     """Return what an engine has that it must not have, or an empty string.
 
@@ -110,7 +114,7 @@ def problem_of_layers(layers: Sequence[Layer], precision: Precision) -> str:
         return "its builder reports no layers"
     if foreign := [layer.name for layer in layers if "plugin" in layer.kind.lower()]:
         return f"the layer {foreign[0]!r} is a plug-in"
-    convolutions = [layer for layer in layers if layer.kind in _CONVOLUTIONS]
+    convolutions = [layer for layer in layers if is_convolution(layer)]
     others = [layer for layer in convolutions if not _TYPES[precision].issuperset(layer.inputs)]
     if precision == "int8":
         return "no layer computes in int8" if convolutions and len(others) == len(convolutions) else ""

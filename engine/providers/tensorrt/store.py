@@ -18,7 +18,7 @@ from platformdirs import user_cache_path
 from pydantic import Field, ValidationError
 
 from ...domain_statistics import Strict
-from ...errors import ModelError
+from ...errors import ModelError, UsageError
 from ...files import atomic_write
 from ...golden import Shape
 from ...manifest import Sha256
@@ -182,6 +182,8 @@ def adopt(folder: Path, digests: dict[str, str]) -> tuple[Record, ...]:
     ------
     ModelError
         If one of them is not there, or not what its digest says; nothing is taken then.
+    UsageError
+        If the user's cache cannot be used.
     """
     taken = []
     for name, digest in digests.items():
@@ -191,6 +193,10 @@ def adopt(folder: Path, digests: dict[str, str]) -> tuple[Record, ...]:
         if record.sha256 != digest.lower():
             raise ModelError(f"{folder / name} has another digest than the one that you trust; get it again.")
         taken.append((record, read_engine(folder / name, record)))
+    if taken and (problem := unusable(cache_folder())):
+        raise UsageError(
+            f"engines cannot be kept in {cache_folder()}: {problem}; set PHOTOPEAK_CACHE_DIR to a folder of yours."
+        )
     for record, data in taken:
         keep(Built(record.key, data, record.seconds, record.layers))
     return tuple(record for record, _ in taken)
