@@ -33,7 +33,19 @@ from .device_lane import Buffers, DeviceLane
 from .onnxruntime_tensorrt import missing_tensorrt, tensorrt_options
 from .recording import Recording
 
-__all__ = ["CUDA", "TENSORRT", "CudaEngine", "CudaGraph", "bind", "cuda_reason", "missing_gpu"]
+__all__ = [
+    "CUDA",
+    "TENSORRT",
+    "CudaEngine",
+    "CudaGraph",
+    "DeviceErrors",
+    "Sessions",
+    "bind",
+    "cuda_options",
+    "cuda_reason",
+    "missing_gpu",
+    "run_options",
+]
 
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"

@@ -13,7 +13,7 @@ from platformdirs import user_cache_path
 from ..graph import CheckedGraph
 from .base import Target
 
-__all__ = ["engine_key", "missing_tensorrt", "tensorrt_options"]
+__all__ = ["cache_folder", "engine_key", "missing_tensorrt", "tensorrt_options"]
 
 _TENSORRT = "nvinfer_10.dll" if sys.platform == "win32" else "libnvinfer.so.10"
 _KEY_DIGITS = 32
