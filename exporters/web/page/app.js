@@ -38,13 +38,14 @@ function admitted(image, { name, modalities, input }) {
 
 function open(image) {
   const warnings = admitted(image, state.settings);
-  Object.assign(state, { image, warnings, frame: 0, results: new Map() });
+  const frame = image.frames.length > 2 ? image.frames.length >> 1 : 0; // the first slice of a stack is often empty
+  Object.assign(state, { image, warnings, frame, results: new Map() });
   say(null);
   $("drop").hidden = true;
   $("result").hidden = false;
   $("frame-row").hidden = image.frames.length === 1;
   $("frame").max = image.frames.length - 1;
-  $("frame").value = 0;
+  $("frame").value = frame;
   tellImage(image, state.settings);
   show(true);
   work();
@@ -79,7 +80,7 @@ function show(fresh = false) {
   const { scale, conserve } = settings.output;
   const before = { pixels: image.frames[frame], rows: image.rows, columns: image.columns };
   const units = image.units === "NONE" && !image.sample ? settings.input.units : image.units;
-  viewer.show(before, result ?? null, { scale, ratio: conserve === "sum" ? scale ** 2 : 1, units, spacing: image.spacing, fresh });
+  viewer.show(before, result ?? null, { scale, ratio: conserve === "sum" ? scale ** 2 : 1, units, spacing: image.spacing, frames: image.frames, fresh });
   $("frame-label").textContent = `Frame ${frame + 1} of ${image.frames.length}`;
   tell();
 }

@@ -17,15 +17,29 @@ export function rebin({ pixels, rows, columns }, scale, sum) {
 
 const SOFT_TISSUE_HU = { lower: -160, upper: 240 };
 const BRIGHTEST = 0.998;
+const LOOKED_AT = 200_000;
 
-/** Return the range that a window may have, and where it begins: from 0 to nearly the brightest; soft tissue for CT. */
-export function windowOf({ pixels }, units) {
-  const sorted = pixels.slice().sort();
-  const [low, high] = [Math.min(0, sorted[0]), sorted.at(-1)];
-  const widened = high > low ? high : low + 1;
+/**
+ * Return the range that a window may have for all frames, and where it begins: from 0 to nearly the brightest; soft tissue
+ * for CT.
+ * @param {Float32Array[]} frames
+ * @param {string} units
+ */
+export function windowOf(frames, units) {
+  let [low, high] = [0, -Infinity];
+  for (const pixels of frames) {
+    for (const value of pixels) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  }
+  high = high > low ? high : low + 1;
   if (units === "HU" && low < SOFT_TISSUE_HU.lower && high > SOFT_TISSUE_HU.upper) return { low, high, ...SOFT_TISSUE_HU };
+  const step = Math.ceil((frames.length * frames[0].length) / LOOKED_AT);
+  const looked = frames.flatMap((pixels) => Array.from({ length: Math.ceil(pixels.length / step) }, (_, i) => pixels[i * step]));
+  const sorted = Float32Array.from(looked).sort();
   const upper = sorted[Math.floor(BRIGHTEST * (sorted.length - 1))];
-  return { low, high: widened, lower: Math.max(low, 0), upper: upper > 0 ? upper : widened };
+  return { low, high, lower: Math.max(low, 0), upper: upper > 0 ? upper : high };
 }
 
 /** Return the values along a row or column. */

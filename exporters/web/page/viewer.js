@@ -35,8 +35,9 @@ export class Viewer {
    * Show a frame, and what the model made of it as soon as that is known.
    * @param {{pixels: Float32Array, rows: number, columns: number}} before
    * @param {object|null} after the same, `scale` times larger
-   * @param {{scale: number, ratio: number, units: string, spacing: number[]|null, fresh: boolean}} facts `ratio`: what
-   *   the pixels of `after` are multiplied by to compare them; `fresh`: another image than before
+   * @param {{scale: number, ratio: number, units: string, spacing: number[]|null, frames: Float32Array[],
+   *   fresh: boolean}} facts `ratio`: what the pixels of `after` are multiplied by to compare them; `frames`: all of the
+   *   image, which share a window; `fresh`: another image than before
    */
   show(before, after, facts) {
     this.#pair = { before, after, matched: after && rebin(after, facts.scale, facts.ratio > 1), ...facts };
@@ -45,7 +46,7 @@ export class Viewer {
     $("stage").style.setProperty("--aspect", aspect);
     $("stage").style.setProperty("--height", aspect < 0.6 ? "115vh" : "72vh");
     if (facts.fresh || !this.#window) {
-      this.#window = windowOf(before, facts.units);
+      this.#window = windowOf(facts.frames, facts.units);
       $("map").value = facts.units === "HU" || facts.units === "NONE" ? "grey" : "inverted";
       this.#zoom(0);
       this.#setLine(undefined);
