@@ -49,7 +49,7 @@ def markdown(report: Report, shown: Sequence[Table] = ()) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
     parts = [f"{report.cpu}, {report.cores} logical cores, {threads}; {versions}."]
-    return "\n\n".join([*parts, *(text_of(table) for table in tables(report))]) + "\n"
+    return "\n\n".join([*parts, *(text_of(table) for table in shown or tables(report))]) + "\n"
 
 
 def text_of(table: Table) -> str:

@@ -8,9 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...engine.analysis.session import AnalysisSession
+from ...engine.bundle import Bundle
 from ...engine.frames import Frames
 from ...engine.matrix import MatrixSize
-from ...engine.session import Session, load
+from ...engine.plan import Plan, Request
+from ...engine.planner import TunedPlanner
+from ...engine.providers import Runnable
+from ...engine.session import Session
+from ...engine.zoo import load_bundle
 
 __all__ = ["PhotopeakContestant"]
 
@@ -35,17 +40,21 @@ class PhotopeakContestant:
     """
 
     def __init__(self, model: str, threads: int, max_loss_db: float) -> None:
-        self._session = load(model, device="cpu", threads=threads, max_loss_db=max_loss_db)
+        bundle = load_bundle(model)
+        request = Request(device="cpu", threads=threads, max_loss_db=max_loss_db)
+        self._planner = TunedPlanner(bundle, request)
+        kind = AnalysisSession if bundle.manifest.analysis else Session
+        self._session = kind(bundle, *self._planner.first(), self._planner)
 
     def calls(self, tensor: Tensor) -> dict[str, Callable[[], Outputs]]:
         """Return the graph alone and the session."""
         session = self._session
+        plan, runnable = self._planned(tensor)
         if isinstance(session, AnalysisSession):
-            return {"model": lambda: session.runnable.heads(tensor)}
+            return {"model": lambda: runnable.heads(tensor)}
         whole = self._whole(session, tensor)
-        plan = session.plan.for_matrix(MatrixSize(*tensor.shape[2:]))
-        bare = whole if plan.tile and plan.tile < max(tensor.shape[2:]) else self._bare(session, tensor, plan.batch)
-        return {"model": bare, "session": whole}
+        tiled = 0 < plan.tile < max(tensor.shape[2:])
+        return {"model": whole if tiled else self._bare(session.bundle, tensor, plan.batch, runnable), "session": whole}
 
     def sample(self, tensor: Tensor) -> Callable[[], Any]:
         """Return the session on one frame: what it copies for a new one is part of the time."""
@@ -54,12 +63,15 @@ class PhotopeakContestant:
 
     def facts(self, tensor: Tensor) -> dict[str, Any]:
         """Return the plan for these frames."""
-        plan = self._session.plan.for_matrix(MatrixSize(*tensor.shape[2:]))
+        plan, _ = self._planned(tensor)
         return {"plan": {name: value for name, value in asdict(plan).items() if isinstance(value, str | int | float)}}
 
-    def _bare(self, session: Session, tensor: Tensor, batch: int) -> Callable[[], Outputs]:
-        name = session.bundle.manifest.image_output.name
-        lane, scale = session.runnable.lane(), session.bundle.manifest.image_output.scale
+    def _planned(self, tensor: Tensor) -> tuple[Plan, Runnable]:
+        return self._planner(MatrixSize(*tensor.shape[2:]), len(tensor))
+
+    def _bare(self, bundle: Bundle, tensor: Tensor, batch: int, runnable: Runnable) -> Callable[[], Outputs]:
+        name, scale = bundle.manifest.image_output.name, bundle.manifest.image_output.scale
+        lane = runnable.lane()
         parts = [np.ascontiguousarray(tensor[first : first + batch]) for first in range(0, len(tensor), batch)]
         if len(parts) == 1:
             return lambda: {name: lane.run(parts[0])}

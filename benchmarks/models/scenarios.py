@@ -60,7 +60,6 @@ def single_stream(
     rules: StreamRules,
     *,
     turn_s: float = 0.05,
-    pause_s: float = 0.004,
     wait: Callable[[float], None] = sleep,
     clock: Callable[[], float] = monotonic,
 ) -> dict[tuple[str, str], Turns]:
@@ -74,8 +73,6 @@ def single_stream(
         When each is done.
     turn_s : float
         Time that a turn's queries should fill [s].
-    pause_s : float
-        Before each turn [s].
     wait, clock : callable
         Sleep for seconds, and tell the time in seconds.
     """
@@ -85,10 +82,10 @@ def single_stream(
         for key in waiting:
             turns = found[key]
             queries = max(1, int(turn_s * len(turns.data_s) / sum(turns.data_s))) if turns.times_s else 1
-            wait(pause_s)
             start = clock()
             answer = askable[key].ask(do="turn", call=key[1], calls=queries)
             spent[key] += clock() - start
+            wait(askable[key].rest_s)
             turns.times_s.append([time / 1e9 for time in answer["times_ns"]])
             turns.calls.append(answer["made"])
     return found

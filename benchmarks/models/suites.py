@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...engine.errors import PhotopeakError
+from ...engine.fidelity import measure_fidelity
 from ...engine.zoo import load_bundle, locate
 from ..bounds import percentile_bound
 from ..document import Document, entry
@@ -115,9 +116,10 @@ def run_plans(job: Job, document: Document, say: Callable[[str], None], save: Ca
         share = left / (len(missing) - missing.index(cases[0])) if job.budget_s else job.pace.measure_s
         pace = replace(job.pace, measure_s=min(job.pace.measure_s, share) / job.launches)
         found = {case: _Found() for case in cases}
-        for _ in range(job.launches):
+        losses: dict[str, float] = {}
+        for launch in range(job.launches):
             with opened(job, model, skipped) as processes, TemporaryDirectory(prefix="photopeak-bench-") as folder:
-                losses = _losses(model, processes, Path(folder))
+                losses |= {} if launch else _losses(model, processes, Path(folder))
                 for case in cases:
                     _measure(case, processes, replace(job, pace=pace), Path(folder), found[case], skipped)
         for case in cases:
@@ -253,28 +255,39 @@ def _deviation(output: Outputs, exact: Outputs) -> float:
 
 
 def _losses(model: str, processes: Sequence[Process], folder: Path) -> dict[str, float]:
-    """Return the loss of each peer of lower precision on the golden frames [dB]; Photopeak's plans say theirs."""
-    from ...engine.plan import fidelity_loss_db
-
+    """Return the loss of each peer of lower precision on the golden and calibration frames [dB]; our plans say theirs."""
     bundle = load_bundle(model)
     if bundle.manifest.analysis:
         return {}
     found = {}
-    np.save(folder / "golden.npy", bundle.golden.input[:1])
     for one in processes:
         if one.contestant.precision == "fp32":
             found[one.contestant.name] = 0.0
         elif one.contestant.kind in ("openvino", "torch"):
-            try:
-                frames = []
-                for frame in bundle.golden.input:
-                    np.save(folder / "golden.npy", frame[np.newaxis])
-                    one.ask(do="ready", tensor=str(folder / "golden.npy"))
-                    frames.append(one.output("model", folder)[bundle.manifest.image_output.name])
-            except ContestantError:
-                continue  # the case says why
-            found[one.contestant.name] = fidelity_loss_db(bundle, np.concatenate(frames))
+            with suppress(ContestantError):  # the case says why
+                remote = _Remote(one, folder, bundle.manifest.image_output.name)
+                found[one.contestant.name] = measure_fidelity(bundle, remote, similarity=False).loss_db
     return found
+
+
+@dataclass(frozen=True)
+class _Remote:
+    """A contestant's process as what the measurement of fidelity runs."""
+
+    process: Process
+    folder: Path
+    output: str
+
+    def lane(self) -> "_Remote":
+        return self
+
+    def run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+        np.save(self.folder / "golden.npy", tensor)
+        self.process.ask(do="ready", tensor=str(self.folder / "golden.npy"))
+        return self.process.output("model", self.folder)[self.output]
+
+    def heads(self, tensor: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        return {self.output: self.run(tensor)}
 
 
 def _conditions(job: Job, model: str) -> dict[str, Any]:
@@ -298,4 +311,5 @@ def _done(document: Document, case: Case, job: Job) -> bool:
 def _line(case: Case, entries: Sequence[Mapping[str, Any]]) -> str:
     """Return the medians of a case."""
     medians = ", ".join(f"{one['extra_info']['contestant']} {1e3 * one['stats']['median']:.3g}" for one in entries)
-    return f"{case.model} {case.label} [ms]: {medians}"
+    matrix = entries[0]["extra_info"]["matrix"] if entries else case.label
+    return f"{case.model} {matrix} [ms]: {medians or 'nobody could run it'}"

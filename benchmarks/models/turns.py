@@ -1,7 +1,7 @@
 """Turn after turn: each contestant makes a few calls in a row, then the next; the order rotates from round to round.
 
-A turn begins with a pause, in which threads of the contestant before that wait in loops go to sleep, and with a call that is not
-timed, which brings back the caches.
+After a turn comes a rest, until the contestant's threads, which wait in loops for more work, sleep: they would take processors
+from the next one. A turn begins with a call that is not timed, which brings back the caches.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +21,11 @@ SETTLED_S = 0.1
 class Asked(Protocol):
     """Something that answers requests, such as a process."""
 
+    @property
+    def rest_s(self) -> float:
+        """How long its threads go on waiting in loops when an answer is there [s]."""
+        ...
+
     def ask(self, **request: Any) -> dict[str, Any]:
         """Return the answer to a request."""
         ...
@@ -36,8 +41,6 @@ class Pace:
         Time for all turns of a case [s].
     turn_s : float
         Time that a turn's calls should fill [s].
-    pause_s : float
-        Before each turn [s].
     fewest, most : int
         Bounds of the number of rounds.
     most_calls : int
@@ -46,7 +49,6 @@ class Pace:
 
     measure_s: float
     turn_s: float = 0.02
-    pause_s: float = 0.004
     fewest: int = 5
     most: int = 60
     most_calls: int = 50
@@ -61,15 +63,15 @@ class Pace:
         """
         return max(1, min(self.most_calls, int(self.turn_s / max(seconds, 1e-9))))
 
-    def rounds(self, seconds: Sequence[float]) -> int:
-        """Return the rounds that fit into the time, for the lengths of everybody's calls.
+    def rounds(self, seconds: Sequence[float], rests_s: float = 0.0) -> int:
+        """Return the rounds that fit into the time, for the lengths of everybody's calls and all rests of a round.
 
         Examples
         --------
-        >>> Pace(measure_s=10).rounds([0.005, 0.2])
-        42
+        >>> Pace(measure_s=10).rounds([0.005, 0.2], rests_s=0.275)
+        20
         """
-        each = [self.pause_s + (self.calls(one) + (one < SETTLED_S)) * one for one in seconds]
+        each = [rests_s, *((self.calls(one) + (one < SETTLED_S)) * one for one in seconds)]
         return max(self.fewest, min(self.most, int(self.measure_s / sum(each))))
 
 
@@ -123,16 +125,19 @@ def take_turns(
     """
     meter = meter or EnergyMeter()
     keys = list(askable)
-    lengths = {key: _length(askable[key], key[1]) for key in keys}
-    rounds = pace.rounds(list(lengths.values()))
+    lengths = {}
+    for key in keys:
+        lengths[key] = _length(askable[key], key[1])
+        wait(askable[key].rest_s)
+    rounds = pace.rounds(list(lengths.values()), sum(one.rest_s for one in askable.values()))
     found = {key: Turns() for key in keys}
     for index in range(rounds):
         first = index % len(keys)
         for key in keys[first:] + keys[:first]:
-            wait(pace.pause_s)
             before = meter.read()
             answer = askable[key].ask(do="turn", call=key[1], calls=pace.calls(lengths[key]))
             joules = meter.joules(before, meter.read())
+            wait(askable[key].rest_s)
             found[key].times_s.append([time / 1e9 for time in answer["times_ns"]])
             found[key].calls.append(answer["made"])
             if joules is not None:
