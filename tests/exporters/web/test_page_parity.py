@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 import photopeak
+from photopeak.benchmarks.browser import measure
 from photopeak.engine.domain import features
+from photopeak.engine.errors import UsageError
+from photopeak.engine.matrix import MatrixSize
 from photopeak.engine.zoo import load_bundle
 
 MODELS = ("scint-denoise", "scint-sr-x2", "pet-sr-x2", "ct-sr-x2")
@@ -141,3 +144,16 @@ def test_features_of_the_domain_are_those_of_the_engine(open_page, name):
         {"units": taken.units, "scaling": taken.scaling},
     )
     np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)
+
+
+def test_times_are_measured_beside_the_engine(browser, address_of, site_folder):
+    address_of("pet-sr-x2-srcnn")
+    (one,) = measure(site_folder / "pet-sr-x2-srcnn", [MatrixSize(16, 24)], rounds=2, isolated=False)[1]
+    assert one.threads == 1
+    assert len(one.page_ms) == len(one.native_ms) == 2
+    assert min(one.page_ms + one.native_ms) > 0
+
+
+def test_folder_without_a_page_cannot_be_measured(tmp_path):
+    with pytest.raises(UsageError, match="holds no page"):
+        measure(tmp_path, [MatrixSize(16, 16)], rounds=1, isolated=False)
