@@ -95,9 +95,11 @@ def build(graph: CheckedGraph, key: EngineKey, library: Library, options: BuildO
     ModelError
         If it does not take the graph, or built something else than was asked for.
     UsageError
-        If the library has no such engines.
+        If the library has no such precision or engines.
     """
     options = options or BuildOptions()
+    if key.precision not in library.precisions:
+        raise UsageError(f"{library.title} takes no {key.precision} graphs; use {', '.join(library.precisions)}.")
     if options.version_compatible and library.is_portable:
         raise UsageError(f"{library.title} builds no version-compatible engines; leave version_compatible out.")
     trt = library.load()

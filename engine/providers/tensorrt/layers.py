@@ -19,7 +19,6 @@ _TYPES: dict[Precision, frozenset[str]] = {
     "fp32": frozenset(["Float", "FP32"]),
     "fp16": frozenset(["Half", "FP16"]),
     "bf16": frozenset(["BFloat16", "BF16"]),
-    "int8": frozenset(["Int8", "INT8"]),
 }
 _CONVOLUTIONS = frozenset(
     [
@@ -107,8 +106,8 @@ def is_convolution(layer: Layer) -> bool:
 def problem_of_layers(layers: Sequence[Layer], precision: Precision) -> str:
     """Return what an engine has that it must not have, or an empty string.
 
-    Every convolution must compute in the asked type (of int8 at least one: a quantised graph leaves layers in float), none may
-    have fallen back to another one, and no layer may come from a plug-in, which would be code of somebody else.
+    Every convolution must compute in the asked type and none may have fallen back to another one; no layer may come from a
+    plug-in, which would be code of somebody else.
     """
     if not layers:
         return "its builder reports no layers"
@@ -116,8 +115,6 @@ def problem_of_layers(layers: Sequence[Layer], precision: Precision) -> str:
         return f"the layer {foreign[0]!r} is a plug-in"
     convolutions = [layer for layer in layers if is_convolution(layer)]
     others = [layer for layer in convolutions if not _TYPES[precision].issuperset(layer.inputs)]
-    if precision == "int8":
-        return "no layer computes in int8" if convolutions and len(others) == len(convolutions) else ""
     if others:
         return f"the layer {others[0].name!r} computes in {' and '.join(sorted(set(others[0].inputs)))}, not in {precision}"
     return ""

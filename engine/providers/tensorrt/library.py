@@ -75,16 +75,18 @@ class Library:
         return _imported(self)
 
 
-# TensorRT-RTX has no convolutions of eight bits: in its support matrix int8 is for the weights of matrix products alone.
+# Both take eight bits of activations only where zero is stored as 0, and read those of other graphs as if it were: bundles
+# hold such graphs, so that int8 is not offered.
+_PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 TENSORRT_RTX = Library(
     "tensorrt-rtx",
     "TensorRT-RTX",
     "tensorrt_rtx",
     "tensorrt-rtx",
-    ("fp32", "bf16", "fp16"),
+    _PRECISIONS,
     ("SM75", "SM80", "SM86", "SM89", "SM120", "SM121"),
 )
-TENSORRT = Library("tensorrt", "TensorRT", "tensorrt", "tensorrt", ("fp32", "bf16", "fp16", "int8"), ())
+TENSORRT = Library("tensorrt", "TensorRT", "tensorrt", "tensorrt", _PRECISIONS, ())
 LIBRARIES = (TENSORRT, TENSORRT_RTX)
 
 

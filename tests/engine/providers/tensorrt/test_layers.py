@@ -61,8 +61,6 @@ def test_inspectors_report_is_read(tensor):
         ((layer("correlation", "Half"),), "fp32", "computes in Half, not in fp32"),
         ((layer("gemm", "Float"),), "bf16", "computes in Float, not in bf16"),
         ((layer("PluginV3"),), "fp16", "is a plug-in"),
-        ((layer("correlation", "Float"), layer("correlation", "Half")), "int8", "no layer computes in int8"),
-        ((layer("correlation", "Float"), layer("correlation", "Int8")), "int8", ""),
         ((layer("kgen", "Float"), layer("correlation", "BFloat16")), "bf16", ""),
         ((layer("kgen", "Float"),), "fp16", ""),
     ],
