@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..engine.bundle import Bundle
 from ..engine.frames import Units
 
-__all__ = ["input_tensor", "output_tensor", "test_frame"]
+__all__ = ["input_tensor", "output_tensor", "takes_whole_planes", "test_frame"]
 
 Tensor = NDArray[np.float32]
 _UNITS = {Units.BECQUEREL_PER_ML: "Bq/mL"}
@@ -21,6 +21,7 @@ _MEANING = {
     Units.HOUNSFIELD: "Hounsfield units",
     Units.NONE: "pixel values without units",
 }
+_SMALLEST_PLANE = 32
 _BOX = ("row_offset", "column_offset", "log_height", "log_width")
 _HEADS = {
     "output": "The processed image",
@@ -30,6 +31,12 @@ _HEADS = {
     "cam": "Where in the image the evidence lies",
     "embedding": "Features that tell whether the image is like those of training",
 }
+
+
+def takes_whole_planes(bundle: Bundle) -> bool:
+    """Return whether a plane must not be cut into tiles: sums and percentiles of a part, or with a border, are others."""
+    manifest = bundle.manifest
+    return manifest.output is None or manifest.output.conserve != "none" or manifest.input.scaling != "none"
 
 
 def test_frame(bundle: Bundle) -> Tensor:
@@ -116,15 +123,17 @@ def _space(bundle: Bundle, axis: str, taken: int, given: int, image: bool) -> An
         return spec.SpaceOutputAxis(id=spec.AxisId(axis), size=1)
     size = spec.SizeReference(tensor_id=spec.TensorId("input"), axis_id=spec.AxisId(axis))
     scale, halo = taken / given, bundle.manifest.input.overlap * given // taken
-    if image and halo:
+    # Where there is a halo, planes are given a border of it.
+    if image and halo and not takes_whole_planes(bundle):
         return spec.SpaceOutputAxisWithHalo(id=spec.AxisId(axis), size=size, scale=scale, halo=halo)
     return spec.SpaceOutputAxis(id=spec.AxisId(axis), size=size, scale=scale)
 
 
 def _least(bundle: Bundle) -> int:
-    """Return the smallest input side of which a tile's context leaves something [px]."""
+    """Return the smallest input side: that of a tile whose context leaves something, or of a small plane [px]."""
     taken = bundle.manifest.input
-    return -(-(2 * taken.overlap + 1) // taken.multiple) * taken.multiple
+    side = _SMALLEST_PLANE if takes_whole_planes(bundle) else 2 * taken.overlap + 1
+    return -(-side // taken.multiple) * taken.multiple
 
 
 def _channels(bundle: Bundle, name: str, number: int) -> Any:

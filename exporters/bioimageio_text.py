@@ -33,14 +33,34 @@ _SRGAN = (
     "Ledig, C. et al. (2017). Photo-realistic single image super-resolution using a generative adversarial network. CVPR.",
     "10.1109/CVPR.2017.19",
 )
-# What the network of a recipe is built after.
+_REPVGG = (
+    "Ding, X. et al. (2021). RepVGG: making VGG-style ConvNets great again. CVPR.",
+    "10.1109/CVPR46437.2021.01352",
+)
+_KEYS = (
+    "Keys, R. G. (1981). Cubic convolution interpolation for digital image processing. IEEE Trans. Acoust. 29, 1153-1160.",
+    "10.1109/TASSP.1981.1163711",
+)
+_CAM = (
+    "Zhou, B. et al. (2016). Learning deep features for discriminative localization. CVPR.",
+    "10.1109/CVPR.2016.319",
+)
+_GRAD_CAM = (
+    "Selvaraju, R. R. et al. (2017). Grad-CAM: visual explanations from deep networks via gradient-based localization. ICCV.",
+    "10.1109/ICCV.2017.74",
+)
+# What the network of a recipe is built after; that for CT follows no paper.
 _CITED = {
     "scint-denoise": (_ANSCOMBE, _UNET),
     "scint-sr-x2": (_ANSCOMBE, _UNET),
-    "pet-denoise": (_UNET,),
-    "pet-sr-x2": (_UNET,),
+    "pet-denoise": (_ANSCOMBE, _UNET),
+    "pet-sr-x2": (_ANSCOMBE, _UNET),
+    "pet-sr-x2-fast": (_ANSCOMBE, _REPVGG, _KEYS),
     "pet-sr-x2-srcnn": (_SRCNN,),
     "pet-sr-x2-srgan": (_SRGAN,),
+    "bone-classify": (_UNET, _CAM, _GRAD_CAM),
+    "parathyroid-detect": (_ANSCOMBE, _GRAD_CAM),
+    "cxr-view": (_CAM,),
 }
 
 

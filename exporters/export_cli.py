@@ -129,11 +129,37 @@ def _tensorrt(asked: Asked, library: str) -> dict[str, Any]:
 
 
 def _bundle(asked: Asked) -> dict[str, Any]:
+    if "precision" in asked.options:
+        return _quantised(asked)
+    return _own(asked)
+
+
+def _quantised(asked: Asked) -> dict[str, Any]:
+    from .new_folder import new_folder
+    from .quantise import quantise_bundle
+
+    if asked.precisions != ("int8",) or set(asked.options) - {"precision", "max-loss-db"}:
+        raise UsageError(
+            "a bundle is given a graph in int8 by --precision int8, with --max-loss-db at most; fp16 and bf16 it has."
+        )
+    with new_folder(asked.output) as folder:
+        made, report = quantise_bundle(
+            asked.bundle, folder, max_loss_db=asked.options.get("max-loss-db", 0.1), tell=asked.tell
+        )
+    loss = f"{report.loss:.3f}" + (" of a probability" if made.manifest.analysis else " dB")
+    summary = f"{report.share:.0%} of the multiplications are in int8, which costs {loss}."
+    return {"name": made.name, "digest": made.digest, "report": report, "summary": summary}
+
+
+def _own(asked: Asked) -> dict[str, Any]:
     from .cli import require
 
     options = asked.options
-    if "example" not in options or "task" not in options:
-        raise UsageError("a bundle of your own network needs --example and --task, and --truth where it gives images.")
+    if "example" not in options or "task" not in options or "max-loss-db" in options:
+        raise UsageError(
+            "a bundle of your own network needs --example and --task, and --truth where it gives images; one with a graph in "
+            "int8 of a bundle needs --precision int8."
+        )
     require(("torch", "onnxscript", "scipy", "skimage"))
     from .own import About, to_bundle
     from .own.loading import load_about, load_example, load_network
@@ -152,7 +178,7 @@ def _bundle(asked: Asked) -> dict[str, Any]:
 
 _PAGE = frozenset({"packages", "wasm-only"})
 _ENGINES = frozenset({"precision", "matrix", "capability"})
-_OWN = frozenset({"example", "truth", "task", "about"})
+_OWN = frozenset({"example", "truth", "task", "about", "precision", "max-loss-db"})
 TARGETS = (
     Target("onnx", "a folder with the graph and a report on its parity", frozenset({"precision", "complete"}), _onnx),
     Target("bioimageio", "a package for Fiji with deepImageJ, a folder or .zip", frozenset({"author"}), _bioimageio),
@@ -164,7 +190,7 @@ TARGETS = (
         _ENGINES,
         partial(_tensorrt, library="tensorrt-rtx"),
     ),
-    Target("bundle", "a checked bundle of your own network in PyTorch, FILE.py:FUNCTION", _OWN, _bundle),
+    Target("bundle", "a checked bundle of your own network in PyTorch, or one with a graph in int8", _OWN, _bundle),
 )
 
 
@@ -210,6 +236,10 @@ def export(
     task: Annotated[
         str | None, typer.Option(help="bundle: denoise, super-resolution, detection or classification.")
     ] = None,
+    max_loss_db: Annotated[
+        float | None,
+        typer.Option(help="bundle with --precision int8: loss of PSNR that is admitted [dB], by default 0.1."),
+    ] = None,
     about: Annotated[
         Path | None, typer.Option(help="bundle: TOML with what only you know, such as title, licence, units, labels.")
     ] = None,
@@ -224,8 +254,8 @@ def export(
     target = _find(to)
     given: dict[str, Any] = {"precision": precision, "complete": complete, "author": author}
     given |= {"matrix": matrix, "capability": capability, "packages": packages, "wasm-only": wasm_only}
-    given |= {"example": example, "truth": truth, "task": task, "about": about}
-    options = {name: value for name, value in given.items() if value}
+    given |= {"example": example, "truth": truth, "task": task, "about": about, "max-loss-db": max_loss_db}
+    options = {name: value for name, value in given.items() if value not in (None, False, [])}
     _refuse_foreign(target, options)
     from .new_folder import require_new
 
@@ -234,8 +264,8 @@ def export(
         asked = Asked(
             model=model,
             output=output,
-            precisions=_precisions(options.pop("precision", "")),
-            matrices=_matrices(options.pop("matrix", "")),
+            precisions=_precisions(options.get("precision", "")),
+            matrices=_matrices(options.get("matrix", "")),
             options=options,
             tell=lambda doing: bar.update(bar.task_ids[0], description=f"exporting {model}: {doing}"),
         )
