@@ -17,7 +17,7 @@ class FakeDriver:
     """As ``pycuda.driver``, with one GPU."""
 
     def __init__(self, capability=(8, 9)):
-        self.stack, self.dropped_outside, self.copies = [], 0, 0
+        self.stack, self.dropped_outside, self.copies, self.detached = [], 0, 0, 0
         self.memories = weakref.WeakValueDictionary()
         self.largest = 1 << 30
         self.streams = []
@@ -26,6 +26,9 @@ class FakeDriver:
         class Context:
             def push(self):
                 driver.stack.append(self)
+
+            def detach(self):
+                driver.detached += 1
 
             @staticmethod
             def pop():

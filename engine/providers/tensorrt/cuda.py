@@ -68,6 +68,8 @@ class Device:
             self.capability = "SM{}{}".format(*found.compute_capability())
             self._cuda = driver
             self._context = found.retain_primary_context()
+        # Left to itself, PyCUDA would detach the context as if it were none of the device's own.
+        weakref.finalize(self, self._context.detach)
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -169,13 +171,14 @@ class Capture:
         graph, handle = ctypes.c_void_p(), ctypes.c_void_p(stream.handle)
         _call("cuStreamBeginCapture_v2", handle, ctypes.c_int(_THREAD_LOCAL))
         try:
-            enqueue()
-        finally:
-            _call("cuStreamEndCapture", handle, ctypes.byref(graph))
-        try:
+            try:
+                enqueue()
+            finally:
+                _call("cuStreamEndCapture", handle, ctypes.byref(graph))
             _call("cuGraphInstantiateWithFlags", ctypes.byref(self._launched), graph, ctypes.c_ulonglong(0))
         finally:
-            _call("cuGraphDestroy", graph)
+            if graph:
+                _call("cuGraphDestroy", graph)
 
     def launch(self, stream: Any) -> None:
         """Enqueue all of it in a stream."""

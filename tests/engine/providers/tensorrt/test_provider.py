@@ -1,6 +1,7 @@
 """Everything round an engine: reasons, parts, lanes, memory and kept kernels, on stand-ins for PyCUDA and TensorRT."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -82,9 +83,12 @@ def test_memory_is_dropped_when_another_thread_is_the_last(gpu, bundle_factory):
     assert driver.dropped_outside == 0
 
 
-def test_sessions_share_one_context(gpu):
-    gpu()
+def test_sessions_share_one_context_and_the_last_lets_go_of_it(gpu):
+    _, driver = gpu()
     assert cuda.device(0) is cuda.device(0)
+    cuda.forget_devices()
+    collected()
+    assert driver.detached == 1
 
 
 def test_missing_memory_is_an_error_with_the_reason_and_the_lane_lives_on(gpu, bundle_factory):
@@ -231,3 +235,60 @@ def test_folder_that_others_may_write_to_is_not_used(gpu, bundle_factory, cache)
         output = graph.lane().run(np.full((1, 1, 16, 16), 8, np.float32))
     assert (output == 10).all()
     assert not list(cache.iterdir())
+
+
+class RecordedDriver:
+    """As the driver's library: notes what is called, and fails where it is told to."""
+
+    def __init__(self, failing=""):
+        self.called, self.failing = [], failing
+
+    def __getattr__(self, name):
+        def call(*arguments):
+            self.called.append(name)
+            if name == "cuGetErrorString":
+                arguments[1]._obj.value = b"operation not permitted when stream is capturing"
+            handles = {"cuStreamEndCapture": 1, "cuGraphInstantiateWithFlags": 0}
+            if name in handles and name != self.failing:
+                arguments[handles[name]]._obj.value = 5
+            return int(name == self.failing)
+
+        return call
+
+
+def test_capture_records_once_and_cleans_up(monkeypatch):
+    driver = RecordedDriver()
+    monkeypatch.setattr(cuda, "_driver", lambda: driver)
+    stream = SimpleNamespace(handle=7)
+    capture = cuda.Capture(stream, lambda: driver.called.append("work"))
+    capture.launch(stream)
+    del capture
+    assert driver.called == [
+        "cuStreamBeginCapture_v2",
+        "work",
+        "cuStreamEndCapture",
+        "cuGraphInstantiateWithFlags",
+        "cuGraphDestroy",
+        "cuGraphLaunch",
+        "cuGraphExecDestroy",
+    ]
+
+
+@pytest.mark.parametrize("failing", ["cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphInstantiateWithFlags"])
+def test_capture_that_fails_says_why(monkeypatch, failing):
+    driver = RecordedDriver(failing)
+    monkeypatch.setattr(cuda, "_driver", lambda: driver)
+    with pytest.raises(DeviceError, match=f"{failing} failed .operation not permitted when stream is capturing"):
+        cuda.Capture(SimpleNamespace(handle=7), lambda: None)
+
+
+def test_capture_ends_when_the_work_fails(monkeypatch):
+    driver = RecordedDriver()
+    monkeypatch.setattr(cuda, "_driver", lambda: driver)
+
+    def fail():
+        raise DeviceError("no kernel")
+
+    with pytest.raises(DeviceError, match="no kernel"):
+        cuda.Capture(SimpleNamespace(handle=7), fail)
+    assert driver.called == ["cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphDestroy"]
