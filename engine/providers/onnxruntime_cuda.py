@@ -27,8 +27,9 @@ import numpy as np
 
 from .. import _native
 from ..errors import DeviceError, UsageError
+from ..frame_operations import cuda_problem
 from ..graph import CheckedGraph
-from .base import Bindings, Target, Tensor, empty_output, require_image
+from .base import Bindings, Lane, Target, Tensor, empty_output, require_image
 from .device_lane import Buffers, DeviceLane
 from .onnxruntime_tensorrt import missing_tensorrt, tensorrt_options
 from .recording import Recording
@@ -98,9 +99,15 @@ class CudaGraph:
         if backend == CUDA:
             self._sessions.of(())
 
-    def lane(self) -> DeviceLane:
-        """Return a lane; its first batch of each shape takes memory and records a CUDA graph."""
+    def lane(self) -> Lane:
+        """Return a lane; its first batch of each shape takes memory and records a CUDA graph.
+
+        Where Photopeak's own CUDA code cannot run, since it was built without or for newer drivers, tensors come from the
+        host; :func:`~photopeak.engine.frame_operations.cuda_problem` says so.
+        """
         require_image(self.graph)
+        if cuda_problem():
+            return _HostLane(self)
         return DeviceLane(lambda: CudaEngine(self.graph, self._backend, self._target), _HostLane(self))
 
     def heads(self, tensor: Tensor) -> dict[str, Tensor]:
@@ -324,8 +331,8 @@ def cuda_reason(error: Exception) -> str:
 
     Examples
     --------
-    >>> cuda_reason(RuntimeError("CUDA failure 2: out of memory ; GPU=0 ; hostname=box ; file=a.cc ; line=9 ; expr=f();"))
-    'cudaErrorMemoryAllocation: out of memory'
+    >>> cuda_reason(RuntimeError("CUDNN failure 4: CUDNN_STATUS_INTERNAL_ERROR ; GPU=0 ; hostname=box ; file=a.cc ; line=9"))
+    'CUDNN 4: CUDNN_STATUS_INTERNAL_ERROR'
     """
     text = " ".join(str(error).split())
     found = re.search(r"\b(CUDA|CUDNN|CUDNN_FE|CUBLAS|CUFFT) failure (\d+): (.*?) ?;", text)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from photopeak.engine import _native
+from photopeak.engine import frame_operations as fo
 from photopeak.engine.errors import DeviceError, UsageError
 from photopeak.engine.graph import check_graph
 from photopeak.engine.matrix import MatrixSize
 from photopeak.engine.providers import Target, find, onnxruntime_cuda
-from photopeak.engine.providers.device_lane import DeviceBatch
+from photopeak.engine.providers.device_lane import DeviceBatch, DeviceLane
 from photopeak.engine.providers.onnxruntime_cuda import CUDA, CudaEngine, CudaGraph, cuda_options, cuda_reason
 from photopeak.engine.providers.onnxruntime_tensorrt import tensorrt_options
 from photopeak.engine.tiling import Tiling
@@ -25,6 +26,7 @@ MESSAGE = (
     "[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running Conv node. "
     "CUDA failure 2: out of memory ; GPU=0 ; hostname=scanner-7 ; file=/src/cuda_call.cc ; line=9 ; expr=cudaMalloc();"
 )
+NAME = _native.cuda_error_name(2)
 
 
 class Leave:
@@ -65,6 +67,7 @@ def stand_in(monkeypatch):
     monkeypatch.setattr(onnxruntime_cuda, "bind", lambda s, g, device, index, b: on_cpu(s, g, "cpu", 0, b))
     monkeypatch.setattr(onnxruntime_cuda._native, "DeviceQueue", lambda device, index: queue("cpu", 0))
     monkeypatch.setattr(onnxruntime_cuda, "_RECORDING", leave)
+    monkeypatch.setattr(onnxruntime_cuda, "cuda_problem", lambda: "")
     monkeypatch.setattr(onnxruntime_cuda, "_IDLE_QUEUES", defaultdict(deque))
     leave.options = given
     return leave
@@ -135,12 +138,10 @@ def test_failure_of_a_run_has_cudas_reason_and_no_name_of_the_machine(stand_in, 
         raise RuntimeError(MESSAGE)
 
     monkeypatch.setattr("onnxruntime.InferenceSession.run_with_iobinding", fails)
-    with pytest.raises(
-        DeviceError, match=r"cuda:1 at \(2, 1, 16, 24\) \(cudaErrorMemoryAllocation: out of memory\)"
-    ) as e:
+    with pytest.raises(DeviceError, match=rf"cuda:1 at \(2, 1, 16, 24\) \({NAME}: out of memory\)") as e:
         lane.process(batch())
     assert "scanner-7" not in str(e.value)
-    with pytest.raises(DeviceError, match="cudaErrorMemoryAllocation"):
+    with pytest.raises(DeviceError, match=NAME):
         lane.run(np.ones((1, 1, 8, 8), np.float32))
 
 
@@ -151,10 +152,23 @@ def test_heads_run_from_any_thread(stand_in, bundle_factory, recipes):
     assert stand_in.asked[-1] == "absent"
 
 
+def test_without_cuda_code_of_our_own_tensors_come_from_the_host(stand_in, bundle_factory, recipes, monkeypatch):
+    monkeypatch.setattr(onnxruntime_cuda, "cuda_problem", lambda: "built without")
+    lane = CudaGraph(check_graph(bundle_factory()), CUDA, Target("cuda")).lane()
+    assert not isinstance(lane, DeviceLane)
+    tensor = FRAMES[:, None]
+    np.testing.assert_allclose(lane.run(tensor), recipes["smooth"].truth(tensor), rtol=1e-5)
+
+
+def test_names_of_cuda_errors_come_from_cuda():
+    wanted = "cudaErrorMemoryAllocation" if fo.build().cuda else "CUDA error 2"
+    assert wanted == NAME
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (MESSAGE, "cudaErrorMemoryAllocation: out of memory"),
+        (MESSAGE, f"{NAME}: out of memory"),
         (
             "CUDNN failure 5000: CUDNN_STATUS_EXECUTION_FAILED ; GPU=0 ; hostname=x",
             "CUDNN 5000: CUDNN_STATUS_EXECUTION_FAILED",
