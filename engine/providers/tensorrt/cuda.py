@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ...errors import DeviceError, PhotopeakError
 from ...golden import Shape
 
-__all__ = ["Capture", "Device", "Resources", "device", "missing_gpu"]
+__all__ = ["Capture", "Device", "Resources", "cuda_errors", "device", "forget_devices", "missing_gpu"]
 
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 # Of cuStreamBeginCapture: what other threads do meanwhile does not end the capture.

@@ -20,7 +20,7 @@ from .key import Need, Profile, this_platform
 from .library import Library
 from .runtime import Engine, Worker
 
-__all__ = ["TensorRt"]
+__all__ = ["TensorRt", "driver_version", "need_of", "profile_of"]
 
 # Frames of a run: more of them fill no GPU better, and every layer's output needs memory for all of them.
 _MOST_FRAMES = 64
