@@ -48,6 +48,7 @@ function open(image) {
   $("frame").value = frame;
   tellImage(image, state.settings);
   show(true);
+  $("stage").focus({ preventScroll: true });
   work();
 }
 
@@ -163,6 +164,7 @@ function listen() {
     await openChosen([...$("file").files]);
     $("file").value = "";
   });
+  $("another").addEventListener("click", () => $("file").click());
   $("sample").addEventListener("click", openSample);
   $("save-npy").addEventListener("click", saveValues);
   $("save-png").addEventListener("click", () => viewer.canvas.toBlob((blob) => save(blob, "png")));
@@ -209,6 +211,7 @@ async function main() {
     introduce(state.settings);
     viewer = new Viewer();
     listen();
+    openChosen([...$("file").files]); // chosen before this script ran
     await start();
   } catch (error) {
     say(error);

@@ -84,12 +84,13 @@ function unfilter(lines, rows, lineBytes, step) {
       const left = i > step ? lines[at + i - step] : 0;
       const above = row ? lines[at + i - lineBytes - 1] : 0;
       const corner = row && i > step ? lines[at + i - step - lineBytes - 1] : 0;
-      lines[at + i] += [0, left, above, (left + above) >> 1, paeth(left, above, corner)][kind];
+      lines[at + i] += [0, left, above, (left + above) >> 1, nearest(left, above, corner)][kind];
     }
   }
 }
 
-function paeth(left, above, corner) {
+/** Return which neighbour is nearest to their gradient: the fourth filter (section 9.4). */
+function nearest(left, above, corner) {
   const guess = left + above - corner;
   const [a, b, c] = [Math.abs(guess - left), Math.abs(guess - above), Math.abs(guess - corner)];
   if (a <= b && a <= c) return left;

@@ -1,5 +1,6 @@
 """The page as a user meets it: what it shows, what it saves, and that nothing leaves it."""
 
+import base64
 import time
 
 import numpy as np
@@ -80,6 +81,59 @@ def test_sample_is_processed(page):
     page.settle()
     assert page.part("name").text == "sample"
     assert "Total counts" in page.part("kept-title").text
+
+
+DROP = """
+const transfer = new DataTransfer();
+transfer.items.add(new File([Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0))], 'dropped.npy'));
+document.getElementById('drop').dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+"""
+
+
+def test_dropped_file_is_processed(page, counts):
+    page.run(DROP, base64.b64encode(counts.read_bytes()).decode())
+    page.settle()
+    assert page.part("name").text == "dropped.npy"
+    assert "2 of 2 frames" in page.part("run-facts").text
+
+
+def test_image_that_is_opened_while_another_is_processed_takes_its_place(page, counts, tmp_path):
+    np.save(tmp_path / "long.npy", np.random.default_rng(2).poisson(5, (30, 128, 128)).astype(np.float32))
+    page.part("file").send_keys(str(tmp_path / "long.npy"))
+    page.wait("document.getElementById('run-facts').textContent.includes('1 of 30')")
+    page.choose(counts)
+    assert page.part("name").text == "blob.npy"
+    assert page.result()["shape"] == [64, 48]
+    assert "2 of 2 frames" in page.part("run-facts").text
+
+
+def test_file_that_is_chosen_before_the_model_is_there_waits_for_it(browser, page, counts):
+    address = browser.current_url
+    browser.get("about:blank")
+    browser.get(address)
+    page.choose(counts)
+    assert page.result(1)["shape"] == [64, 48]
+
+
+def test_frame_that_is_shown_goes_first_and_a_stack_begins_in_its_middle(page, tmp_path):
+    np.save(tmp_path / "stack.npy", np.random.default_rng(2).poisson(5, (5, 24, 24)).astype(np.float32))
+    page.choose(tmp_path / "stack.npy")
+    assert page.part("frame-label").text == "Frame 3 of 5"
+    order = page.ask("load('app.js').then(({ state }) => done([...state.results.keys()]))")
+    assert order == [2, 0, 1, 3, 4]
+
+
+def test_page_is_used_without_a_mouse(page):
+    def press(key):
+        ActionChains(page.browser).send_keys(key).perform()
+        return page.run("return document.activeElement.id")
+
+    assert press(Keys.TAB) == "file"
+    assert press(Keys.TAB) == "sample"
+    press(Keys.ENTER)
+    page.settle()
+    assert press(Keys.ARROW_LEFT) == "stage"
+    assert page.part("split").get_attribute("value") == "48"
 
 
 @pytest.mark.parametrize("pane", ["#before canvas", "#after canvas"])

@@ -109,8 +109,8 @@ def filtered(values, kinds):
     left, above, corner = padded[1:, :-1], padded[:-1, 1:], padded[:-1, :-1]
     guess = left + above - corner
     near = np.abs(np.stack([guess - left, guess - above, guess - corner])).argmin(axis=0)
-    paeth = np.choose(near, [left, above, corner])
-    predicted = [0 * left, left, above, (left + above) // 2, paeth]
+    nearest = np.choose(near, [left, above, corner])
+    predicted = [0 * left, left, above, (left + above) // 2, nearest]
     lines = [
         bytes([kind]) + ((values[i] - predicted[kind][i]) % 256).astype(np.uint8).tobytes()
         for i, kind in enumerate(kinds)
