@@ -81,6 +81,7 @@ def race(
     *,
     budget_s: float,
     clock: Callable[[], float] = perf_counter,
+    rest: Callable[[], None] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """Time runners in turns until each is known well enough, or given up, or the time is over.
@@ -93,6 +94,8 @@ def race(
         Time after which no turn begins [s]; but each runner has at least one.
     clock : callable
         Returns seconds.
+    rest : callable, optional
+        Called after each turn: threads of one runner that wait in loops for more work shall sleep when the next begins.
     progress : callable, optional
         Called with the share of the budget that is used, after each turn.
 
@@ -118,6 +121,8 @@ def race(
             if not first and clock() - start > budget_s:
                 return
             _turn(runner, clock)
+            if rest:
+                rest()
             if progress:
                 progress(min(1.0, (clock() - start) / budget_s))
         first = False

@@ -134,12 +134,15 @@ class Table(_Stored):
         Frames of the calls that were timed.
     candidates : tuple of Measured
         In the order in which they were tried.
+    others : float
+        Share of the processors that other programs used meanwhile; they lengthen some calls more than others.
     """
 
     key: Key
     matrix: tuple[Count, Count]
     frames: Count
     candidates: Annotated[tuple[Measured, ...], Field(max_length=4096)]
+    others: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @property
     def cell(self) -> Cell:

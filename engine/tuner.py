@@ -9,10 +9,12 @@ Everything that was measured is kept, so that later wishes for a precision, a lo
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from math import floor, log2
-from time import perf_counter
+from time import perf_counter, sleep
 
 from .bundle import Bundle
+from .bystanders import Bystanders
 from .contenders import Contender, Family, Workbench, families
 from .errors import ModelError, PhotopeakError, UsageError
 from .matrix import MatrixSize
@@ -33,6 +35,8 @@ Progress = Callable[[str, float], None]
 _PREPARING = 0.6
 # A call may take this share of the time; stacks are cut to fewer frames where it would take more.
 _LARGEST_SHARE = 1 / 40
+# So long threads of the libraries wait in loops for more work [s].
+_REST_S = 3e-3
 # What is this much slower than the best of its class in its first call takes no part in the race.
 _HOPELESS = 1.6
 # Tiles may differ from the whole frame by this part of the peak at most: more is seen as a line.
@@ -104,12 +108,14 @@ def tune(
         quickest_ms = 0.0
         for wanted in sorted(set(frames)):
             cell = Cell(matrix, _affordable(wanted, quickest_ms, budget_s))
-            tuning = _Tuning(bench, cell, counts, max_loss_db, progress)
+            watch = Bystanders()
+            candidates = _Tuning(bench, cell, counts, max_loss_db, progress).measure(budget_s)
             table = Table(
                 key=key_of(bundle.digest),
                 matrix=(matrix.rows, matrix.columns),
                 frames=cell.frames,
-                candidates=tuning.measure(budget_s),
+                candidates=candidates,
+                others=watch.share(),
             )
             quickest_ms = min((one.median_ms / cell.frames for one in table.candidates if one.runs), default=0.0)
             _keep(table)
@@ -223,6 +229,7 @@ class _Tuning:
         race(
             runners,
             budget_s=max(budget_s - used_s, (1 - _PREPARING) * budget_s),
+            rest=partial(sleep, _REST_S),
             progress=lambda share: self._tell("timing", used_s / budget_s + (1 - used_s / budget_s) * share),
         )
         return tuple(one.measured() for one in self._contenders)

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from ..selection import Verdict
     from ..tuned import Measured, Table
 
-__all__ = ["described", "numbers", "print_candidates", "sizes"]
+__all__ = ["described", "disturbance", "numbers", "print_candidates", "sizes"]
+
+# Share of the processors from which on other programs are worth a word.
+_DISTURBING = 0.1
 
 
 def sizes(text: str) -> "list[MatrixSize]":
@@ -44,7 +47,25 @@ def described(table: "Table", request: "Request") -> dict[str, Any]:
     found = verdicts(table.candidates, request)
     chosen = next((verdict.measured.model_dump() for verdict in found if verdict.chosen), None)
     candidates = [verdict.measured.model_dump() | _outcome(verdict) for verdict in found]
-    return {"matrix": str(table.cell.matrix), "frames": table.frames, "chosen": chosen, "candidates": candidates}
+    return {
+        "matrix": str(table.cell.matrix),
+        "frames": table.frames,
+        "others": table.others,
+        "chosen": chosen,
+        "candidates": candidates,
+    }
+
+
+def disturbance(tables: "Sequence[Table]") -> str:
+    """Return that other programs may have falsified a measurement, or an empty string."""
+    disturbed = [table for table in tables if table.others > _DISTURBING]
+    if not disturbed:
+        return ""
+    worst = max(disturbed, key=lambda table: table.others)
+    return (
+        f"other programs used {worst.others:.0%} of the processors while {worst.cell} was measured; "
+        "tune again when nothing else runs."
+    )
 
 
 def _outcome(verdict: "Verdict") -> dict[str, Any]:

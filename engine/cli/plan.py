@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .candidates import described, print_candidates, sizes
+from .candidates import described, disturbance, print_candidates, sizes
 from .console import (
     DeviceOption,
     JsonOption,
@@ -70,7 +70,10 @@ def _described(
 def _print(bundle: "Bundle", size: "MatrixSize", plan: "Plan", table: "Table | None", request: "Request") -> None:
     from ..selection import verdicts
 
-    print_facts(f"{bundle.name} at {size}", [("plan", plan.reason)])
+    facts = [("plan", plan.reason)]
+    if table is not None and (sentence := disturbance([table])):
+        facts.append(("warning", sentence))
+    print_facts(f"{bundle.name} at {size}", facts)
     if table is not None:
         found = verdicts(table.candidates, request)
         print_candidates(f"Measured at {table.cell}", found, findings=bundle.manifest.analysis is not None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .candidates import described, numbers, sizes
+from .candidates import described, disturbance, numbers, sizes
 from .console import JsonOption, LossOption, answer, fail, paused, print_table, progress
 
 if TYPE_CHECKING:
@@ -62,9 +62,11 @@ def tune(
                 )
             about = {"model": bundle.name, "version": bundle.manifest.version, "digest": bundle.digest}
             found["models"].append(about | {"tables": [described(table, request) for table in tables]})
-            if not as_json:
-                with paused(bar):
+            with paused(bar):
+                if not as_json:
                     _print(bundle.name, tables, request)
+                if sentence := disturbance(tables):
+                    fail(f"{bundle.name}: {sentence}")
 
 
 def _tell(bar: "Progress", name: str, what: str, share: float) -> None:

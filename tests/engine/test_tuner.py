@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -59,6 +61,13 @@ def test_every_arithmetic_is_measured_or_has_a_reason(quick):
             assert one.loss_db == 0
             assert one.max_error < 2e-5
             assert one.ssim > 0.999
+
+
+def test_table_tells_how_busy_others_were(quick, monkeypatch):
+    _, tune_it = quick
+    monkeypatch.setattr("photopeak.engine.bystanders.Bystanders.share", lambda self: 0.4)
+    (table,) = tune_it(SMALL, frames=(1,), threads=1)
+    assert table.others == 0.4
 
 
 def test_threads_that_are_asked_for_are_the_only_ones(quick):
@@ -165,7 +174,8 @@ def test_thread_counts_reach_from_all_to_one(processors):
 @given(sizes, sizes, st.integers(1, 64), st.integers(1, 64), st.sampled_from(["cpu", "cuda"]))
 def test_variants_are_different_plans_that_make_sense(rows, columns, frames, processors, device):
     matrix = MatrixSize(rows, columns)
-    base = Plan("onnxruntime", "1", device, "fp32", processors, 0.0, "").for_matrix(matrix)
+    guess = Plan("onnxruntime", "1", device, "fp32", processors, 0.0, "").for_matrix(matrix)
+    base = replace(guess, batch=min(guess.batch, frames))
     found = variants(base, Cell(matrix, frames), thread_counts(processors))
     assert len(set(found)) == len(found)
     assert base not in found

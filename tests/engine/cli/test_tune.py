@@ -12,8 +12,9 @@ QUICK = ("--budget", "0.2", "--threads", "1")
 
 
 @pytest.fixture(autouse=True)
-def wide(monkeypatch):
+def wide_and_alone(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("photopeak.engine.bystanders.Bystanders.share", lambda self: 0.0)
 
 
 def test_tuned_plan_is_told_and_kept(bundle_factory, photopeak):
@@ -76,6 +77,16 @@ def test_plan_without_a_table_says_how_to_tune(bundle_factory, photopeak, photop
         ("64x64", False, None),
         ("128x128", False, None),
     ]
+
+
+def test_other_programs_are_told_of(bundle_factory, photopeak, monkeypatch):
+    bundle = bundle_factory()
+    monkeypatch.setattr("photopeak.engine.bystanders.Bystanders.share", lambda self: 0.42)
+    code, _, err = photopeak("tune", bundle.folder, "--matrix", "64", "--frames", "1", *QUICK)
+    assert code == 0
+    assert "test-model: other programs used 42% of the processors while 64x64, 1 frame was measured" in err
+    _, out, _ = photopeak("plan", bundle.folder, "--matrix", "64")
+    assert "other programs used 42% of the processors" in out
 
 
 def test_tables_that_cannot_be_kept_are_told_on_standard_error(bundle_factory, photopeak, plans_folder, monkeypatch):
