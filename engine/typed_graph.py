@@ -5,6 +5,7 @@ before the first and after the last one stays float32: raw counts reach tens of 
 and those of bfloat16 128 apart, and the sum of input and correction would lose what the network found.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from .checked_graph import CheckedGraph
 from .errors import ModelError
 from .precisions import Precision
 
-__all__ = ["typed_graph"]
+__all__ = ["typed_graph", "with_bf16_convolutions"]
 
 _ELEMENTS: dict[Precision, int] = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 # Convolutions take bfloat16 from this version of the operator set on.
@@ -80,26 +81,49 @@ def typed_graph(graph: CheckedGraph, precision: Precision) -> CheckedGraph:
     >>> "Cast" in graph.operators
     True
     """
+    return replace(_derived(graph, precision, _core), precision=precision)
+
+
+def with_bf16_convolutions(graph: CheckedGraph) -> CheckedGraph:
+    """Return a quantised graph whose other convolutions are in bfloat16; all that is between them stays as it is.
+
+    Parameters
+    ----------
+    graph : CheckedGraph
+        Of int8.
+
+    Returns
+    -------
+    CheckedGraph
+        Still of int8, for a device that has both.
+    """
+    return _derived(graph, "bf16", _convolutions_in_float)
+
+
+def _derived(
+    graph: CheckedGraph, precision: Precision, choose: Callable[[list[NodeProto]], list[bool]]
+) -> CheckedGraph:
+    """Return the graph with the nodes that `choose` marks in a type."""
     model = onnx.load_model_from_string(graph.data)
     try:
         if precision == "bf16" and model.opset_import[0].version < _BFLOAT16_OPSET:
             model = onnx.version_converter.convert_version(model, _BFLOAT16_OPSET)
-        model = _typed(model, precision)
+        model = _typed(model, precision, choose)
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # onnx's native code raises errors of its own
         raise ModelError(f"{graph.name} has no {precision} graph ({' '.join(str(error).split())[:200]}).") from error
     operators = tuple(sorted({node.op_type for node in model.graph.node}))
-    return replace(graph, data=model.SerializeToString(deterministic=True), operators=operators, precision=precision)
+    return replace(graph, data=model.SerializeToString(deterministic=True), operators=operators)
 
 
-def _typed(model: ModelProto, precision: Precision) -> ModelProto:
+def _typed(model: ModelProto, precision: Precision, choose: Callable[[list[NodeProto]], list[bool]]) -> ModelProto:
     """Rewrite nodes and weights; casts stand in front of the first node that wants one."""
     graph = model.graph
     nodes = _without_constants(graph)
     outputs = {value.name for value in graph.output}
     tensors = _Tensors(precision, {tensor.name: tensor for tensor in graph.initializer})
     made: list[NodeProto] = []
-    for node, typed in zip(nodes, _core(nodes), strict=True):
+    for node, typed in zip(nodes, choose(nodes), strict=True):
         for place, name in enumerate(node.input):
             if typed and place < _TYPED_INPUTS.get(node.op_type, len(node.input)):
                 node.input[place] = tensors.typed(name)
@@ -186,6 +210,19 @@ def _core(nodes: list[NodeProto]) -> list[bool]:
     return [
         one and other and node.op_type not in _FLOAT32 for node, one, other in zip(nodes, after, before, strict=True)
     ]
+
+
+def _convolutions_in_float(nodes: list[NodeProto]) -> list[bool]:
+    """Return which nodes are convolutions that are not quantised, or the Relu that follows one."""
+    whole = {name for node in nodes if node.op_type == "DequantizeLinear" for name in node.output}
+    made: set[str] = set()
+    found = []
+    for node in nodes:
+        typed = node.op_type in _CONVOLUTIONS and whole.isdisjoint(node.input)
+        if typed:
+            made.update(node.output)
+        found.append(typed or (node.op_type == "Relu" and not made.isdisjoint(node.input)))
+    return found
 
 
 def _reached(nodes: list[NodeProto], ends: tuple[str, str]) -> list[bool]:

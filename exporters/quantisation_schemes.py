@@ -16,8 +16,10 @@ __all__ = ["Fit", "activations", "fit"]
 Floats = NDArray[np.float32]
 # How far channels are evened out: 0 leaves them, 1 gives all the same range and leaves the unevenness to the weights.
 _EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
-# Share of the largest value that the range reaches to; what lies beyond is clipped.
-_SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)
+# Share of the extreme values that the range reaches to; what lies beyond is clipped.
+_COARSE = (0.5, 1.0)
+_FINE = (0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9)
+_STEPS = 255
 _TINY = 1e-9
 
 
@@ -91,10 +93,9 @@ def fit(layer: Layer, taken: Floats) -> Fit | None:
     if not bool(given.any()):
         return None
     exact = _convolved(layer, given, torch.from_numpy(layer.weights))
-    tried = [(*_tried(layer, given, exact, exponent, 1.0), exponent) for exponent in _EXPONENTS]
+    tried = [(*_tried(layer, given, exact, exponent, share), exponent) for exponent in _EXPONENTS for share in _COARSE]
     _, _, exponent = min(tried, key=lambda found: found[0])
-    # The share matters less than the factors: it is searched for the best of them alone.
-    closer = [(*_tried(layer, given, exact, exponent, share), exponent) for share in _SHARES]
+    closer = [(*_tried(layer, given, exact, exponent, share), exponent) for share in _FINE]
     loss, scheme, _ = min((*tried, *closer), key=lambda found: found[0])
     power = float(exact.square().mean())
     return Fit(scheme, loss / max(power, _TINY), exact.numel() * layer.weights[0].size)
@@ -106,11 +107,12 @@ def _tried(
     """Return the mean squared error of one scheme and the scheme, its bias corrected."""
     factors = _factors(layer, given, exponent)
     evened = given if factors is None else given * torch.from_numpy(factors)[None, :, None, None]
-    signed = bool((given < 0).any())
-    step = share * float(evened.abs().max()) / (127 if signed else 255)
-    error = exact - _convolved(layer, _rounded(evened, step, signed=signed), _stepped(layer.weights, factors))
+    least, most = share * min(float(evened.min()), 0.0), share * max(float(evened.max()), 0.0)
+    step = (most - least) / _STEPS
+    zero = round(-least / step)
+    error = exact - _convolved(layer, _rounded(evened, step, zero), _stepped(layer.weights, factors))
     shift = error.mean(dim=(0, 2, 3), keepdim=True)
-    return float((error - shift).square().mean()), Scheme(factors, step, signed, layer.bias + shift.numpy().ravel())
+    return float((error - shift).square().mean()), Scheme(factors, step, zero, layer.bias + shift.numpy().ravel())
 
 
 def _factors(layer: Layer, given: torch.Tensor, exponent: float) -> Floats | None:
@@ -132,9 +134,8 @@ def _stepped(weights: Floats, factors: Floats | None) -> torch.Tensor:
     return torch.from_numpy(whole.astype(np.float32) * scale[:, None, None, None])
 
 
-def _rounded(given: torch.Tensor, step: float, *, signed: bool) -> torch.Tensor:
-    least, most = (-128, 127) if signed else (0, 255)
-    return torch.clamp(torch.round(given / step), least, most) * step
+def _rounded(given: torch.Tensor, step: float, zero: int) -> torch.Tensor:
+    return torch.clamp(torch.round(given / step), -zero, _STEPS - zero) * step
 
 
 def _convolved(layer: Layer, given: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import ModelProto
 
 from ..engine.bundle import Bundle, Golden, write_bundle
@@ -221,13 +223,20 @@ class _Search:
         self._alone: dict[str, Loss] = {}
 
     def _fitted(self) -> Mapping[str, Fit]:
-        given = self._bundle.golden_heads.input if self._frames is None else self._frames.input
+        given = self._inputs()
         fits = {}
         for name, layer in self._layers.items():
             self._tell(f"fitting {name}")
             if (found := fit(layer, activations(self._model, layer, given))) is not None:
                 fits[name] = found
         return fits
+
+    def _inputs(self) -> NDArray[np.float32]:
+        """Return what steps are fitted on; the golden frames are among them, so that nothing in them is beyond the range."""
+        if self._frames is None:
+            return self._bundle.golden_heads.input
+        parts = (self._frames.input, self._bundle.golden.input)
+        return np.concatenate(parts) if parts[0].shape[1:] == parts[1].shape[1:] else parts[0]
 
     def run(self) -> frozenset[str]:
         """Return the layers to quantise."""

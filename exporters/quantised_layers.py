@@ -56,16 +56,16 @@ class Scheme:
     factors : ndarray, shape (inputs,), float32, or None
         What each channel is multiplied by first, so that all use the range; the weights are divided by it.
     step : float
-        Value of one step of the activations.
-    signed : bool
-        Whether they are int8; else uint8 from 0 on.
+        Value of one step of the activations, which are stored as uint8.
+    zero : int
+        Which of the 256 steps stands for 0.
     bias : ndarray, shape (outputs,), float32
         Bias of the layer, corrected for the mean error of the others.
     """
 
     factors: Floats | None
     step: float
-    signed: bool
+    zero: int
     bias: Floats
 
 
@@ -150,7 +150,7 @@ def _nodes(node: NodeProto, layer: Layer, scheme: Scheme) -> tuple[list[NodeProt
     whole, scale = whole_weights(weights)
     tensors |= {
         f"{name}.step": np.asarray(scheme.step, np.float32),
-        f"{name}.zero": np.asarray(0, np.int8 if scheme.signed else np.uint8),
+        f"{name}.zero": np.asarray(scheme.zero, np.uint8),
         f"{name}.weights": whole,
         f"{name}.scale": scale,
         f"{name}.zeros": np.zeros(len(scale), np.int8),

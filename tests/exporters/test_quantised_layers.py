@@ -60,7 +60,7 @@ def test_quantised_graph_computes_the_same_within_its_steps(images, factors):
     layer = find_layers(model)[0]
     taken = activations(model, layer, images)
     step = float((taken * (1 if factors is None else factors[None, :, None, None])).max() / 255)
-    made = quantised(model, {"second": Scheme(factors, step, False, layer.bias)})
+    made = quantised(model, {"second": Scheme(factors, step, 0, layer.bias)})
     assert sum(node.op_type == "QuantizeLinear" for node in made.graph.node) == 1
     assert "second.kernel" not in {tensor.name for tensor in made.graph.initializer}
     exact, found = run(model, images), run(made, images)
@@ -106,18 +106,25 @@ def test_factors_even_out_channels():
     assert found.multiplications == 2 * 20 * 20 * 8 * 8 * 9
 
 
-@pytest.mark.parametrize("shift", [0, -0.5])
-def test_scheme_is_signed_where_values_are(shift):
-    layer, taken = uneven()
-    assert fit(layer, taken + F32(shift)).scheme.signed == (shift < 0)
+@pytest.mark.parametrize(("least", "most", "zero"), [(0, 10, 0), (2, 10, 0), (-1, 4, 51), (-3, 3, 128), (-5, -1, 255)])
+def test_steps_reach_from_the_least_value_to_the_greatest(least, most, zero):
+    """0 is always one of the steps: it is what stands around the image."""
+    layer, _ = uneven()
+    taken = np.random.default_rng(1).uniform(least, most, (1, 8, 20, 20)).astype(F32)
+    taken[0, :, 0, 0], taken[0, :, 0, 1] = least, most
+    layer = type(layer)(layer.name, layer.taken, np.ones((8, 8, 3, 3), F32), layer.bias, (1, 1), (1, 1), (1, 1, 1, 1))
+    scheme = fit(layer, taken).scheme
+    factor = 1 if scheme.factors is None else scheme.factors[0]
+    assert scheme.zero == pytest.approx(zero, abs=1)
+    assert scheme.step * 255 == pytest.approx(factor * (max(most, 0) - min(least, 0)), rel=1e-3)
 
 
 def test_mean_error_is_corrected_in_the_bias():
-    """Values beyond the range are clipped: without the correction the output would be too small on the whole."""
+    """Rounding is not even: without the correction the output would be off on the whole."""
     layer, taken = uneven(3)
     scheme = fit(layer, taken).scheme
     evened = taken * (1 if scheme.factors is None else scheme.factors[None, :, None, None])
-    whole = np.clip(np.rint(evened / scheme.step), 0, 255) * scheme.step
+    whole = np.clip(np.rint(evened / scheme.step), -scheme.zero, 255 - scheme.zero) * scheme.step
     weights = layer.weights if scheme.factors is None else layer.weights / scheme.factors[None, :, None, None]
     stepped, scale = whole_weights(weights)
     error = convolved(taken, layer.weights) - convolved(whole, stepped * scale[:, None, None, None])

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from photopeak.engine import zoo
 from photopeak.engine.errors import DeviceError
+from photopeak.engine.fidelity import fidelity_loss_db, golden_run
 from photopeak.engine.graph import check_graph
 from photopeak.engine.providers import Target, find
 from photopeak.engine.providers import openvino as module
@@ -80,3 +82,13 @@ def test_many_shapes_give_right_answers(bundle_factory, recipes):
 def test_cuda_is_refused(bundle_factory):
     with pytest.raises(DeviceError, match="not fp32 on cuda"):
         find("openvino").prepare(check_graph(bundle_factory()), Target("cuda"))
+
+
+def test_sum_of_input_and_correction_stays_float32_in_bf16():
+    """Hounsfield units reach 1584, where neighbours of bfloat16 lie 8 apart; what the network adds to them is smaller."""
+    provider, target = find("openvino"), Target("cpu", "bf16", 2)
+    if reason := provider.check(target):
+        pytest.skip(reason)
+    bundle = zoo.load_bundle("ct-sr-x2")
+    output = golden_run(bundle, provider.prepare(check_graph(bundle), target))
+    assert fidelity_loss_db(bundle, output) < 0.1
