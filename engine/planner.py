@@ -50,7 +50,8 @@ class TunedPlanner:
         self._bundle = bundle
         self._request = request
         self._key = key_of(bundle.digest)
-        self._cells = cells(self._key)
+        # What was measured with one number of threads only says nothing about the best number.
+        self._cells = tuple(cell for cell in cells(self._key) if cell.threads in (0, request.threads))
         self._tables: dict[Cell, Table | None] = {}
         self._slots: dict[tuple[str, Target], _Slot[tuple[Runnable, Loss]]] = {}
         self._guess: _Slot[tuple[Plan, Runnable]] = _Slot()
@@ -66,7 +67,8 @@ class TunedPlanner:
             If nothing runs as asked.
         """
         home = Cell(_home(self._bundle), 1)
-        return self(*(nearest(self._cells, home, within=math.inf) or home))
+        matrix, frames, _ = nearest(self._cells, home, within=math.inf) or home
+        return self(matrix, frames)
 
     def __call__(self, matrix: MatrixSize, frames: int) -> tuple[Plan, Runnable]:
         """Return the plan for frames of a matrix, and the graph prepared for it.
@@ -91,7 +93,7 @@ class TunedPlanner:
 
     def table(self, matrix: MatrixSize, frames: int) -> Table | None:
         """Return the table that the plan for a matrix is taken from; None where there is none, or it cannot be used."""
-        cell = nearest(self._cells, Cell(matrix, frames))
+        cell = nearest(self._cells, Cell(matrix, frames, self._request.threads))
         if cell is None:
             return None
         if cell not in self._tables:
@@ -155,10 +157,10 @@ def nearest(measured: Iterable[Cell], wanted: Cell, within: float = _NEAR) -> Ce
     ('128x128, 16 frames', None)
     """
 
-    def distance(cell: Cell) -> tuple[float, float, float, Cell]:
+    def distance(cell: Cell) -> tuple[float, float, float, float, Cell]:
         pixels = abs(math.log(cell.matrix.pixels / wanted.matrix.pixels))
         frames = abs(math.log(cell.frames / wanted.frames))
-        return (cell.matrix != wanted.matrix, pixels, frames, cell)
+        return (cell.matrix != wanted.matrix, pixels, frames, cell.threads != wanted.threads, cell)
 
     near = [cell for cell in measured if distance(cell)[1] <= math.log(within)]
     return min(near, key=distance, default=None)

@@ -29,7 +29,7 @@ __all__ = ["Cell", "Key", "Measured", "Table", "cache_folder", "cells", "key_of"
 FORMAT = 1  # of a table, and of what its figures mean
 LARGEST_TABLE = 4 << 20
 LARGEST_CACHE = 64 << 20
-_NAME = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})-([1-9][0-9]{0,5})\.json")
+_NAME = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})-([1-9][0-9]{0,5})(?:-t([1-9][0-9]{0,3}))?\.json")
 
 Line = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Count = Annotated[int, Field(ge=1, le=1 << 20)]
@@ -112,13 +112,20 @@ class Key(_Stored):
 
 
 class Cell(NamedTuple):
-    """What a table is for: a matrix, and the number of frames of one call."""
+    """What a table is for: a matrix, the number of frames of one call, and of threads if only one number was tried."""
 
     matrix: MatrixSize
     frames: int
+    threads: int = 0
 
     def __str__(self) -> str:
-        return f"{self.matrix}, {self.frames} frame{'s' * (self.frames != 1)}"
+        threads = f", {self.threads} thread{'s' * (self.threads != 1)}" if self.threads else ""
+        return f"{self.matrix}, {self.frames} frame{'s' * (self.frames != 1)}{threads}"
+
+    @property
+    def file(self) -> str:
+        """Name of the table's file."""
+        return f"{self.matrix}-{self.frames}{f'-t{self.threads}' if self.threads else ''}.json"
 
 
 class Table(_Stored):
@@ -134,6 +141,8 @@ class Table(_Stored):
         Frames of the calls that were timed.
     candidates : tuple of Measured
         In the order in which they were tried.
+    threads : int
+        The only number of threads that was tried; 0 for all that make sense.
     others : float
         Share of the processors that other programs used meanwhile; they lengthen some calls more than others.
     """
@@ -142,12 +151,13 @@ class Table(_Stored):
     matrix: tuple[Count, Count]
     frames: Count
     candidates: Annotated[tuple[Measured, ...], Field(max_length=4096)]
+    threads: Annotated[int, Field(ge=0, le=4096)] = 0
     others: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @property
     def cell(self) -> Cell:
         """What it is for."""
-        return Cell(MatrixSize(*self.matrix), self.frames)
+        return Cell(MatrixSize(*self.matrix), self.frames, self.threads)
 
 
 def key_of(digest: str) -> Key:
@@ -174,7 +184,7 @@ def store(table: Table) -> Path:
     OSError
         If the folder cannot be written to.
     """
-    path = _folder(table.key) / f"{MatrixSize(*table.matrix)}-{table.frames}.json"
+    path = _folder(table.key) / table.cell.file
     with atomic_write(path) as file:
         file.write(table.model_dump_json(indent=1).encode())
     _forget_oldest(keep=path)
@@ -187,14 +197,14 @@ def cells(key: Key) -> tuple[Cell, ...]:
         names = sorted(entry.name for entry in os.scandir(_folder(key)))
     except OSError:
         return ()
-    sizes = [tuple(map(int, match.groups())) for match in map(_NAME.fullmatch, names) if match]
-    return tuple(sorted(Cell(MatrixSize(rows, columns), frames) for rows, columns, frames in sizes))
+    sizes = [map(int, match.groups("0")) for match in map(_NAME.fullmatch, names) if match]
+    return tuple(sorted(Cell(MatrixSize(rows, columns), *more) for rows, columns, *more in sizes))
 
 
 def read(key: Key, cell: Cell) -> Table | None:
     """Return the table of a cell; None where there is none, or it is not exactly what it should be."""
     try:
-        table = Table.model_validate_json(_content(_folder(key) / f"{cell.matrix}-{cell.frames}.json"))
+        table = Table.model_validate_json(_content(_folder(key) / cell.file))
     except (OSError, ValidationError):
         return None
     return table if (table.key, table.cell) == (key, cell) else None

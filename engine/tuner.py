@@ -115,6 +115,7 @@ def tune(
                 matrix=(matrix.rows, matrix.columns),
                 frames=cell.frames,
                 candidates=candidates,
+                threads=threads,
                 others=watch.share(),
             )
             quickest_ms = min((one.median_ms / cell.frames for one in table.candidates if one.runs), default=0.0)

@@ -44,8 +44,8 @@ def test_order_of_the_tables_does_not_matter(found, wanted, random):
     assert nearest(shuffled, wanted) == nearest(found, wanted)
 
 
-def keep(bundle, *candidates, matrix=SMALL, frames=1):
-    store(table(bundle.digest, *candidates, matrix=tuple(matrix), frames=frames))
+def keep(bundle, *candidates, matrix=SMALL, frames=1, threads=0):
+    store(table(bundle.digest, *candidates, matrix=tuple(matrix), frames=frames, threads=threads))
 
 
 def test_session_runs_each_matrix_and_stack_with_its_own_plan(bundle_factory, counts):
@@ -85,6 +85,17 @@ def test_wishes_pick_within_the_table(bundle_factory):
     assert not other.tuned
     assert other.threads == 2
     assert "nothing that was measured at 40x56, 1 frame is as asked" in other.reason
+
+
+def test_table_of_one_number_of_threads_is_for_who_asks_for_it(bundle_factory):
+    """One thread may be far slower than all of them: nobody else wants what is fastest with it."""
+    bundle = bundle_factory()
+    keep(bundle, measured(provider="reference", threads=1), threads=1)
+    assert photopeak.load(bundle, device="cpu", threads=1).plan_for(SMALL).provider == "reference"
+    assert not photopeak.load(bundle, device="cpu").plan_for(SMALL).tuned
+    keep(bundle, measured(threads=1), measured(threads=1, provider="openvino", median_ms=1.0))
+    assert photopeak.load(bundle, device="cpu", threads=1).plan_for(SMALL).provider == "reference"
+    assert photopeak.load(bundle, device="cpu").plan_for(SMALL).provider == "openvino"
 
 
 def test_plan_without_a_table_is_the_same_each_time_and_tells_how_to_tune(bundle_factory):

@@ -41,6 +41,14 @@ def test_table_comes_back_as_it_was(stored):
     assert found() == table(DIGEST, measured())
 
 
+def test_table_of_one_number_of_threads_lies_beside_the_other(stored):
+    own = table(DIGEST, measured(threads=3), threads=3)
+    assert store(own).name == "64x64-1-t3.json"
+    assert cells(key_of(DIGEST)) == (CELL, Cell(*CELL[:2], 3))
+    assert read(key_of(DIGEST), Cell(*CELL[:2], 3)) == own
+    assert found() == table(DIGEST, measured())
+
+
 def test_later_table_replaces_the_earlier(stored):
     store(table(DIGEST, measured(median_ms=7.0)))
     assert found().candidates[0].median_ms == 7.0

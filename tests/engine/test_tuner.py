@@ -80,7 +80,7 @@ def test_threads_that_are_asked_for_are_the_only_ones(quick):
 def test_tiles_are_admitted_where_their_seams_are_not_seen(bundle_factory, overlap, admitted):
     """A mean over nine pixels needs one pixel of context; without it a tile darkens at its edges."""
     bundle = bundle_factory("smooth", input={"name": "counts", "units": "CNTS", "overlap": overlap})
-    (table,) = tune(bundle, [MatrixSize(512, 256)], frames=(1,), threads=1, budget_s=1.0)
+    (table,) = tune(bundle, [MatrixSize(512, 256)], frames=(1,), threads=1, budget_s=20.0)
     tiled = [one for one in table.candidates if one.tile]
     assert {one.tile for one in tiled} == {256}
     assert all("seams differ" in one.problem for one in tiled) != admitted
@@ -92,10 +92,10 @@ def test_finder_is_tuned_on_its_working_grid(tmp_path):
     bundle = write_finder(tmp_path / "bundle", "detection")
     tables = tune(bundle, [SMALL, MatrixSize(128, 128)], frames=(1,), threads=1, budget_s=0.3)
     grid = MatrixSize(*bundle.golden_heads.input.shape[2:])
-    assert [table.cell for table in tables] == [Cell(grid, 1)]
+    assert [table.cell for table in tables] == [Cell(grid, 1, threads=1)]
     assert best(tables[0].candidates, Request()) is not None
-    plan = photopeak.load(bundle, threads=1).plan_for(SMALL)
-    assert plan.tuned
+    assert photopeak.load(bundle, threads=1).plan_for(SMALL).tuned
+    assert not photopeak.load(bundle).plan_for(SMALL).tuned
 
 
 def test_provider_that_fails_is_told_and_the_others_are_measured(quick, monkeypatch):

@@ -21,6 +21,8 @@ def measured(**changes: Any) -> Measured:
     return Measured(**fields | changes)
 
 
-def table(digest: str, *candidates: Measured, matrix: tuple[int, int] = (64, 64), frames: int = 1) -> Table:
+def table(
+    digest: str, *candidates: Measured, matrix: tuple[int, int] = (64, 64), frames: int = 1, threads: int = 0
+) -> Table:
     """Return a table of this machine for a bundle with this digest."""
-    return Table(key=key_of(digest), matrix=matrix, frames=frames, candidates=candidates)
+    return Table(key=key_of(digest), matrix=matrix, frames=frames, candidates=candidates, threads=threads)

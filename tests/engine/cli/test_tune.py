@@ -40,7 +40,7 @@ def test_json_holds_every_candidate_with_its_verdict(bundle_factory, photopeak_j
     assert len(chosen) == 1
     assert chosen[0]["median_ms"] == cell["chosen"]["median_ms"]
     assert all(one["reason"] for one in cell["candidates"])
-    told = photopeak_json("plan", bundle.folder, "--matrix", "64")["plans"][0]
+    told = photopeak_json("plan", bundle.folder, "--matrix", "64", "--threads", "1")["plans"][0]
     assert told["plan"]["tuned"] is True
     assert told["plan"]["median_ms"] == cell["chosen"]["median_ms"]
     assert len(told["measured"]["candidates"]) == len(cell["candidates"])
@@ -84,8 +84,8 @@ def test_other_programs_are_told_of(bundle_factory, photopeak, monkeypatch):
     monkeypatch.setattr("photopeak.engine.bystanders.Bystanders.share", lambda self: 0.42)
     code, _, err = photopeak("tune", bundle.folder, "--matrix", "64", "--frames", "1", *QUICK)
     assert code == 0
-    assert "test-model: other programs used 42% of the processors while 64x64, 1 frame was measured" in err
-    _, out, _ = photopeak("plan", bundle.folder, "--matrix", "64")
+    assert "test-model: other programs used 42% of the processors while 64x64, 1 frame, 1 thread was measured" in err
+    _, out, _ = photopeak("plan", bundle.folder, "--matrix", "64", "--threads", "1")
     assert "other programs used 42% of the processors" in out
 
 
