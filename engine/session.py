@@ -57,7 +57,7 @@ def load(
     precision : str
         ``auto``, ``fp32``, ``bf16``, ``fp16`` or ``int8``.
     provider : str
-        ``auto``, ``onnxruntime``, ``onnxruntime-tensorrt``, ``openvino`` or ``reference``.
+        ``auto``, ``onnxruntime``, ``onnxruntime-tensorrt``, ``tensorrt``, ``tensorrt-rtx``, ``openvino`` or ``reference``.
     threads : int
         Threads of one run; 0 stands for as many as measured fastest, or all that this process may use.
     max_loss_db : float

@@ -19,7 +19,9 @@ from rich.table import Table
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 PrecisionOption = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
-ProviderOption = Annotated[str, typer.Option(help="auto, onnxruntime, onnxruntime-tensorrt, openvino or reference.")]
+ProviderOption = Annotated[
+    str, typer.Option(help="auto, onnxruntime, onnxruntime-tensorrt, tensorrt, tensorrt-rtx, openvino or reference.")
+]
 ThreadsOption = Annotated[int, typer.Option(help="Threads of one run; 0 for all processors.")]
 LossOption = Annotated[float, typer.Option(help="Largest loss of PSNR against fp32 that is admitted, in dB.")]
 

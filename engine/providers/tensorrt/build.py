@@ -28,7 +28,8 @@ class BuildOptions:
     refit : bool
         Whether weights can be replaced in the finished engine. TensorRT-RTX needs a GPU to build such an engine.
     version_compatible : bool
-        Whether later versions of the library may run it. TensorRT-RTX has no such engines.
+        Whether other versions of the library may run it, in programs of your own: Photopeak runs engines of its own version.
+        TensorRT-RTX has no such engines.
     timing : bytes
         What an earlier build measured of layers, which shortens this one; empty: nothing.
     """
@@ -104,10 +105,11 @@ def build(graph: CheckedGraph, key: EngineKey, library: Library, options: BuildO
         raise UsageError(f"{library.title} builds no version-compatible engines; leave version_compatible out.")
     trt = library.load()
     messages: list[tuple[int, str]] = []
-    builder = trt.Builder(logger_of(trt, lambda severity, message: messages.append((severity, message))))
+    logger = logger_of(trt, lambda severity, message: messages.append((severity, message)))
+    builder = trt.Builder(logger)
     # Networks of libraries that know weaker ones must say that their types are those of the graph.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = trt.OnnxParser(network, builder.logger)  # owns the weights: it must live until the engine is built
+    parser = trt.OnnxParser(network, logger)  # owns the weights: it must live until the engine is built
     _parse(parser, graph, library)
     config = _configured(trt, builder, key, library, options)
     # Only a library that measures on a GPU has something to remember.

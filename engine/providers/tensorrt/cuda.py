@@ -34,7 +34,9 @@ def missing_gpu() -> str:
     except OSError:
         return f"there is no NVIDIA driver ({_DRIVER} not found)"
     if find_spec("pycuda") is None:
-        return "PyCUDA is not installed; run pip install pycuda (it is compiled, and needs the CUDA toolkit)"
+        return (
+            "PyCUDA is not installed; run pip install 'photopeak[tensorrt]', for which the CUDA toolkit must be there"
+        )
     return ""
 
 

@@ -53,7 +53,8 @@ class Engine:
         self._trt = library.load()
         self._messages: deque[str] = deque(maxlen=_MESSAGES_KEPT)
         with device.active():
-            self._runtime = self._trt.Runtime(logger_of(self._trt, self._keep))
+            self._logger = logger_of(self._trt, self._keep)  # the library keeps no hold of it
+            self._runtime = self._trt.Runtime(self._logger)
             self._engine = self._runtime.deserialize_cuda_engine(data)
             if self._engine is None:
                 raise DeviceError(f"{library.title} does not take the engine on {device.name} ({self.reason()}).")

@@ -208,7 +208,7 @@ def test_what_is_missing_is_named_in_turn(gpu, monkeypatch):
     assert provider.check(CUDA) == "there is no NVIDIA driver (libof-nobody.so.1 not found)"
     monkeypatch.setattr(cuda, "_DRIVER", "libc.so.6")
     monkeypatch.setattr(cuda, "find_spec", lambda name: None)
-    assert provider.check(CUDA).startswith("PyCUDA is not installed; run pip install pycuda")
+    assert provider.check(CUDA).startswith("PyCUDA is not installed; run pip install 'photopeak[tensorrt]'")
 
 
 @pytest.mark.parametrize(

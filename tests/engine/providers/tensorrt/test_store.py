@@ -1,6 +1,7 @@
 import json
 import os
 
+import numpy as np
 import pytest
 
 from photopeak.engine.errors import ModelError
@@ -71,6 +72,24 @@ def test_record_that_says_more_than_its_name_is_deleted(kept, need, key):
     kept.write_text(json.dumps(record))
     assert store.find(need, (32, 1, 128, 128)) is None
     assert not kept.exists()
+
+
+@pytest.mark.parametrize("suffix", [".engine", ".json"])
+def test_no_change_of_a_byte_gives_another_engine_or_serves_another_need(cache, need, key, built, suffix):
+    store.unusable.cache_clear()
+    rng = np.random.default_rng(0)
+    data = rng.bytes(400)
+    for _ in range(150):
+        store.keep(built(key, data))
+        path = (cache / key.digest[:32]).with_suffix(suffix)
+        content = bytearray(path.read_bytes())
+        content[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        path.write_bytes(content)
+        found = store.find(need, FRAME)
+        if found:
+            assert found[1] == data
+            assert found[0].key == key
+        assert store.find(need, (1, 1, 64, 64)) is None
 
 
 def test_engine_behind_a_link_is_not_read(kept, need, tmp_path):
