@@ -97,9 +97,10 @@ def tune(
     Examples
     --------
     >>> from photopeak.engine.zoo import load_bundle
+    >>> getfixture("monkeypatch").setenv("PHOTOPEAK_CACHE_DIR", str(getfixture("tmp_path")))
     >>> (table,) = tune(load_bundle("scint-denoise"), [MatrixSize(64, 64)], frames=(1,), threads=1, budget_s=0.5)
     >>> str(table.cell), any(one.runs for one in table.candidates)
-    ('64x64, 1 frame', True)
+    ('64x64, 1 frame, 1 thread', True)
     """
     _check(frames, threads, budget_s)
     bench, tables = Workbench(bundle), []
