@@ -172,10 +172,11 @@ def plan_text(plan: Mapping[str, Any]) -> str:
     Examples
     --------
     >>> plan_text({"provider": "openvino", "precision": "bf16", "threads": 2, "batch": 4, "tile": 0, "tuned": True})
-    'openvino bf16, tuned'
+    'openvino bf16, 2 threads, tuned'
     """
     words = [f"{plan['provider']} {plan['precision']}"]
-    words += [f"{plan[name]} {name}s" for name in ("thread", "stream") if plan.get(name, 1) > 1]
+    words += [f"{plan['threads']} threads" if plan["threads"] > 1 else "1 thread"]
+    words += [f"{plan['streams']} streams"] if plan.get("streams", 1) > 1 else []
     words += [f"{plan['tile']} px tiles"] if plan.get("tile") else []
     words += ["tuned" if plan.get("tuned") else "not tuned"]
     return ", ".join(words)

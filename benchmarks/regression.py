@@ -14,20 +14,24 @@ References
 * D. N. Politis, J. P. Romano, A circular block-resampling procedure for stationary data, 1992.
 """
 
+import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.errors import UsageError
-from .tables import Table, number
+from .document import read_document
+from .tables import Table, number, text_of
 
 __all__ = ["Change", "Verdict", "change_table", "compare_documents", "holm", "t_survival"]
 
 Floats = NDArray[np.float64]
-RESAMPLES = 1000
+RESAMPLES = 200
 SIGNIFICANCE = 0.05
 
 
@@ -120,11 +124,13 @@ def compare_documents(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> V
     ours: list[tuple[dict[str, Any], dict[str, Any], _Shift]] = []
     nulls: list[_Shift] = []
     drifts: list[float] = []
+    cases = 0
     for case in [case for case in after if case in before]:
         old, new = before[case], after[case]
         shared = [name for name in new if name in old]
         peers = [name for name in shared if new[name]["extra_info"].get("peer")]
         drifts += [_medians(new[name]) - _medians(old[name]) for name in peers]
+        cases += len(peers) > 1
         for name in shared:
             others = [peer for peer in peers if peer != name]
             if not others:
@@ -138,7 +144,7 @@ def compare_documents(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> V
         raise UsageError(
             "the runs share no figure that a peer took turns with; run the same suites, models and matrices."
         )
-    return _verdict(ours, nulls, drifts, _notes(earlier, later, len(nulls)))
+    return _verdict(ours, nulls, drifts, cases, _notes(earlier, later, len(nulls)))
 
 
 def change_table(verdict: Verdict) -> Table:
@@ -191,9 +197,10 @@ def _verdict(
     ours: list[tuple[dict[str, Any], dict[str, Any], _Shift]],
     nulls: list[_Shift],
     drifts: list[float],
+    cases: int,
     notes: tuple[str, ...],
 ) -> Verdict:
-    variance, degrees = _between_runs(nulls)
+    variance, degrees = _between_runs(nulls, cases)
     scores = [shift.value / np.sqrt(shift.error**2 + variance) for _, _, shift in ours]
     slower = holm([t_survival(score, degrees) for score in scores])
     faster = holm([t_survival(-score, degrees) for score in scores])
@@ -207,13 +214,16 @@ def _verdict(
     return Verdict(tuple(changes), float(np.sqrt(variance)), len(nulls), float(np.exp(np.median(drifts))), notes)
 
 
-def _between_runs(nulls: Sequence[_Shift]) -> tuple[float, int]:
-    """Return the variance between runs of what has not changed, beyond that within runs, and its degrees of freedom."""
+def _between_runs(nulls: Sequence[_Shift], cases: int) -> tuple[float, int]:
+    """Return the variance between runs of what has not changed, beyond that within runs, and its degrees of freedom.
+
+    The peers of a case, each against the mean of the others, have one degree of freedom less than there are.
+    """
     if len(nulls) < 2:
-        return 0.0, 30
+        return 0.0, 10
     total = float(np.mean([shift.value**2 for shift in nulls]))
     within = float(np.mean([shift.error**2 for shift in nulls]))
-    return max(0.0, total - within), len(nulls)
+    return max(0.0, total - within), max(1, len(nulls) - cases)
 
 
 def _shift(name: str, others: Sequence[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> _Shift:
@@ -302,3 +312,18 @@ def _t_quantile(probability: float, degrees: int) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if t_survival(middle, degrees) > 1 - probability else (low, middle)
     return high
+
+
+def _main() -> None:
+    """Compare two runs; the exit code is 1 if something has become slower."""
+    parser = argparse.ArgumentParser(prog="python -m photopeak.benchmarks.regression", description=_main.__doc__)
+    parser.add_argument("earlier", type=Path, metavar="EARLIER.json", help="written by photopeak bench --json")
+    parser.add_argument("later", type=Path, metavar="LATER.json", help="of the same suites")
+    files = parser.parse_args()
+    verdict = compare_documents(read_document(files.earlier), read_document(files.later))
+    print(text_of(change_table(verdict)))
+    sys.exit(any(change.slower for change in verdict.changes))
+
+
+if __name__ == "__main__":
+    _main()

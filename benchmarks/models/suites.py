@@ -109,12 +109,12 @@ def run_plans(job: Job, document: Document, say: Callable[[str], None], save: Ca
     missing = [case for case in job.cases if not _done(document, case, job)]
     for model in dict.fromkeys(case.model for case in missing):
         cases = [case for case in missing if case.model == model]
-        left = job.budget_s - (monotonic() - start)
-        if job.budget_s and left <= 0:
+        used, done = monotonic() - start, missing.index(cases[0])
+        if job.budget_s and used >= job.budget_s:
             say("The time is up; run the same command with --resume to go on.")
             break
-        share = left / (len(missing) - missing.index(cases[0])) if job.budget_s else job.pace.measure_s
-        pace = replace(job.pace, measure_s=min(job.pace.measure_s, share) / job.launches)
+        measure_s = _share(job, used, done, len(missing) - done)
+        pace = replace(job.pace, measure_s=measure_s / job.launches)
         found = {case: _Found() for case in cases}
         losses: dict[str, float] = {}
         for launch in range(job.launches):
@@ -128,6 +128,14 @@ def run_plans(job: Job, document: Document, say: Callable[[str], None], save: Ca
             say(_line(case, entries))
         save()
     return list(dict.fromkeys(skipped))
+
+
+def _share(job: Job, used_s: float, done: int, left: int) -> float:
+    """Return the time for measuring a case [s], less what starting and preparing have taken for each so far."""
+    if not job.budget_s:
+        return job.pace.measure_s
+    overhead = max(0.0, used_s / done - job.pace.measure_s) if done else 0.0
+    return min(job.pace.measure_s, max(0.0, (job.budget_s - used_s) / left - overhead))
 
 
 @dataclass(slots=True)
