@@ -20,6 +20,8 @@ __all__ = ["Planner", "TunedPlanner", "fixed", "nearest", "target_of", "working_
 Thing = TypeVar("Thing")
 # What was measured at this many times as many pixels, or as few, still says which provider is fast.
 _NEAR = 4.0
+# Stacks of any length may come.
+_PLANS_KEPT = 256
 
 
 class Planner(Protocol):
@@ -53,6 +55,7 @@ class TunedPlanner:
         # What was measured with one number of threads only says nothing about the best number.
         self._cells = tuple(cell for cell in cells(self._key) if cell.threads in (0, request.threads))
         self._tables: dict[Cell, Table | None] = {}
+        self._known: dict[tuple[MatrixSize, int], tuple[Plan, Runnable]] = {}
         self._slots: dict[tuple[str, Target], _Slot[tuple[Runnable, Loss]]] = {}
         self._guess: _Slot[tuple[Plan, Runnable]] = _Slot()
         self._graph: _Slot[CheckedGraph] = _Slot()
@@ -78,6 +81,15 @@ class TunedPlanner:
         PhotopeakError
             If nothing runs as asked.
         """
+        known = self._known.get((matrix, frames))
+        if known is None:
+            known = self._found(matrix, frames)
+            if len(self._known) >= _PLANS_KEPT:
+                self._known.clear()
+            self._known[matrix, frames] = known
+        return known
+
+    def _found(self, matrix: MatrixSize, frames: int) -> tuple[Plan, Runnable]:
         table, refused = self.table(matrix, frames), ""
         if table and (measured := best(table.candidates, self._request)):
             try:
