@@ -10,10 +10,12 @@ import onnx
 from onnx import helper
 
 from ..engine.bundle import Bundle
+from ..engine.cli.console import plain
 from ..engine.errors import UsageError
 from ..engine.graph import check_graph
 from ..engine.providers import Precision
 from .complete_graph import complete_graph
+from .file_parity import FileParity, compare_file, files_table
 from .new_folder import new_folder
 from .provider_parity import Parity, compare_providers
 
@@ -30,23 +32,28 @@ class Exported:
         Where it lies.
     graphs : dict of str to Path
         The graph of each precision.
+    files : tuple of FileParity
+        What each of them computes in its own types.
     parity : Parity
-        The report.
+        What every provider of this machine makes of the bundle.
     """
 
     folder: Path
     graphs: dict[str, Path]
+    files: tuple[FileParity, ...]
     parity: Parity
 
     def found(self) -> dict[str, Any]:
         """Return everything for programs."""
-        return {"graphs": self.graphs, "digest": self.parity.digest, "parity": asdict(self.parity)}
+        files = [asdict(one) | {"passed": one.passed} for one in self.files]
+        return {"graphs": self.graphs, "digest": self.parity.digest, "files": files, "parity": asdict(self.parity)}
 
     def summary(self) -> str:
         """Return one sentence for people."""
-        ran, failed = len(self.parity.ran), len(self.parity.failed)
+        compared = len(self.files) + len(self.parity.ran)
+        failed = sum(not one.passed for one in self.files) + len(self.parity.failed)
         verdict = "all within their tolerance" if not failed else f"{failed} OUTSIDE of their tolerance"
-        return f"{ran} providers and precisions compared with the golden output, {verdict}; parity.md has the table."
+        return f"{compared} files, providers and precisions compared with the golden output, {verdict}; see parity.md."
 
 
 def facts(bundle: Bundle) -> dict[str, str]:
@@ -167,14 +174,18 @@ def export_onnx(
         As in :func:`graph_file`.
     """
     with new_folder(output) as folder:
-        graphs = {}
+        graphs, files = {}, []
         for precision in precisions:
-            tell(f"writing the graph in {precision}")
+            tell(f"writing the graph in {precision}, and running it")
             name = "model.onnx" if precision == "fp32" else f"model.{precision}.onnx"
-            (folder / name).write_bytes(graph_file(bundle, precision, complete=complete))
+            data = graph_file(bundle, precision, complete=complete)
+            (folder / name).write_bytes(data)
             graphs[str(precision)] = output / name
-        parity = compare_providers(bundle, tell=tell)
-        (folder / "parity.json").write_text(json.dumps(asdict(parity), indent=2) + "\n", encoding="utf-8")
-        (folder / "parity.md").write_text(parity.markdown(), encoding="utf-8")
+            files.append(compare_file(bundle, name, data, precision, complete=complete))
+        made = Exported(output, graphs, tuple(files), compare_providers(bundle, tell=tell))
+        stored = {name: made.found()[name] for name in ("digest", "files", "parity")}
+        (folder / "parity.json").write_text(json.dumps(plain(stored), indent=2) + "\n", encoding="utf-8")
+        text = f"{made.parity.markdown()}\n{files_table(made.files)}"
+        (folder / "parity.md").write_text(text, encoding="utf-8")
         (folder / "card.md").write_text(bundle.card, encoding="utf-8")
-    return Exported(output, graphs, parity)
+    return made

@@ -22,7 +22,11 @@ def test_graphs_report_and_card_lie_in_a_folder(bundle, tmp_path):
     assert made.graphs == {"fp32": tmp_path / "out" / "model.onnx", "fp16": tmp_path / "out" / "model.fp16.onnx"}
     stored = json.loads((tmp_path / "out" / "parity.json").read_text())
     assert stored["digest"] == bundle.digest
-    assert len(stored["comparisons"]) == len(made.parity.comparisons)
+    assert len(stored["parity"]["comparisons"]) == len(made.parity.comparisons)
+    assert [one["name"] for one in stored["files"]] == ["model.onnx", "model.fp16.onnx"]
+    report = (tmp_path / "out" / "parity.md").read_text()
+    assert "| model.fp16.onnx | fp16 |" in report
+    assert "| openvino " in report
     assert "all within their tolerance" in made.summary()
 
 
