@@ -2,14 +2,16 @@
 
 import os
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from photopeak.benchmarks import cli
+from photopeak.benchmarks.document import read_document, write_document
 from photopeak.benchmarks.report import read_report
-from photopeak.engine.errors import DeviceError, PhotopeakError, UsageError
+from photopeak.engine.errors import DeviceError, InputError, PhotopeakError, UsageError
 
 BENCHMARKS = '''
 """A small suite."""
@@ -97,10 +99,50 @@ def test_bench_shows_tables_and_writes_json_and_markdown(tmp_path, monkeypatch, 
     assert comparison is not None
     assert comparison["contestants"].keys() == {"method", "function"}
     assert report.versions["photopeak"]
+    document = read_document(tmp_path / "out.json")
+    assert [one["extra_info"].get("contestant") for one in document["benchmarks"]][2:4] == ["method", "function"]
+    assert all(len(one["stats"]["data"]) >= 5 for one in document["benchmarks"])
     assert "| sum |" in (tmp_path / "out.md").read_text()
     assert "32x32" in capfd.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} - before == {"out.json", "out.md"}
     assert dict(os.environ) == environment
+
+
+def test_plans_are_measured_reported_compared_and_resumed(tmp_path, capfd):
+    options = {"suite": "plans", "model": "pet-sr-x2-srcnn", "matrix": "32", "peers": "onnxruntime", "quick": True}
+    first, second, html = tmp_path / "first.json", tmp_path / "second.json", tmp_path / "second.html"
+    cli.bench(**options, json_file=first)
+    cli.bench(**options, json_file=first, resume=True)
+    assert capfd.readouterr().out.count("pet-sr-x2-srcnn 32x32 [ms]") == 1
+    slow = read_document(first)
+    for one in slow["benchmarks"]:
+        if not one["extra_info"]["peer"]:
+            one["stats"]["data"] = [time / 100 for time in one["stats"]["data"]]
+    write_document(slow, second)
+    with pytest.raises(PhotopeakError, match="slower than in the earlier run"):
+        cli.bench(**options, json_file=first, html=html, earlier=second)
+    assert html.stat().st_size > 1_000_000
+    assert "fastest other" in first.with_suffix(".md").read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"suite": "plans", "scenario": "nonsense"},
+        {"suite": "plans", "max_loss_db": "much"},
+        {"suite": "plans", "peers": "caffe"},
+        {"suite": "plans", "resume": True},
+        {"suite": "mtf", "resume": True, "json_file": Path("x.json")},
+    ],
+)
+def test_nonsense_about_models_is_a_usage_error(arguments):
+    with pytest.raises(UsageError):
+        cli.bench(**arguments)
+
+
+def test_missing_earlier_run_is_told_before_anything_is_measured(tmp_path):
+    with pytest.raises(InputError, match=r"none\.json"):
+        cli.bench(suite="plans", earlier=tmp_path / "none.json")
 
 
 def test_failing_benchmark_is_an_error_and_writes_nothing(suite, tmp_path, capfd):
