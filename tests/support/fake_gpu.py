@@ -52,6 +52,7 @@ class FakeDriver:
                 return Context()
 
         self.Device = Device
+        self.library = FakeLibrary(self)
 
     def init(self):
         pass
@@ -73,10 +74,6 @@ class FakeDriver:
         self.memories[int(memory)] = memory
         return memory
 
-    def pagelocked_empty(self, shape, dtype):
-        assert self.stack
-        return np.full(shape, np.nan, dtype)
-
     def memcpy_htod_async(self, target, source, stream):
         assert self.stack
         stream.waiting.append(lambda: self._upload(target, source))
@@ -90,6 +87,23 @@ class FakeDriver:
         stream.waiting.append(
             lambda: np.copyto(target, np.frombuffer(source.content, np.float32).reshape(target.shape))
         )
+
+
+class FakeLibrary:
+    """As the driver's own library, of which only memory that is locked matters."""
+
+    def __init__(self, driver):
+        self.driver, self.locked = driver, set()
+
+    def cuMemHostRegister_v2(self, address, size, flags):
+        assert self.driver.stack
+        assert address.value % 4096 == size.value % 4096 == 0
+        self.locked.add(address.value)
+        return 0
+
+    def cuMemHostUnregister(self, address):
+        self.driver.dropped_outside += not self.driver.stack
+        self.locked.remove(address.value)
 
 
 class FakeMemory:

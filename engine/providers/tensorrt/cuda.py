@@ -5,6 +5,7 @@ PyCUDA cleans an object up only where its context is current. Objects are theref
 """
 
 import ctypes
+import math
 import sys
 import threading
 import weakref
@@ -20,9 +21,10 @@ from numpy.typing import NDArray
 from ...errors import DeviceError, PhotopeakError
 from ...golden import Shape
 
-__all__ = ["Capture", "Device", "Resources", "cuda_errors", "device", "forget_devices", "missing_gpu"]
+__all__ = ["Capture", "Device", "Pinned", "Resources", "cuda_errors", "device", "forget_devices", "missing_gpu"]
 
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+_PAGE = 4096
 # Of cuStreamBeginCapture: what other threads do meanwhile does not end the capture.
 _THREAD_LOCAL = 1
 
@@ -90,18 +92,13 @@ class Device:
         """Return `size` bytes of device memory."""
         return self._cuda.mem_alloc(size)
 
-    def pinned(self, shape: Shape) -> NDArray[np.float32]:
-        """Return host memory that the device reads and writes by itself."""
-        array: NDArray[np.float32] = self._cuda.pagelocked_empty(shape, np.float32)
-        return array
-
-    def upload(self, target: Any, source: NDArray[np.float32], stream: Any) -> None:
+    def upload(self, target: Any, source: "Pinned", stream: Any) -> None:
         """Enqueue a copy of pinned memory to the device."""
-        self._cuda.memcpy_htod_async(target, source, stream)
+        self._cuda.memcpy_htod_async(target, source.array, stream)
 
-    def download(self, target: NDArray[np.float32], source: Any, stream: Any) -> None:
+    def download(self, target: "Pinned", source: Any, stream: Any) -> None:
         """Enqueue a copy from the device to pinned memory."""
-        self._cuda.memcpy_dtoh_async(target, source, stream)
+        self._cuda.memcpy_dtoh_async(target.array, source, stream)
 
 
 @cache
@@ -152,6 +149,39 @@ class Resources:
         return container
 
 
+class Pinned:
+    """Host memory that the device reads and writes by itself, as long as this object lives.
+
+    The memory is NumPy's: who still holds a part of `array` afterwards holds valid memory. PyCUDA's own would have to be freed
+    in the thread that made its context.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of `array`, float32.
+
+    Raises
+    ------
+    DeviceError
+        If the system locks no more memory; the message holds CUDA's reason.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self._address, self._library = 0, _driver()
+        size = 4 * math.prod(shape)
+        pages = -(-size // _PAGE) * _PAGE  # what else lies in a page would be locked with it
+        memory = np.empty(pages + _PAGE, np.uint8)
+        start = -memory.ctypes.data % _PAGE
+        self.array: NDArray[np.float32] = memory[start : start + size].view(np.float32).reshape(shape)
+        address = self.array.ctypes.data
+        _call("cuMemHostRegister_v2", ctypes.c_void_p(address), ctypes.c_size_t(pages), ctypes.c_uint(0))
+        self._address = address
+
+    def __del__(self) -> None:
+        if self._address:
+            self._library.cuMemHostUnregister(ctypes.c_void_p(self._address))
+
+
 class Capture:
     """Work that was recorded from a stream once and is launched at once from then on.
 
@@ -169,7 +199,7 @@ class Capture:
     """
 
     def __init__(self, stream: Any, enqueue: Callable[[], None]) -> None:
-        self._launched = ctypes.c_void_p()
+        self._launched, self._library = ctypes.c_void_p(), _driver()
         graph, handle = ctypes.c_void_p(), ctypes.c_void_p(stream.handle)
         _call("cuStreamBeginCapture_v2", handle, ctypes.c_int(_THREAD_LOCAL))
         try:
@@ -188,7 +218,7 @@ class Capture:
 
     def __del__(self) -> None:
         if self._launched:
-            _driver().cuGraphExecDestroy(self._launched)
+            self._library.cuGraphExecDestroy(self._launched)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from ...errors import DeviceError
 from ...golden import Shape
 from ..base import Tensor
 from .build import logger_of
-from .cuda import Capture, Device, Resources, cuda_errors
+from .cuda import Capture, Device, Pinned, Resources, cuda_errors
 from .key import EngineKey
 from .library import Library
 from .store import read_blob, write_blob
@@ -106,8 +106,8 @@ class Engine:
 class _Bound:
     """Memory for tensors of one shape, and what runs on it."""
 
-    source: Tensor
-    outputs: dict[str, Tensor]
+    source: Pinned
+    outputs: dict[str, Pinned]
     launch: Callable[[], None]
 
 
@@ -141,10 +141,10 @@ class Worker:
         what = f"{self._graph.name} failed on {self._device.name} at {tensor.shape}"
         with cuda_errors(what), self._device.active():
             bound = self._bound.get(tensor.shape) or self._bind(tensor.shape)
-            np.copyto(bound.source, tensor)
+            np.copyto(bound.source.array, tensor)
             bound.launch()
             self._stream[0].synchronize()
-            return bound.outputs
+            return {name: pinned.array for name, pinned in bound.outputs.items()}
 
     def _bind(self, shape: Shape) -> _Bound:
         """Return memory for a shape, with work that ran once and is captured; kept only when all went well."""
@@ -174,9 +174,9 @@ def _bound(engine: Engine, graph: CheckedGraph, shape: Shape, stream: Any) -> _B
         raise DeviceError(f"{graph.name}: {engine.library.title} has no profile for {shape} ({engine.reason()}).")
     if not context.set_input_shape(graph.input, shape):
         raise DeviceError(f"{graph.name}: {engine.library.title} does not take {shape} ({engine.reason()}).")
-    source = device.pinned(shape)
-    outputs = {name: device.pinned(tuple(context.get_tensor_shape(name))) for name in graph.outputs}
-    memory = {name: device.memory(array.nbytes) for name, array in {graph.input: source, **outputs}.items()}
+    source = Pinned(shape)
+    outputs = {name: Pinned(tuple(context.get_tensor_shape(name))) for name in graph.outputs}
+    memory = {name: device.memory(pinned.array.nbytes) for name, pinned in {graph.input: source, **outputs}.items()}
     for name, where in memory.items():
         context.set_tensor_address(name, int(where))
     size = context.update_device_memory_size_for_shapes()
@@ -187,8 +187,8 @@ def _bound(engine: Engine, graph: CheckedGraph, shape: Shape, stream: Any) -> _B
         device.upload(memory[graph.input], source, stream)
         if not context.execute_async_v3(stream.handle):
             raise DeviceError(f"{graph.name}: {engine.library.title} does not run {shape} ({engine.reason()}).")
-        for name, array in outputs.items():
-            device.download(array, memory[name], stream)
+        for name, pinned in outputs.items():
+            device.download(pinned, memory[name], stream)
 
     return _Bound(source, outputs, enqueue)
 

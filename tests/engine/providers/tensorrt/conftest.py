@@ -71,6 +71,7 @@ def gpu(cache, monkeypatch):
             monkeypatch.setitem(sys.modules, name, module)
         for module in (cuda, provider):
             monkeypatch.setattr(module, "missing_gpu", lambda: "")
+        monkeypatch.setattr(cuda, "_driver", lambda: driver.library)
         monkeypatch.setattr(runtime, "Capture", FakeCapture)
         monkeypatch.setattr(provider, "build", lambda graph, key, *_: Built(key, graph.data, 0.1, LAYERS))
         capabilities = ("SM75", "SM86", "SM89") if portable else ()

@@ -63,10 +63,12 @@ def test_memory_is_dropped_while_its_context_is_current(gpu, bundle_factory):
     provider, driver = gpu()
     lane = provider.prepare(check_graph(bundle_factory("smooth")), CUDA).lane()
     for side in (16, 17, 18, 19, 20, 21):  # more shapes than are kept
-        lane.run(np.ones((1, 1, side, side), np.float32))
+        output = lane.run(np.full((1, 1, side, side), side, np.float32))
     del lane
     collected()
+    assert output[0, 0, 8, 8] == pytest.approx(21)  # what a caller still holds stays valid
     assert not driver.memories
+    assert not driver.library.locked
     assert driver.dropped_outside == 0
     assert not driver.stack
 
