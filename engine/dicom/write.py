@@ -14,6 +14,7 @@ from pydicom.uid import (
 from ..release import release
 from ..result import Result
 from .attributes import text
+from .derived.codes import put
 from .derived.derivation import of_result, stamp
 from .derived.functional import derive_frames
 from .derived.header import copy_header
@@ -91,9 +92,14 @@ def _encoder(ds: Dataset) -> Encoder:
 def encode(ds: Dataset) -> bytes:
     """Return an object as a DICOM file, Explicit VR Little Endian."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = f"PHOTOPEAK{release()}"[:16]
+    put(
+        meta,
+        FileMetaInformationVersion=b"\0\1",
+        MediaStorageSOPClassUID=ds.SOPClassUID,
+        MediaStorageSOPInstanceUID=ds.SOPInstanceUID,
+        TransferSyntaxUID=ExplicitVRLittleEndian,
+        ImplementationClassUID=IMPLEMENTATION_CLASS_UID,
+        ImplementationVersionName=f"PHOTOPEAK{release()}"[:16],
+    )
     ds.file_meta = meta
     return encode_file(ds)

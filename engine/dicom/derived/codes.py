@@ -1,12 +1,17 @@
 """Coded entries and units, PS3.16."""
 
+from functools import cache
 from typing import Any
 
+from pydicom.charset import default_encoding
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
 
 from ...frames import Units
 
-__all__ = ["CODES", "UNIT_CODES", "code", "item"]
+__all__ = ["CODES", "UNIT_CODES", "code", "item", "put"]
 
 # (value, scheme, meaning); SNOMED CT replaced the retired SRT codes in 2019.
 CODES = {
@@ -38,13 +43,52 @@ UNIT_CODES = {
 
 def code(entry: tuple[str, str, str]) -> Dataset:
     """Return the sequence item of a coded entry (value, scheme, meaning)."""
-    value, scheme, meaning = entry
-    return item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning=meaning)
+    ds = Dataset(dict(_coded(entry)))
+    ds.set_original_encoding(False, True, default_encoding)
+    return ds
 
 
 def item(**elements: Any) -> Dataset:
     """Return a data set with these elements, by keyword."""
-    ds = Dataset()
+    return put(Dataset(), **elements)
+
+
+def put(ds: Dataset, **elements: Any) -> Dataset:
+    """Set elements by keyword, and return the data set.
+
+    As ``ds.Keyword = value`` does, whose search for the keyword takes longer than all the rest.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Changed in place.
+    **elements
+        Values; an element that is there already is replaced.
+
+    Examples
+    --------
+    >>> put(Dataset(), Rows=64).Rows
+    64
+    """
     for keyword, value in elements.items():
-        setattr(ds, keyword, value)
+        tag, vr = _described(keyword)
+        ds[tag] = DataElement(tag, vr, value)
     return ds
+
+
+@cache
+def _described(keyword: str) -> tuple[BaseTag, str]:
+    """Return tag and representation of an element; a keyword that PS3.6 does not have is a mistake in this package."""
+    tag = Tag(keyword)
+    return tag, dictionary_VR(tag)
+
+
+@cache
+def _coded(entry: tuple[str, str, str]) -> dict[BaseTag, RawDataElement]:
+    """Return the elements of a coded entry as bytes, which nobody can change and all items can share."""
+    elements = {}
+    for keyword, text in zip(("CodeValue", "CodingSchemeDesignator", "CodeMeaning"), entry, strict=True):
+        tag, vr = _described(keyword)
+        content = text.encode("ascii") + b" " * (len(text) % 2)
+        elements[tag] = RawDataElement(tag, vr, len(content), content, 0, False, True)
+    return elements

@@ -4,7 +4,6 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from textwrap import shorten
 from uuid import UUID
 
 import numpy as np
@@ -15,9 +14,10 @@ from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, generate_uid
 
 from ...release import release
 from ...result import Result
-from ..attributes import items, text
+from ..attributes import integer, items, text
 from ..instance import Instance
-from .codes import CODES, code, item
+from .codes import CODES, code, item, put
+from .words import shorten
 
 __all__ = ["Derivation", "of_result", "sop_reference", "source_reference", "stamp", "uid_element"]
 
@@ -122,21 +122,26 @@ def stamp(ds: Dataset, source: Instance, derivation: Derivation, series_uid: str
     remarks : sequence of str
         Sentences about this object, such as what a stored value means.
     """
-    source_frames = int(source.header.get("NumberOfFrames") or 1)
-    ds.SOPInstanceUID, ds.SeriesInstanceUID = generate_uid(prefix=None), series_uid
+    source_frames = integer(source.header, "NumberOfFrames") or 1
     moment = _local(derivation.moment, text(ds, "TimezoneOffsetFromUTC"))
-    ds.InstanceCreationDate, ds.InstanceCreationTime = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
     _describe_series(ds, derivation)
     earlier = text(ds, "DerivationDescription")
     findings = " ".join(derivation.findings)
     sentences = [derivation.summary, *remarks, findings, f"Before that: {earlier}" if earlier else ""]
-    ds.DerivationDescription = shorten(" ".join(filter(None, sentences)), _ST, placeholder=" ...")
-    ds.DerivationCodeSequence = [*items(ds, "DerivationCodeSequence"), code(CODES[derivation.code])]
     listed = range(1, source_frames + 1) if 1 < source_frames <= _MOST_LISTED else ()
-    ds.SourceImageSequence = [source_reference(source, derivation, listed)]
-    ds.ContributingEquipmentSequence = [*items(ds, "ContributingEquipmentSequence"), _equipment(derivation)]
     comments = [text(ds, "ImageComments"), f"{derivation.action} by {derivation.model} {derivation.version}.", findings]
-    ds.ImageComments = shorten(" ".join(filter(None, comments)), 10 * _ST, placeholder=" ...")
+    put(
+        ds,
+        SOPInstanceUID=generate_uid(prefix=None),
+        SeriesInstanceUID=series_uid,
+        InstanceCreationDate=moment.strftime("%Y%m%d"),
+        InstanceCreationTime=moment.strftime("%H%M%S"),
+        DerivationDescription=shorten(" ".join(filter(None, sentences)), _ST, placeholder=" ..."),
+        DerivationCodeSequence=[*items(ds, "DerivationCodeSequence"), code(CODES[derivation.code])],
+        SourceImageSequence=[source_reference(source, derivation, listed)],
+        ContributingEquipmentSequence=[*items(ds, "ContributingEquipmentSequence"), _equipment(derivation)],
+        ImageComments=shorten(" ".join(filter(None, comments)), 10 * _ST, placeholder=" ..."),
+    )
     if "LossyImageCompression" not in ds and source.header.file_meta.TransferSyntaxUID in _ALWAYS_LOSSY:
         ds.LossyImageCompression = "01"
 
@@ -144,11 +149,12 @@ def stamp(ds: Dataset, source: Instance, derivation: Derivation, series_uid: str
 def source_reference(source: Instance, derivation: Derivation, frames: Sequence[int]) -> Dataset:
     """Return an item of Source Image Sequence; no frame numbers stand for the whole object."""
     reference = sop_reference(source)
-    reference.PurposeOfReferenceCodeSequence = [code(CODES["source"])]
-    reference.SpatialLocationsPreserved = "YES" if derivation.scale == 1 else "NO"
-    if frames:
-        reference.ReferencedFrameNumber = [*frames]
-    return reference
+    put(
+        reference,
+        PurposeOfReferenceCodeSequence=[code(CODES["source"])],
+        SpatialLocationsPreserved="YES" if derivation.scale == 1 else "NO",
+    )
+    return put(reference, ReferencedFrameNumber=[*frames]) if frames else reference
 
 
 def sop_reference(source: Instance) -> Dataset:
@@ -168,9 +174,12 @@ def _describe_series(ds: Dataset, derivation: Derivation) -> None:
     suffix = f"[{derivation.label}]"[:_LO]
     room = _LO - len(suffix) - 1
     described = text(ds, "SeriesDescription").replace("\\", " ")[: max(room, 0)].strip()
-    ds.SeriesDescription = f"{described} {suffix}".strip()
-    number = int(ds.get("SeriesNumber") or 0) % 1_000_000
-    ds.SeriesNumber = 1000 * number + 100 + zlib.crc32(derivation.label.encode()) % 900
+    number = (integer(ds, "SeriesNumber") or 0) % 1_000_000
+    put(
+        ds,
+        SeriesDescription=f"{described} {suffix}".strip(),
+        SeriesNumber=1000 * number + 100 + zlib.crc32(derivation.label.encode()) % 900,
+    )
 
 
 def _equipment(derivation: Derivation) -> Dataset:

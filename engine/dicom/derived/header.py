@@ -2,7 +2,7 @@
 
 import re
 import struct
-from copy import deepcopy
+from copy import copy, deepcopy
 from functools import cache
 
 from pydicom.datadict import keyword_for_tag
@@ -13,6 +13,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
 from ...errors import InputError
+from ..attributes import text
 from ..instance import Instance
 from .raw import is_sound
 
@@ -46,6 +47,7 @@ _UNDECODABLE = (
     struct.error,
 )
 _IDENTIFYING = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+_UNCHANGEABLE = (str, bytes, int, float, type(None))
 _UID = re.compile(r"[0-9.]{1,64}")
 
 
@@ -90,7 +92,7 @@ def _copied(holder: Dataset, tag: BaseTag) -> DataElement | RawDataElement | Non
     try:
         element = holder[tag]
         if element.VR != "SQ":
-            return deepcopy(element)
+            return copy(element) if isinstance(element.value, _UNCHANGEABLE) else deepcopy(element)
         items = [_copied_item(item) for item in element.value]
     except _UNDECODABLE:
         return None
@@ -144,7 +146,7 @@ def _holds(header: Dataset, tag: BaseTag) -> bool:
 
 def _check_uid(instance: Instance, keyword: str) -> None:
     """Refuse what is not a UID; leading zeros in a component are wrong too, but scanners write them."""
-    value = str(instance.header.get(keyword) or "")
+    value = text(instance.header, keyword)
     if (value or keyword != "FrameOfReferenceUID") and not _UID.fullmatch(value):
         found = f"is {value[:64]!r}, which is not a UID" if value else "is missing"
         raise InputError(f"{instance.path}: {keyword} {found}; repair the file first.")

@@ -10,7 +10,7 @@ from pydicom.uid import NuclearMedicineImageStorage, SecondaryCaptureImageStorag
 from ... import frame_operations
 from ...frames import Units
 from ..attributes import items, text
-from .codes import UNIT_CODES
+from .codes import UNIT_CODES, put
 from .magnify import decimals
 from .part import Part
 from .values import Scale, ladder_slope, remap, round_to_stored, set_pixels, unit_mapping
@@ -70,7 +70,7 @@ def encode_nuclear(ds: Dataset, part: Part) -> tuple[str, ...]:
     slope = ladder_slope(part.pixels, 32767 if signed else 65535)
     n = len(part.pixels)
     stored = round_to_stored(part.pixels, Scale(np.full(n, slope), np.zeros(n)), signed=signed)
-    ds.NumberOfFrames = n
+    put(ds, NumberOfFrames=n)
     set_pixels(ds, stored)
     for keyword in ("RescaleSlope", "RescaleIntercept", "RescaleType"):
         ds.pop(keyword, None)
@@ -131,21 +131,19 @@ def _set_window(ds: Dataset, part: Part, slope: float) -> None:
         (high,) = frame_operations.robust_scale(together, _WINDOW_QUANTILE)[1].tolist()
         top = max(high / slope, 1.0)
         centres, widths = [top / 2], [top]
-    ds.WindowCenter, ds.WindowWidth = decimals(centres), decimals(widths)
+    put(ds, WindowCenter=decimals(centres), WindowWidth=decimals(widths))
 
 
 def _complete(ds: Dataset, frames: int) -> None:
     """Fill what the IOD demands and the source lacks, without inventing anything."""
-    values = [*(ds.get("ImageType") or []), "", "", "", ""]
+    values = [*text(ds, "ImageType").split("\\"), "", "", "", ""]
     kind = values[2] if values[2] in _VECTORS else _kind_of(ds)
-    ds.ImageType = ["DERIVED", "PRIMARY", kind, values[3] or "EMISSION"]
+    put(ds, ImageType=["DERIVED", "PRIMARY", kind, values[3] or "EMISSION"])
     vectors = _VECTORS[kind]
     if frames == 1:
-        for keyword in vectors:
-            if keyword not in ds:
-                setattr(ds, keyword, 1)
+        put(ds, **{keyword: 1 for keyword in vectors if keyword not in ds})
     if all(keyword in ds for keyword in vectors):
-        ds.FrameIncrementPointer = [Tag(keyword) for keyword in vectors]
+        put(ds, FrameIncrementPointer=[Tag(keyword) for keyword in vectors])
     for vector, number in _NUMBERS.items():
         if vector in vectors and vector in ds and number not in ds:
             setattr(ds, number, int(np.max(ds[vector].value)))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ...errors import InputError
 from ...frames import FrameInfo, Units
 from ...result import Result
+from ..attributes import integer
 from ..instance import Instance
 from .derivation import Derivation
 from .values import Scale
@@ -55,7 +56,7 @@ class Part:
     @property
     def source_is_signed(self) -> bool:
         """Whether the source stores signed values."""
-        return bool(self.source.header.get("PixelRepresentation") or 0)
+        return bool(integer(self.source.header, "PixelRepresentation"))
 
 
 def part_of(result: Result, index: int, derivation: Derivation) -> Part:
@@ -68,7 +69,7 @@ def part_of(result: Result, index: int, derivation: Derivation) -> Part:
     """
     source, info = result.source.instances[index], result.source.info
     found = sorted((f.number, i) for i, f in enumerate(info) if f.instance == index)
-    wanted = int(source.header.get("NumberOfFrames") or 1)
+    wanted = integer(source.header, "NumberOfFrames") or 1
     if [number for number, _ in found] != [*range(1, wanted + 1)]:
         raise InputError(
             f"{source.path}: {len(found)} of {wanted} frames were processed; process all of them to write the object."

@@ -1,12 +1,14 @@
 """Mending what sources get wrong where the right value is certain, so that what is derived from them is valid."""
 
+from functools import cache
+
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import PositronEmissionTomographyImageStorage
 
 from ..attributes import items, text
-from .codes import CODES, code
+from .codes import CODES, code, put
 from .magnify import decimals
 
 __all__ = ["repair"]
@@ -62,10 +64,10 @@ def repair(ds: Dataset) -> None:
     ----------
     * PS3.3 C.7.3.1.1.2 (patient position), C.8.4.6 (NM/PET patient orientation).
     """
-    required = _TYPE_2 + (_TYPE_2_OF_PET if ds.SOPClassUID == PositronEmissionTomographyImageStorage else "")
-    for keyword in required.split():
+    is_pet = text(ds, "SOPClassUID") == PositronEmissionTomographyImageStorage
+    for keyword in _names(_TYPE_2) + (_names(_TYPE_2_OF_PET) if is_pet else ()):
         if keyword not in ds:
-            setattr(ds, keyword, [] if keyword.endswith("Sequence") else None)
+            put(ds, **{keyword: [] if keyword.endswith("Sequence") else None})
     if "FrameOfReferenceUID" in ds and "PositionReferenceIndicator" not in ds:
         ds.PositionReferenceIndicator = None
     if text(ds, "Modality") in ("NM", "PT"):
@@ -73,6 +75,11 @@ def repair(ds: Dataset) -> None:
     _settle_laterality(ds)
     _settle_conditions(ds)
     _mend(ds)
+
+
+@cache
+def _names(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
 
 
 def _settle_orientation(ds: Dataset) -> None:
@@ -92,12 +99,12 @@ def _settle_laterality(ds: Dataset) -> None:
     """Spell body parts as the standard does; let an unknown side be there only where there are sides."""
     part = text(ds, "BodyPartExamined")
     spelled = part.upper().replace(" ", "")
-    if part != spelled and spelled in _UNPAIRED.split():
+    if part != spelled and spelled in _names(_UNPAIRED):
         part = ds.BodyPartExamined = spelled
     if not part and text(ds, "ImageType").split("\\")[2:3] == ["WHOLE BODY"]:
         part = ds.BodyPartExamined = "WHOLEBODY"
     elsewhere = ("ImageLaterality", "SharedFunctionalGroupsSequence")
-    if part in _UNPAIRED.split() or any(keyword in ds for keyword in elsewhere):
+    if part in _names(_UNPAIRED) or any(keyword in ds for keyword in elsewhere):
         if not text(ds, "Laterality"):
             ds.pop("Laterality", None)
     elif "Laterality" not in ds:
@@ -106,7 +113,7 @@ def _settle_laterality(ds: Dataset) -> None:
 
 def _settle_conditions(ds: Dataset) -> None:
     """Leave out what PET slices may have only in dynamic or gated series."""
-    if ds.SOPClassUID != PositronEmissionTomographyImageStorage:
+    if text(ds, "SOPClassUID") != PositronEmissionTomographyImageStorage:
         return
     kind = text(ds, "SeriesType").split("\\")[0]
     for condition, keywords in _ONLY_IN_PET.items():

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from ... import frame_operations
 from ...frames import Units
 from ..attributes import first, items
-from .codes import UNIT_CODES, code, item
+from .codes import UNIT_CODES, code, item, put
 from .magnify import decimals
 
 __all__ = [
@@ -105,13 +105,18 @@ def peak_slopes(pixels: Floats, highest: int = 32767) -> NDArray[np.float64]:
 def set_pixels(ds: Dataset, stored: Stored) -> None:
     """Write Pixel Data and what describes it; photometric interpretation is the source's: nothing is inverted."""
     values = stored.values
-    ds.SamplesPerPixel = 1
-    ds.Rows, ds.Columns = values.shape[1:]
-    ds.BitsAllocated = 8 * values.dtype.itemsize
-    ds.BitsStored, ds.HighBit = stored.bits, stored.bits - 1
-    ds.PixelRepresentation = int(values.dtype.kind == "i")
+    put(
+        ds,
+        SamplesPerPixel=1,
+        Rows=values.shape[1],
+        Columns=values.shape[2],
+        BitsAllocated=8 * values.dtype.itemsize,
+        BitsStored=stored.bits,
+        HighBit=stored.bits - 1,
+        PixelRepresentation=int(values.dtype.kind == "i"),
+    )
     if "NumberOfFrames" in ds:
-        ds.NumberOfFrames = len(values)
+        put(ds, NumberOfFrames=len(values))
     content = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
     ds.add_new("PixelData", "OW", content + b"\0" * (len(content) % 2))
 
