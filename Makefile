@@ -12,6 +12,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .peers
+PLANNED := 64,128,256,512,1024x256
 KERNELS := --suite iqa,mtf,noise,reconstruction $(ARGS)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # pip builds against the tools in .venv, so that they are pinned too and a rebuild compiles only what changed.
@@ -23,7 +24,7 @@ BUILD_INPUTS := pyproject.toml constraints.txt engine/root.py.in $(CMAKE_LISTS) 
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check bench figures build clean
+.PHONY: help demo test check bench tune plans figures build clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -45,6 +46,15 @@ check: $(VENV)/.ready-dev $(EXTRAS:%=$(VENV)/.ready-%) ## lint, formats, types, 
 
 bench: $(VENV)/.ready-bench ## measure every suite for every matrix size
 	$(BIN)/photopeak bench $(ARGS)
+
+tune: $(VENV)/.ready-run ## measure the fastest plan of every model here; plans and all later runs use them
+	$(BIN)/photopeak tune $$($(BIN)/python -c 'from photopeak.engine.zoo import names; print(*names())') \
+	    --matrix $(PLANNED) --frames 1 --threads 2 --max-loss-db 0.1 --budget 10
+
+plans: $(VENV)/.ready-bench $(VENV)/.ready-train ## measure every model's plan beside other runtimes: PLANS.md, a quarter of an hour
+	$(BIN)/photopeak bench --suite plans --matrix $(PLANNED) --threads 2 --peers onnxruntime,openvino,torch --budget 840 \
+	    --json build/plans.json --html build/plans.html $(ARGS)
+	$(BIN)/python -m photopeak.benchmarks.plans build/plans.json >benchmarks/PLANS.md
 
 figures: $(PEERS)/.ready ## measure kernels beside other libraries; REFERENCE=DIR has the reference scores
 	$(PEERS)/bin/python $(BIN)/photopeak conformance $(REFERENCE:%=--reference %) --output benchmarks/CONFORMANCE.md

@@ -7,15 +7,17 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..engine.errors import DeviceError, PhotopeakError, UsageError
 from ..engine.files import atomic_write
 from ..engine.matrix import MatrixSize
-from .document import Document, expanded, merged, read_document, write_document
-from .models.command import KINDS, MODEL_SUITES, Wanted, measure_models
+from .settings import KINDS, MODEL_SUITES
+
+if TYPE_CHECKING:
+    from .document import Document
 
 __all__ = ["SUITES", "bench", "conformance"]
 
@@ -72,6 +74,9 @@ def bench(
 
     Example: photopeak bench --suite session --matrix 128,256 --threads 2 --json bench.json
     """
+    from .document import merged, read_document
+    from .models.command import Wanted, measure_models
+
     if find_spec("pytest_benchmark") is None:
         raise UsageError("photopeak bench needs pytest-benchmark; install it with pip install 'photopeak[bench]'.")
     suites = _split(suite)
@@ -135,7 +140,7 @@ def conformance(
         raise PhotopeakError(f"{len(missed)} figures miss their bar: {'; '.join(missed)}.")
 
 
-def _tell(document: Document, json_file: Path | None, html: Path | None, earlier: Document | None) -> None:
+def _tell(document: "Document", json_file: Path | None, html: Path | None, earlier: "Document | None") -> None:
     """Print the tables, write the files, and compare with an earlier run.
 
     Raises
@@ -143,6 +148,7 @@ def _tell(document: Document, json_file: Path | None, html: Path | None, earlier
     PhotopeakError
         If something has become slower.
     """
+    from .document import write_document
     from .page import write_page
     from .regression import change_table, compare_documents
     from .report import Report
@@ -183,8 +189,10 @@ def _suite_file(name: str) -> Path:
     return HERE / f"bench_{name}.py"
 
 
-def _measure(files: list[Path], options: list[str], threads: int) -> Document:
+def _measure(files: list[Path], options: list[str], threads: int) -> "Document":
     """Run pytest in a process of its own, with no configuration but ours, and return what it measured."""
+    from .document import expanded
+
     with TemporaryDirectory(prefix="photopeak-bench-") as folder:
         config, output = Path(folder, "pytest.ini"), Path(folder, "benchmarks.json")
         config.write_text(PYTEST_INI)

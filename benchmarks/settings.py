@@ -1,12 +1,14 @@
-"""How long benchmarks measure; the one place that says so."""
+"""What the command offers, and how long suites of functions measure."""
 
 from dataclasses import dataclass
 
 from ..engine.matrix import MatrixSize
 
-__all__ = ["RUN_ONLY_MATRICES", "Limits", "limits"]
+__all__ = ["KINDS", "MODEL_SUITES", "RUN_ONLY_MATRICES", "Limits", "limits"]
 
 FEWEST = 3
+MODEL_SUITES = ("plans", "stack", "start")
+KINDS = ("onnxruntime", "openvino", "torch", "torch-compile")
 RUN_ONLY_MATRICES = (MatrixSize(64, 64), MatrixSize(128, 128))
 
 

@@ -8,6 +8,7 @@ from ...engine.errors import DeviceError, UsageError
 from ...engine.matrix import SCANNER_MATRICES, MatrixSize
 from ...engine.zoo import load_bundle, names
 from ..document import Document, new_document, read_document, write_document
+from ..settings import KINDS
 from .cases import Case, cases_of
 from .contestants import Contestant, contestants
 from .energy import EnergyMeter
@@ -16,11 +17,9 @@ from .start import run_start
 from .suites import Job, Scenario, Skipped, run_plans
 from .turns import Pace
 
-__all__ = ["KINDS", "MODEL_SUITES", "SCENARIOS", "Wanted", "measure_models"]
+__all__ = ["SCENARIOS", "Wanted", "measure_models"]
 
-MODEL_SUITES = ("plans", "stack", "start")
 SCENARIOS: dict[str, Scenario] = {"latency": "plans", "single-stream": "single-stream", "offline": "offline"}
-KINDS = ("onnxruntime", "openvino", "torch", "torch-compile")
 STACK_MATRIX, STACK_FRAMES, POOL_FRAMES = MatrixSize(128, 128), 200, 32
 START_MATRIX = MatrixSize(256, 256)
 
@@ -32,7 +31,7 @@ class Wanted:
     Parameters
     ----------
     suites : tuple of str
-        Of ``MODEL_SUITES``.
+        ``plans``, ``stack`` or ``start``.
     models : tuple of str
         Names or folders; all that ship if empty.
     matrices : tuple of MatrixSize
@@ -40,7 +39,7 @@ class Wanted:
     threads : int
         Threads of everybody.
     peers : tuple of str
-        Of ``KINDS``.
+        Kinds of :mod:`.contestants`.
     losses_db : tuple of float
         Losses that Photopeak's plans may have [dB].
     scenario : str
