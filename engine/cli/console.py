@@ -18,7 +18,7 @@ from rich.table import Table
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
-PrecisionOption = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+PrecisionOption = Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.")]
 ProviderOption = Annotated[
     str, typer.Option(help="auto, onnxruntime, onnxruntime-tensorrt, tensorrt, tensorrt-rtx, openvino or reference.")
 ]

@@ -4,7 +4,6 @@ import platform
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .console import JsonOption, print_json, print_table
@@ -64,23 +63,14 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 def _machine() -> list[Finding]:
+    from ..machine import processor_name
     from ..processors import available_processors
 
     return [
         Finding("machine", "system", True, platform.platform()),
-        Finding("machine", "processor", True, f"{_processor()}, {available_processors()} usable"),
+        Finding("machine", "processor", True, f"{processor_name()}, {available_processors()} usable"),
         Finding("machine", "python", True, sys.version.split()[0]),
     ]
-
-
-def _processor() -> str:
-    """Return the processor's name where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _native() -> list[Finding]:
@@ -131,10 +121,19 @@ def _models() -> list[Finding]:
     for name in names():
         try:
             bundle = load_bundle(name)
-            findings.append(Finding("models", name, True, f"{bundle.manifest.version}, {bundle.digest[:12]}"))
+            detail = f"{bundle.manifest.version}, {bundle.digest[:12]}{_measured(bundle.digest)}"
+            findings.append(Finding("models", name, True, detail))
         except ModelError as error:
             findings.append(Finding("models", name, False, str(error)))
     return findings
+
+
+def _measured(digest: str) -> str:
+    """Return for which matrices the fastest plan of a model is known."""
+    from ..tuned import cells, key_of
+
+    matrices = dict.fromkeys(str(cell.matrix) for cell in cells(key_of(digest)))
+    return f", plans measured for {', '.join(matrices)}" if matrices else ", plans not measured"
 
 
 def _libraries() -> list[Finding]:

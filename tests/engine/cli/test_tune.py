@@ -7,6 +7,7 @@ from analysis_models import write_finder
 from measured_plans import measured, table
 from photopeak.engine import tuned
 from photopeak.engine.tuned import store
+from photopeak.engine.zoo import load_bundle
 
 QUICK = ("--budget", "0.2", "--threads", "1")
 
@@ -87,6 +88,13 @@ def test_other_programs_are_told_of(bundle_factory, photopeak, monkeypatch):
     assert "test-model: other programs used 42% of the processors while 64x64, 1 frame, 1 thread was measured" in err
     _, out, _ = photopeak("plan", bundle.folder, "--matrix", "64", "--threads", "1")
     assert "other programs used 42% of the processors" in out
+
+
+def test_doctor_tells_for_which_matrices_plans_were_measured(photopeak_json):
+    store(table(load_bundle("scint-denoise").digest, measured(), matrix=(1024, 256)))
+    details = {finding["name"]: finding["detail"] for finding in photopeak_json("doctor")}
+    assert details["scint-denoise"].endswith(", plans measured for 1024x256")
+    assert details["pet-denoise"].endswith(", plans not measured")
 
 
 def test_tables_that_cannot_be_kept_are_told_on_standard_error(bundle_factory, photopeak, plans_folder, monkeypatch):
