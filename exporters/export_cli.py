@@ -152,7 +152,7 @@ def _quantised(asked: Asked) -> dict[str, Any]:
 
 
 def _own(asked: Asked) -> dict[str, Any]:
-    from .cli import require
+    from importlib.util import find_spec
 
     options = asked.options
     if "example" not in options or "task" not in options or "max-loss-db" in options:
@@ -160,7 +160,10 @@ def _own(asked: Asked) -> dict[str, Any]:
             "a bundle of your own network needs --example and --task, and --truth where it gives images; one with a graph in "
             "int8 of a bundle needs --precision int8."
         )
-    require(("torch", "onnxscript", "scipy", "skimage"))
+    if missing := [name for name in ("torch", "onnxscript", "scipy", "skimage") if find_spec(name) is None]:
+        raise UsageError(
+            f"exporting a network needs {', '.join(missing)}, not installed here: pip install 'photopeak[train]'."
+        )
     from .own import About, to_bundle
     from .own.loading import load_about, load_example, load_network
 

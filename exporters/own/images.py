@@ -34,7 +34,7 @@ __all__ = ["parts_of_image"]
 
 Floats = NDArray[np.float32]
 SCALES = (1, 2, 4)
-_GOLDEN, _CALIBRATION = 4, 12
+_GOLDEN, _CALIBRATION, _MEASURED = 4, 12, 64
 _LARGEST = 48 << 20  # bytes of the golden tensors together, which a bundle limits
 
 
@@ -78,9 +78,12 @@ def parts_of_image(net: nn.Module, examples: Examples, truth: Any, about: About,
     rows = _features(examples, held, taken)
     fitted = fit_domain(_features(examples, training, taken), rows)
     manifest = Manifest(**fields(about, examples, name, task), input=taken, output=output, domain=fitted)
-    measured = Golden(pairs.images[held], Runner(model, multiple)(pairs.images[held]), pairs.truth[held])
-    inside = np.flatnonzero(judge(rows, fitted).distances <= fitted.limits[1])
-    golden, calibration = _chosen(inside, len(held), measured.input[0].nbytes + 2 * measured.truth[0].nbytes)
+    some = spread(np.arange(len(held)), _MEASURED)
+    measured = _measured(model, pairs, held[some])
+    inside = np.flatnonzero(judge(rows[some], fitted).distances <= fitted.limits[1])
+    if not len(inside):
+        raise ModelError("every held-out example is unlike the others; give more examples of each kind.")
+    golden, calibration = _chosen(inside, len(some), measured.input[0].nbytes + 2 * measured.truth[0].nbytes)
     figures = _figures(measured, output)
     return Parts(manifest, model, _some(measured, golden), _some(measured, calibration), differences, figures)
 
@@ -158,6 +161,12 @@ def _exported(net: nn.Module, pairs: _Pairs, multiple: int) -> tuple[bytes, tupl
     found = tuple(compare(net, model, [np.ascontiguousarray(pairs.images[:_GOLDEN]), other]))
     require_parity(found)
     return model, found
+
+
+def _measured(model: bytes, pairs: _Pairs, numbers: Numbers) -> Golden:
+    """Return examples with what the graph gives for them, one by one, since many at once need memory for all layers of each."""
+    runner, images = Runner(model, multiple=1), np.ascontiguousarray(pairs.images[numbers])
+    return Golden(images, np.concatenate([runner(image[np.newaxis]) for image in images]), pairs.truth[numbers])
 
 
 def _features(examples: Examples, numbers: Numbers, taken: Input) -> NDArray[np.float64]:

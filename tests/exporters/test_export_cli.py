@@ -81,6 +81,23 @@ def test_without_the_packages_of_bioimageio_one_sentence_says_what_to_install(tm
     assert not list(tmp_path.iterdir())
 
 
+def test_graphs_need_no_torch(tmp_path):
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.modules['skimage'] = None; from photopeak.engine.cli.app import main; "
+        f"main(['export', 'pet-sr-x2-srcnn', '--to', 'onnx', '-o', {str(tmp_path / 'out')!r}])"
+    )
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert (tmp_path / "out" / "model.onnx").exists()
+
+
+def test_without_torch_one_sentence_says_what_to_install(network, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    words = ["--task", "denoise", "--example", network / "counts.npy", "-o", tmp_path / "ours"]
+    assert run(f"{network / 'net.py'}:trained", "--to", "bundle", *words) == 2
+    assert "needs torch, onnxscript, scipy, skimage, not installed here" in capsys.readouterr().err.replace("\n", " ")
+    assert not (tmp_path / "ours").exists()
+
+
 @pytest.fixture
 def network(tmp_path):
     """Files of somebody's network: its code beside a helper, examples and truth."""
