@@ -2,7 +2,8 @@
 
 Derived from the checked graph of float32, never stored. Convolutions and what lies between them carry the type; what comes
 before the first and after the last one stays float32: raw counts reach tens of thousands, where neighbours of float16 lie 8
-and those of bfloat16 128 apart, and the sum of input and correction would lose what the network found.
+and those of bfloat16 128 apart, and the sum of input and correction would lose what the network found. In bfloat16, so do
+the convolutions that take the image itself.
 """
 
 from collections.abc import Callable
@@ -19,10 +20,15 @@ from .precisions import Precision
 
 __all__ = ["typed_graph", "with_bf16_convolutions"]
 
+# Takes nodes, and the names of weights that stay float32; returns which nodes carry the type.
+Choose = Callable[[list[NodeProto], frozenset[str]], list[bool]]
+
 _ELEMENTS: dict[Precision, int] = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 # Convolutions take bfloat16 from this version of the operator set on.
 _BFLOAT16_OPSET = 22
 _CONVOLUTIONS = frozenset(["Conv", "ConvTranspose"])
+# Convolutions of fewer channels see the image itself, which eight bits of mantissa would blur before anything is done with it.
+_FEWEST_CHANNELS = 8
 # Sums over many pixels, quotients and powers leave the range of float16 or the digits of bfloat16.
 _FLOAT32 = frozenset(
     [
@@ -100,9 +106,7 @@ def with_bf16_convolutions(graph: CheckedGraph) -> CheckedGraph:
     return _derived(graph, "bf16", _convolutions_in_float)
 
 
-def _derived(
-    graph: CheckedGraph, precision: Precision, choose: Callable[[list[NodeProto]], list[bool]]
-) -> CheckedGraph:
+def _derived(graph: CheckedGraph, precision: Precision, choose: Choose) -> CheckedGraph:
     """Return the graph with the nodes that `choose` marks in a type."""
     model = onnx.load_model_from_string(graph.data)
     try:
@@ -116,14 +120,15 @@ def _derived(
     return replace(graph, data=model.SerializeToString(deterministic=True), operators=operators)
 
 
-def _typed(model: ModelProto, precision: Precision, choose: Callable[[list[NodeProto]], list[bool]]) -> ModelProto:
+def _typed(model: ModelProto, precision: Precision, choose: Choose) -> ModelProto:
     """Rewrite nodes and weights; casts stand in front of the first node that wants one."""
     graph = model.graph
     nodes = _without_constants(graph)
     outputs = {value.name for value in graph.output}
     tensors = _Tensors(precision, {tensor.name: tensor for tensor in graph.initializer})
+    kept = _narrow(graph) if precision == "bf16" else frozenset()
     made: list[NodeProto] = []
-    for node, typed in zip(nodes, choose(nodes), strict=True):
+    for node, typed in zip(nodes, choose(nodes, kept), strict=True):
         for place, name in enumerate(node.input):
             if typed and place < _TYPED_INPUTS.get(node.op_type, len(node.input)):
                 node.input[place] = tensors.typed(name)
@@ -204,21 +209,34 @@ def _converted(tensor: TensorProto, name: str, precision: Precision) -> TensorPr
     return numpy_helper.from_array(values, name)
 
 
-def _core(nodes: list[NodeProto]) -> list[bool]:
+def _narrow(graph: GraphProto) -> frozenset[str]:
+    """Return the weights of convolutions of few channels."""
+    return frozenset(
+        tensor.name for tensor in graph.initializer if len(tensor.dims) == 4 and tensor.dims[1] < _FEWEST_CHANNELS
+    )
+
+
+def _core(nodes: list[NodeProto], kept: frozenset[str]) -> list[bool]:
     """Return which nodes carry the type: convolutions and what lies between two of them."""
     after, before = _reached(nodes, ("input", "output")), _reached(nodes[::-1], ("output", "input"))[::-1]
     return [
-        one and other and node.op_type not in _FLOAT32 for node, one, other in zip(nodes, after, before, strict=True)
+        one and other and node.op_type not in _FLOAT32 and not _keeps(node, kept)
+        for node, one, other in zip(nodes, after, before, strict=True)
     ]
 
 
-def _convolutions_in_float(nodes: list[NodeProto]) -> list[bool]:
+def _keeps(node: NodeProto, kept: frozenset[str]) -> bool:
+    """Return whether a node is a convolution with such weights; those of a transposed one count outputs first."""
+    return node.op_type == "Conv" and node.input[1] in kept
+
+
+def _convolutions_in_float(nodes: list[NodeProto], kept: frozenset[str]) -> list[bool]:
     """Return which nodes are convolutions that are not quantised, or the Relu that follows one."""
     whole = {name for node in nodes if node.op_type == "DequantizeLinear" for name in node.output}
     made: set[str] = set()
     found = []
     for node in nodes:
-        typed = node.op_type in _CONVOLUTIONS and whole.isdisjoint(node.input)
+        typed = node.op_type in _CONVOLUTIONS and whole.isdisjoint(node.input) and not _keeps(node, kept)
         if typed:
             made.update(node.output)
         found.append(typed or (node.op_type == "Relu" and not made.isdisjoint(node.input)))

@@ -13,6 +13,7 @@ from ..engine.bundle import Bundle, open_bundle, write_bundle
 from ..engine.errors import UsageError
 from . import families
 from .bundling import History, make_manifest, save
+from .int8_card import carried_over
 from .recipes.catalogue import Recipe, find
 from .recipes.dataset import Source
 
@@ -140,7 +141,7 @@ def evaluate(job: Job) -> None:
         bundle.manifest,
         model=bundle.model,
         golden=bundle.golden,
-        card=card,
+        card=carried_over(card, bundle.card),
         int8=bundle.int8,
         calibration=bundle.calibration,
     )

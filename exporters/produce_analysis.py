@@ -4,6 +4,7 @@ import datetime
 
 from ..engine.bundle import open_bundle, write_bundle
 from ..engine.errors import UsageError
+from .int8_card import carried_over
 from .produce import UNFINISHED_CARD, check_data, progress_bar
 from .recipes.analysis.catalogue import AnalysisJob
 
@@ -64,5 +65,10 @@ def evaluate_analysis(job: AnalysisJob) -> None:
         task = bar.add_task("measuring", total=None)
         card = job.recipe.trainer.card(bundle, job, lambda what: bar.update(task, description=f"measuring {what}"))
     write_bundle(
-        job.output, bundle.manifest, model=bundle.model, golden=bundle.golden_heads, card=card, int8=bundle.int8
+        job.output,
+        bundle.manifest,
+        model=bundle.model,
+        golden=bundle.golden_heads,
+        card=carried_over(card, bundle.card),
+        int8=bundle.int8,
     )

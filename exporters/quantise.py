@@ -13,11 +13,12 @@ from ..engine.bundle import Bundle, Golden, write_bundle
 from ..engine.errors import ModelError, UsageError
 from ..engine.graph import check_graph
 from .calibration_frames import calibration_frames, frames_to_keep
+from .int8_card import with_section
 from .int8_losses import Loss, loss_of, runner
 from .quantisation_schemes import Fit, activations, fit
 from .quantised_layers import find_layers, quantised
 
-__all__ = ["Quantised", "QuantisedLayer", "Report", "quantise", "quantise_bundle"]
+__all__ = ["Quantised", "QuantisedLayer", "Report", "quantise", "quantise_bundle", "write_quantised"]
 
 Tell = Callable[[str], None]
 # Of the admitted loss: frames that nobody has seen lose a little more.
@@ -185,17 +186,34 @@ def quantise_bundle(
         As :func:`quantise`; nothing is written then.
     """
     made = quantise(bundle, frames, max_loss_db=max_loss_db, tell=tell)
-    manifest = bundle.manifest
-    written = write_bundle(
+    return write_quantised(bundle, out, made), made.report
+
+
+def write_quantised(bundle: Bundle, out: Path, made: Quantised) -> Bundle:
+    """Write a bundle with a graph that was quantised, and what its card has to say about it.
+
+    Parameters
+    ----------
+    bundle, out
+        As in :func:`quantise_bundle`.
+    made : Quantised
+        What :func:`quantise` returned.
+
+    Returns
+    -------
+    Bundle
+        What was written, read back.
+    """
+    findings = bundle.manifest.analysis is not None
+    return write_bundle(
         out,
-        manifest,
+        bundle.manifest,
         model=bundle.model,
-        golden=bundle.golden_heads if manifest.analysis else bundle.golden,
-        card=bundle.card,
+        golden=bundle.golden_heads if findings else bundle.golden,
+        card=with_section(bundle.card, made.report),
         int8=made.graph,
-        calibration=None if manifest.analysis else bundle.calibration or frames_to_keep(bundle),
+        calibration=None if findings else bundle.calibration or frames_to_keep(bundle),
     )
-    return written, made.report
 
 
 class _Search:
@@ -254,7 +272,7 @@ class _Search:
                 break
         # The order is a guess: what was dropped on the way may do no harm in the end.
         for name in sorted(dropped[:-1], key=lambda name: self._fits[name].multiplications, reverse=True):
-            if chosen and self._holds(chosen | {name}):
+            if self._holds(chosen | {name}):
                 chosen |= {name}
         return chosen
 

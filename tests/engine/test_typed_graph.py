@@ -21,7 +21,10 @@ def run(graph, tensor):
 def types(graph):
     """Return the element type of every tensor that a typed graph computes, and of what its operators take."""
     inferred = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(graph.data), strict_mode=True).graph
-    known = {value.name: value.type.tensor_type.elem_type for value in (*inferred.value_info, *inferred.output)}
+    known = {
+        value.name: value.type.tensor_type.elem_type
+        for value in (*inferred.input, *inferred.value_info, *inferred.output)
+    }
     return inferred.node, known | {tensor.name: tensor.data_type for tensor in inferred.initializer}
 
 
@@ -41,9 +44,11 @@ def test_typed_graph_gives_the_closed_form(bundle_factory, recipes, precision, n
 def test_convolutions_of_the_zoo_carry_the_type(model, precision):
     nodes, known = types(check_graph(zoo.load_bundle(model), precision))
     convolutions = [node for node in nodes if node.op_type in ("Conv", "ConvTranspose")]
-    assert convolutions
-    for node in convolutions:
-        assert {known[name] for name in (*node.input, *node.output)} == {ELEMENTS[precision]}
+    found = [{known[name] for name in (*node.input, *node.output)} for node in convolutions]
+    assert set(map(frozenset, found)) <= {frozenset([ELEMENTS[precision]]), frozenset([TensorProto.FLOAT])}
+    narrow = sum(types == {TensorProto.FLOAT} for types in found)
+    # Of bfloat16 those of an image's few channels stay float32, depthwise ones among them.
+    assert (narrow == 0) if precision == "fp16" else (0 < narrow < len(found))
     for node in nodes:
         if node.op_type in ("Sqrt", "Log", "ReduceMean", "ReduceSum"):
             assert known[node.output[0]] == TensorProto.FLOAT

@@ -4,8 +4,10 @@ import pytest
 from photopeak.engine.errors import ModelError, UsageError
 from photopeak.engine.graph import check_graph
 from photopeak.engine.validation import validate
+from photopeak.exporters import quantise as module
 from photopeak.exporters.calibration_frames import calibration_frames, frames_to_keep
-from photopeak.exporters.int8_losses import loss_of
+from photopeak.exporters.int8_card import carried_over, with_section
+from photopeak.exporters.int8_losses import Loss, loss_of
 from photopeak.exporters.quantise import quantise, quantise_bundle
 from small_networks import residual_network, small_bundle
 
@@ -33,14 +35,34 @@ def test_all_layers_are_quantised_where_that_loses_little(bundle):
     assert (operators.count("QuantizeLinear"), operators.count("DequantizeLinear")) == (2, 4)
 
 
-def test_layers_that_cost_most_for_what_they_save_stay_in_float(demanding):
-    everything = quantise(demanding, max_loss_db=100).report
-    assert everything.in_float == ()
-    made = quantise(demanding, max_loss_db=everything.loss / 2).report
-    assert 0 < len(made.in_float) < len(made.layers)
-    assert made.loss <= everything.loss / 2
-    prices = {layer.name: layer.loss / layer.share for layer in made.layers}
-    assert made.in_float == (max(prices, key=prices.get),)
+@pytest.mark.parametrize(
+    ("second", "third", "in_float"),
+    [
+        (0.02, 0.5, ("third",)),
+        (0.5, 0.02, ("second",)),
+        (0.05, 0.02, ()),
+        (0.03, 0.075, ("third",)),
+        (0.1, 0.03, ("second",)),
+    ],
+)
+def test_layers_that_cost_most_for_what_they_save_stay_in_float(bundle, monkeypatch, second, third, in_float):
+    """The admitted loss is 0.1 dB less a tenth; the third layer has an eighth of the multiplications of the second."""
+
+    def loss_of(bundle, graph, frames):
+        taken = {name for node in onnx.load_from_string(graph).graph.node for name in node.output}
+        return Loss(second * ("second.whole" in taken) + third * ("third.whole" in taken), "")
+
+    monkeypatch.setattr(module, "loss_of", loss_of)
+    made = quantise(bundle)
+    assert made.report.in_float == in_float
+    assert made.report.share == pytest.approx({(): 1, ("third",): 8 / 9, ("second",): 1 / 9}[in_float])
+    assert [layer.loss for layer in made.report.layers] == ([second, third] if in_float else [None, None])
+
+
+def test_graph_that_must_not_ship_is_not_taken(bundle, monkeypatch):
+    monkeypatch.setattr(module, "loss_of", lambda bundle, graph, frames: Loss(0, "a pixel is off"))
+    with pytest.raises(ModelError, match="no layer can be quantised"):
+        quantise(bundle)
 
 
 def test_same_bundle_gives_the_same_graph(bundle):
@@ -61,7 +83,10 @@ def test_loss_must_be_positive(bundle, loss):
 def test_quantised_bundle_is_good(bundle, tmp_path):
     written, report = quantise_bundle(bundle, tmp_path / "out")
     assert check_graph(written, "int8").precision == "int8"
-    assert (written.model, written.card) == (bundle.model, bundle.card)
+    assert written.model == bundle.model
+    assert written.card.startswith(bundle.card)
+    assert "computes 2 of the 2 convolutions of eight channels or more in 8 bits, 100% of" in written.card
+    assert f"{report.by_level[0][1]:.3f} dB" in written.card
     assert report.model == "scint-denoise"
     checks = {check.name: check for check in validate(written.folder)}
     assert checks["graph of int8"].passed
@@ -95,3 +120,10 @@ def test_frames_reach_from_few_counts_to_many(tmp_path):
     fitted = calibration_frames(bundle)
     assert fitted.input.shape == (12, 1, 32, 32)
     assert not (fitted.input[0, 0] == kept.input[0, 0, :32, :32]).all()
+
+
+def test_card_has_one_section_on_int8_and_keeps_it(bundle, tmp_path):
+    written, report = quantise_bundle(bundle, tmp_path / "out")
+    assert with_section(written.card, report) == written.card
+    assert carried_over("# new\n", written.card).count("## Int8") == 1
+    assert carried_over("# new\n", bundle.card) == "# new\n"
