@@ -272,22 +272,20 @@ void launch_finish(const TilesView& view, Shape shape, const Finishing& finishin
   const Bands bands(shape.rows, shape.columns);
   const dim3 blocks = bands.blocks(shape.frames), threads = bands.threads();
   const auto each = static_cast<unsigned>(shape.frames);
-  sum_bands<one_tile><<<blocks, threads, 0, stream>>>(view, bands, frames, memory.bands);
-  find_factors<<<each, kBlock, 0, stream>>>(memory.bands, bands.count, finishing.keep, finishing.target, finishing.gain,
-                                            memory.sums, memory.factors);
-  scale_bands<one_tile>
-      <<<blocks, threads, 0, stream>>>(view, bands, memory.factors, finishing.keep == Keep::sum, frames, memory.bands);
-  find_totals<<<each, kBlock, 0, stream>>>(memory.bands, bands.count, memory.sums);
-  expect(cudaGetLastError(), "finishing frames");
+  launch(sum_bands<one_tile>, blocks, threads, stream, view, bands, frames, memory.bands);
+  launch(find_factors, each, kBlock, stream, memory.bands, bands.count, finishing.keep, finishing.target,
+         finishing.gain, memory.sums, memory.factors);
+  launch(scale_bands<one_tile>, blocks, threads, stream, view, bands, memory.factors, finishing.keep == Keep::sum,
+         frames, memory.bands);
+  launch(find_totals, each, kBlock, stream, memory.bands, bands.count, memory.sums);
 }
 
 template <class T>
 void launch_stage(const T* pixels, std::int64_t frames, const LayoutView& layout, const Staging& staging, float* out,
                   cudaStream_t stream) {
   const Bands bands(layout.rows.tile, layout.columns.tile);
-  stage_tiles<<<bands.blocks(frames * staging.tiles.count), bands.threads(), 0, stream>>>(
-      pixels, layout, staging.tiles, staging.rescale, staging.contrast, bands, out);
-  expect(cudaGetLastError(), "staging frames");
+  launch(stage_tiles<T>, bands.blocks(frames * staging.tiles.count), bands.threads(), stream, pixels, layout,
+         staging.tiles, staging.rescale, staging.contrast, bands, out);
 }
 
 }  // namespace gpu

@@ -40,7 +40,7 @@ template <class Value, class Add>
 __device__ Value block_total(Value mine, Add add) {
   __shared__ Value values[kThreads];
   values[threadIdx.x] = mine;
-  for (int half = kThreads / 2; half > 0; half /= 2) {
+  for (unsigned half = kThreads / 2; half > 0; half /= 2) {
     __syncthreads();
     if (threadIdx.x < half) add(values[threadIdx.x], values[threadIdx.x + half]);
   }
@@ -86,9 +86,8 @@ void statistics(const float* frames, Shape shape, FrameStatistics* out) {
   const std::int64_t bands = (shape.rows + kBandRows - 1) / kBandRows;
   const Buffer<float> in(frames, shape.size());
   const Buffer<Moments> result(shape.frames * bands);
-  band_moments<<<static_cast<unsigned>(shape.frames * bands), kThreads, 0, own_stream()>>>(in.get(), shape, bands,
-                                                                                           result.get());
-  expect(cudaGetLastError(), "taking statistics");
+  launch(band_moments, static_cast<unsigned>(shape.frames * bands), kThreads, own_stream(), in.get(), shape, bands,
+         result.get());
   std::vector<Moments> moments(static_cast<std::size_t>(shape.frames * bands));
   result.download(moments.data());
   for (std::int64_t frame = 0; frame < shape.frames; ++frame)

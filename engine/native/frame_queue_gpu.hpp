@@ -73,8 +73,7 @@ template <class Body>
 void for_each(std::int64_t n, const Body& body) {
   if (n == 0) return;
   const std::int64_t blocks = (n + kThreads - 1) / kThreads;
-  call<<<static_cast<unsigned>(blocks < 65536 ? blocks : 65536), kThreads, 0, own_stream()>>>(n, body);
-  expect(cudaGetLastError(), "launching a frame operation");
+  launch(call<Body>, static_cast<unsigned>(blocks < 65536 ? blocks : 65536), kThreads, own_stream(), n, body);
 }
 
 inline void need_device() {

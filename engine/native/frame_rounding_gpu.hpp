@@ -111,9 +111,8 @@ bool to_stored(const float* frames, Shape shape, const Rescale* rescale, StoredR
     const Buffer<std::int32_t> rest0(shape.size()), rest1(shape.size()), pixel0(shape.size()), pixel1(shape.size());
     const Buffer<Player> roots(shape.frames * count);
     const Strips strips{shape, count, {rest0.get(), rest1.get()}, {pixel0.get(), pixel1.get()}, roots.get()};
-    round_strips<<<static_cast<unsigned>(shape.frames * count), kThreads, 0, own_stream()>>>(
-        in.get(), strips, rescales.get(), range, result.get(), misfit.get());
-    expect(cudaGetLastError(), "rounding frames");
+    launch(round_strips<T>, static_cast<unsigned>(shape.frames * count), kThreads, own_stream(), in.get(), strips,
+           rescales.get(), range, result.get(), misfit.get());
     settle(strips, result.get());
     result.download(out);
   } else {

@@ -18,6 +18,17 @@ inline void expect(cudaError_t status, const char* doing,
                     ") when " + doing + "; " + remedy + ".");
 }
 
+// Starts a kernel, and is the only place that does: a compiler that knows no CUDA runs it in its own way.
+template <class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, cudaStream_t stream, Arguments... arguments) {
+#ifdef __CUDACC__
+  kernel<<<blocks, threads, 0, stream>>>(arguments...);
+  expect(cudaGetLastError(), "starting a kernel");
+#else
+  run_blocks(blocks, threads, stream, [=] { kernel(arguments...); });
+#endif
+}
+
 // Whatever this thread does meanwhile, such as taking memory, does not spoil the graph that another thread records.
 class BesideRecording {
  public:
