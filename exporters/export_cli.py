@@ -122,7 +122,7 @@ def _tensorrt(asked: Asked, library: str) -> dict[str, Any]:
     )
     with new_folder(asked.output) as folder:
         files = build_engines(asked.bundle, folder, request, tell=asked.tell)
-    engines = [{"path": asked.output / file.path.name, "record": file.record} for file in files]
+    engines = [{"path": asked.output / file.path.name, "record": file.record.model_dump(mode="json")} for file in files]
     seconds = sum(file.record.seconds for file in files)
     summary = f"{len(files)} engine{'s' if len(files) > 1 else ''}, built in {seconds:.1f} s; engines.json and the records beside them say for what."
     return {"digest": asked.bundle.digest, "engines": engines, "summary": summary}

@@ -40,6 +40,17 @@ def test_a_complete_graph_says_so(tmp_path, capsys):
     assert {entry.key: entry.value for entry in model.metadata_props}["photopeak.complete"] == "true"
 
 
+def test_engines_are_told_with_their_records(tmp_path, capsys):
+    pytest.importorskip("tensorrt_rtx", reason="engines need TensorRT-RTX: pip install tensorrt-rtx")
+    words = ["--matrix", "64", "--precision", "fp16", "--capability", "SM89", "-o", tmp_path / "out", "--json"]
+    assert run("pet-sr-x2-srcnn", "--to", "tensorrt-rtx", *words) == 0
+    found = json.loads(capsys.readouterr().out)
+    (engine,) = found["engines"]
+    assert engine["record"]["key"]["precision"] == "fp16"
+    assert engine["path"].startswith(str(tmp_path / "out"))
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".engine", ".json"}
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
