@@ -1,8 +1,9 @@
 """From a bundle to a folder that any static web server can hand out."""
 
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import files as files_of
 from importlib.resources import files as resources
-from importlib.util import find_spec
 from pathlib import Path
 
 from ...engine.bundle import Bundle
@@ -32,10 +33,17 @@ _WEBGPU = {
     "dist/ort-wasm-simd-threaded.asyncify.wasm": "vendor/ort-wasm-simd-threaded.asyncify.wasm",
 }
 _DICOM = {"dist/dicomParser.min.js": "vendor/dicomParser.min.js", "LICENSE": "licences/dicom-parser.txt"}
-_LICENCES = {
-    "LICENSE": "licences/onnxruntime-web.txt",
-    "ThirdPartyNotices.txt": "licences/onnxruntime-web-third-parties.txt",
+_OPENJPEG = {
+    "dist/openjpegwasm_decode.js": "vendor/openjpeg.js",
+    "dist/openjpegwasm_decode.wasm": "vendor/openjpeg.wasm",
+    "package.json": "licences/codec-openjpeg.json",
 }
+_RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
+_LICENCES = (
+    (_RUNTIMES, "LICENSE", "licences/onnxruntime-web.txt"),
+    (_RUNTIMES, "ThirdPartyNotices.txt", "licences/onnxruntime-web-third-parties.txt"),
+    (("pylibjpeg-openjpeg",), "LICENSE", "licences/openjpeg.txt"),
+)
 _README = """{title} ({name} {version}) in the browser, made by Photopeak.
 
 Serve this folder with any static web server and open it in a browser, for example:
@@ -91,8 +99,8 @@ def export_web(
         Folder to write to; made when it is not there. A page that was written there before is replaced; any other folder
         that is not empty is refused.
     packages : path, optional
-        Folder with the archives ``onnxruntime-web-1.30.0.tgz`` and ``dicom-parser-1.8.21.tgz``. Without it they come from
-        the cache, else npm fetches them; their digests are compared in any case.
+        Folder with the archives of ``npm.PACKAGES`` as ``npm pack`` writes them, such as ``onnxruntime-web-1.30.0.tgz``.
+        Without it they come from the cache, else npm fetches them; their digests are compared in any case.
     max_loss_db : float
         A graph of int8 goes along where the bundle holds one that loses at most this much PSNR against float32 with ONNX
         Runtime [dB]; the page offers it beside that of float32, which stays the first choice.
@@ -155,7 +163,8 @@ def _contents(
     """Return all files by their paths; the page comes last, so that one that is there is complete."""
     manifest = bundle.manifest
     files = _vendored(npm.find(npm.ONNX_RUNTIME, packages), _WASM | (_WEBGPU if webgpu else {}))
-    files |= _vendored(npm.find(npm.DICOM_PARSER, packages), _DICOM)
+    for package, names in ((npm.DICOM_PARSER, _DICOM), (npm.OPENJPEG, _OPENJPEG)):
+        files |= _vendored(npm.find(package, packages), names)
     files |= _licences() | golden_files(bundle) | {f"model/{name}.onnx": graph.data for name, graph in graphs.items()}
     files["model/card.txt"] = bundle.card.encode()
     files["README.txt"] = _README.format(title=manifest.title, name=manifest.name, version=manifest.version).encode()
@@ -170,16 +179,25 @@ def _vendored(archive: bytes, names: dict[str, str]) -> dict[str, bytes]:
 
 
 def _licences() -> dict[str, bytes]:
-    """Return the licences of ONNX Runtime, which its npm package leaves out but its Python package has."""
-    spec = find_spec("onnxruntime")
-    roots = [Path(root) for root in (spec.submodule_search_locations or ())] if spec else []
+    """Return licences that packages of npm leave out, from the packages of Python with the same libraries."""
     found: dict[str, bytes] = {}
-    for name, new in _LICENCES.items():
-        path = next((root / name for root in roots if (root / name).is_file()), None)
-        if path is None:
-            raise UsageError(f"The licence of ONNX Runtime ({name}) is not installed; run pip install onnxruntime.")
-        found[new] = path.read_bytes()
+    for distributions, name, new in _LICENCES:
+        text = next(filter(None, (_licence(distribution, name) for distribution in distributions)), None)
+        if text is None:
+            raise UsageError(
+                f"The licence of {distributions[-1]} ({name}) is not here; run pip install {distributions[-1]}."
+            )
+        found[new] = text.encode()
     return found
+
+
+def _licence(distribution: str, name: str) -> str | None:
+    """Return the text of a file that is installed with a distribution."""
+    try:
+        listed = files_of(distribution) or []
+    except PackageNotFoundError:
+        return None
+    return next((path.read_text() for path in listed if path.name == name), None)
 
 
 def _page() -> dict[str, bytes]:

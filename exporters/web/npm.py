@@ -16,7 +16,16 @@ from platformdirs import user_cache_path
 from ...engine.errors import InputError, UsageError
 from ...engine.files import atomic_write
 
-__all__ = ["DICOM_PARSER", "ONNX_RUNTIME", "Package", "cache_folder", "find", "members"]
+__all__ = [
+    "DICOM_PARSER",
+    "ONNX_RUNTIME",
+    "OPENJPEG",
+    "PACKAGES",
+    "Package",
+    "cache_folder",
+    "find",
+    "members",
+]
 
 _LARGEST_ARCHIVE = 128 << 20
 _LARGEST_FILE = 64 << 20
@@ -55,6 +64,12 @@ DICOM_PARSER = Package(
     "1.8.21",
     "sha512-lYCweHQDsC8UFpXErPlg86Px2A8bay0HiUY+wzoG3xv5GzgqVHU3lziwSc/Gzn7VV7y2KeP072SzCviuOoU02w==",
 )
+OPENJPEG = Package(
+    "@cornerstonejs/codec-openjpeg",
+    "1.3.6",
+    "sha512-bSdZXF+2GxfBkWHUr7yGLQtIwbAm9wOl3e4ARee/9Z9lfKyVqhUCixI6+ZjIn9YKTIuDcn/NZNK94XEUg1SBtw==",
+)
+PACKAGES = (ONNX_RUNTIME, DICOM_PARSER, OPENJPEG)
 
 
 def cache_folder() -> Path:

@@ -78,8 +78,7 @@ def page_settings(bundle: Bundle, *, graphs: Mapping[Precision, PageGraph], webg
         },
         "domain": _domain(bundle),
         "webgpu": webgpu,
-        "versions": {package.name: package.version for package in (npm.ONNX_RUNTIME, npm.DICOM_PARSER)}
-        | {"photopeak": version("photopeak")},
+        "versions": {package.name: package.version for package in npm.PACKAGES} | {"photopeak": version("photopeak")},
     }
     return json.dumps(settings, indent=1, allow_nan=False).encode()
 

@@ -194,7 +194,7 @@ function introduce({ title, name, version, modalities, input, output, versions, 
   $("identity").textContent = `${name} ${version}`;
   const more = output.scale > 1 ? ` and gives ${output.scale} × as many rows and columns` : "";
   $("wants").textContent = `This model takes ${modalities.join(" or ")} images in ${UNITS[input.units]}${more}.`;
-  $("versions").textContent = `Photopeak ${versions.photopeak}, ONNX Runtime Web ${versions["onnxruntime-web"]}, dicom-parser ${versions["dicom-parser"]}`;
+  $("versions").textContent = Object.entries(versions).map(([package_, number]) => `${package_} ${number}`).join(", ");
   const backends = { auto: "the best there is", wasm: "WebAssembly", ...(webgpu && navigator.gpu ? { webgpu: "WebGPU" } : {}) };
   for (const [value, words] of Object.entries(backends)) $("backend-choice").add(new Option(words, value));
   for (const precision of Object.keys(graphs)) $("precision-choice").add(new Option(precision, precision));

@@ -1,22 +1,18 @@
-// DICOM images, uncompressed: NM, PT, CT and others with one sample for each pixel. dicom-parser reads the elements.
+// DICOM images: NM, PT, CT and others with one sample for each pixel. dicom-parser reads the elements.
 
-import { Refusal, checkSize } from "./refusal.js";
+import { ENCAPSULATED, decoded } from "./codecs.js";
 import { placeOf } from "./dicom-series.js";
 import { frameScaling, pixelSpacing, scaling } from "./dicom-units.js";
+import { Refusal, checkSize } from "./refusal.js";
 
 const EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2";
 const NATIVE = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", EXPLICIT_BIG_ENDIAN];
-const COMPRESSED = {
+const NOT_READ = {
   "1.2.840.10008.1.2.1.99": "deflated",
-  "1.2.840.10008.1.2.4.50": "compressed as JPEG",
-  "1.2.840.10008.1.2.4.51": "compressed as JPEG (12 bits)",
-  "1.2.840.10008.1.2.4.57": "compressed as lossless JPEG",
-  "1.2.840.10008.1.2.4.70": "compressed as lossless JPEG",
+  "1.2.840.10008.1.2.4.50": "compressed as JPEG with losses",
+  "1.2.840.10008.1.2.4.51": "compressed as JPEG with losses",
   "1.2.840.10008.1.2.4.80": "compressed as JPEG-LS",
   "1.2.840.10008.1.2.4.81": "compressed as JPEG-LS",
-  "1.2.840.10008.1.2.4.90": "compressed as JPEG 2000",
-  "1.2.840.10008.1.2.4.91": "compressed as JPEG 2000",
-  "1.2.840.10008.1.2.5": "compressed as RLE",
 };
 
 /** Return whether bytes begin as a DICOM file does (PS3.10 section 7.1). */
@@ -27,10 +23,10 @@ export function isDicom(bytes) {
 /**
  * Return the image of a DICOM file: stored values times slope plus intercept.
  * @param {Uint8Array} bytes the file
- * @returns {{modality: string, units: string, spacing: number[]|null, rows: number, columns: number,
- *   frames: Float32Array[], notes: string[], place: object}}
+ * @returns {Promise<{modality: string, units: string, spacing: number[]|null, rows: number, columns: number,
+ *   frames: Float32Array[], notes: string[], place: object}>}
  */
-export function readDicom(bytes) {
+export async function readDicom(bytes) {
   const ds = parsed(bytes);
   const layout = layoutOf(ds);
   const described = describe(ds, layout.frames);
@@ -42,7 +38,7 @@ export function readDicom(bytes) {
     spacing: described[0].spacing,
     rows: layout.rows,
     columns: layout.columns,
-    frames: physical(bytes, ds, layout, described),
+    frames: physical(await samplesOf(bytes, ds, layout), layout, described),
     notes,
     place: placeOf(ds, text(ds, "x00080060") === "NM" || layout.frames > 1 || isEnhanced(ds)),
   };
@@ -55,13 +51,14 @@ function parsed(bytes) {
   if (!dicomParser) throw new Refusal("The reader of DICOM files did not load; load the page again.");
   let syntax = "";
   try {
-    syntax = text(dicomParser.parseDicom(bytes, { untilTag: "x00020010" }), "x00020010");
-    if (NATIVE.includes(syntax)) return dicomParser.parseDicom(bytes);
+    syntax = text(dicomParser.readPart10Header(bytes), "x00020010");
+    if ([...NATIVE, ...ENCAPSULATED].includes(syntax)) return dicomParser.parseDicom(bytes);
   } catch {
     throw new Refusal("This DICOM file is damaged or cut off; export it again.");
   }
-  const how = COMPRESSED[syntax] ?? `stored in the transfer syntax ${syntax.slice(0, 64) || "(none)"}`;
-  throw new Refusal(`The pixels of this DICOM file are ${how}, which this page does not read; export it uncompressed (dcmdjpeg, gdcmconv --raw).`);
+  if (!syntax) throw new Refusal("This DICOM file is damaged or cut off; export it again.");
+  const how = NOT_READ[syntax] ?? `stored in the transfer syntax ${syntax.slice(0, 64)}`;
+  throw new Refusal(`The pixels of this DICOM file are ${how}, which this page does not read; export it uncompressed (gdcmconv --raw).`);
 }
 
 const text = (ds, tag) => (ds.string(tag) ?? "").replace(/\0/g, "").trim();
@@ -80,6 +77,8 @@ function layoutOf(ds) {
   };
   const pixels = ds.elements.x7fe00010;
   if (!pixels || !layout.rows) throw new Refusal("This DICOM file holds no image with pixels that this page reads.");
+  const modality = text(ds, "x00080060");
+  if (["SEG", "RTDOSE"].includes(modality)) throw new Refusal(`This is a ${modality} object; give an acquired or reconstructed image.`);
   const samples = whole("x00280002") ?? 1;
   const kind = text(ds, "x00280004");
   if (samples !== 1 || !["MONOCHROME1", "MONOCHROME2", ""].includes(kind)) throw new Refusal(`This DICOM image is in colour (${kind || samples}); only greyscale is processed.`);
@@ -88,8 +87,9 @@ function layoutOf(ds) {
   if (!fits || (high !== undefined && high !== layout.stored - 1)) throw new Refusal(`Bits Allocated ${layout.allocated}, Bits Stored ${layout.stored} and High Bit ${high} do not go together; export the file again.`);
   if (!Number.isInteger(frames)) throw new Refusal("Number of Frames is no number; export the file again.");
   checkSize(frames, layout.rows, layout.columns);
+  if (ENCAPSULATED.includes(layout.syntax) !== Boolean(pixels.encapsulatedPixelData)) throw new Refusal("Pixel Data is not encoded as the transfer syntax demands; export the file again.");
   const needed = (frames * layout.rows * layout.columns * layout.allocated) / 8;
-  if (pixels.encapsulatedPixelData || pixels.length < needed) throw new Refusal(`Pixel Data holds ${pixels.length} of the ${needed} bytes that ${frames} frame(s) of ${layout.rows} × ${layout.columns} need; export the file again.`);
+  if (!pixels.encapsulatedPixelData && pixels.length < needed) throw new Refusal(`Pixel Data holds ${pixels.length} of the ${needed} bytes that ${frames} frame(s) of ${layout.rows} × ${layout.columns} need; export the file again.`);
   return layout;
 }
 
@@ -109,23 +109,34 @@ function describe(ds, frames) {
   return described;
 }
 
-/** Return the frames as float32; computed in double precision and rounded once, as the engine does. */
-function physical(bytes, ds, layout, described) {
-  const { rows, columns, allocated, stored, signed } = layout;
-  const size = rows * columns;
+/** Return for each frame a view of its samples, how many bytes each has, and their order. */
+async function samplesOf(bytes, ds, layout) {
+  const { frames, rows, columns, allocated, syntax } = layout;
+  if (ENCAPSULATED.includes(syntax)) {
+    const found = await decoded(ds, layout);
+    return found.map((part) => ({ view: new DataView(part.buffer, part.byteOffset, part.length), wide: part.length / (rows * columns), little: true, swapped: 0 }));
+  }
   const wide = allocated / 8;
-  const view = new DataView(bytes.buffer, bytes.byteOffset + ds.elements.x7fe00010.dataOffset, layout.frames * size * wide);
-  const little = layout.syntax !== EXPLICIT_BIG_ENDIAN;
-  // Old systems write bytes as words, which big endian swaps (PS3.5 section 8.1).
-  const swapped = !little && allocated === 8 && ds.elements.x7fe00010.vr === "OW" ? 1 : 0;
-  const read = {
-    8: (i) => view.getUint8(i ^ swapped),
-    16: (i) => view.getUint16(2 * i, little),
-    32: (i) => view.getUint32(4 * i, little),
-  }[allocated];
-  const unused = 32 - stored;
-  const value = signed ? (i) => (read(i) << unused) >> unused : (i) => (read(i) << unused) >>> unused;
-  return described.map(({ slope, intercept }, frame) =>
-    Float32Array.from({ length: size }, (_, i) => value(frame * size + i) * slope + intercept),
-  );
+  const size = rows * columns * wide;
+  const little = syntax !== EXPLICIT_BIG_ENDIAN;
+  const { dataOffset, vr } = ds.elements.x7fe00010;
+  // Old systems write bytes as words, which big endian swaps (PS3.5 section 8.1); then a word may belong to two frames.
+  const swapped = !little && wide === 1 && vr === "OW" ? 1 : 0;
+  const whole = new DataView(bytes.buffer, bytes.byteOffset + dataOffset);
+  return Array.from({ length: frames }, (_, i) => ({ view: whole, first: i * size, wide, little, swapped }));
+}
+
+/** Return the frames as float32; computed in double precision and rounded once, as the engine does. */
+function physical(samples, { rows, columns, stored, signed }, described) {
+  return samples.map(({ view, first = 0, wide, little, swapped }, frame) => {
+    const read = {
+      1: (i) => view.getUint8((first + i) ^ swapped),
+      2: (i) => view.getUint16(first + 2 * i, little),
+      4: (i) => view.getUint32(first + 4 * i, little),
+    }[wide];
+    const unused = 32 - Math.min(stored, 8 * wide);
+    const value = signed ? (i) => (read(i) << unused) >> unused : (i) => (read(i) << unused) >>> unused;
+    const { slope, intercept } = described[frame];
+    return Float32Array.from({ length: rows * columns }, (_, i) => value(i) * slope + intercept);
+  });
 }

@@ -44,7 +44,7 @@ export async function openFiles(files) {
 }
 
 async function imageOf(bytes) {
-  if (isDicom(bytes)) return { format: "DICOM", ...readDicom(bytes) };
+  if (isDicom(bytes)) return { format: "DICOM", ...(await readDicom(bytes)) };
   if (isPng(bytes)) {
     const { rows, columns, bits, data } = await readPng(bytes);
     return { format: `PNG, ${bits} bits`, ...nameless(rows, columns, [data]) };

@@ -61,7 +61,7 @@ class Handler(SimpleHTTPRequestHandler):
 def packages() -> None:
     """Have the archives of npm in the cache, or skip."""
     try:
-        for package in (npm.ONNX_RUNTIME, npm.DICOM_PARSER):
+        for package in npm.PACKAGES:
             npm.find(package)
     except (InputError, UsageError) as error:
         pytest.skip(f"the packages of npm cannot be had: {error}")

@@ -43,7 +43,11 @@ def packages(tmp_path, monkeypatch):
     """Return a folder with small archives, which the pins are changed to."""
     folder = tmp_path / "packages"
     folder.mkdir()
-    held = {"ONNX_RUNTIME": (*export._WASM, *export._WEBGPU), "DICOM_PARSER": tuple(export._DICOM)}
+    held = {
+        "ONNX_RUNTIME": (*export._WASM, *export._WEBGPU),
+        "DICOM_PARSER": tuple(export._DICOM),
+        "OPENJPEG": tuple(export._OPENJPEG),
+    }
     for name, files in held.items():
         content = archive({file: file.encode() for file in files})
         package = replace(getattr(npm, name), integrity=integrity(content))
@@ -62,6 +66,7 @@ def test_folder_holds_page_runtime_model_and_licences(packages, tmp_path):
     assert {source.name for source in SOURCES if source.suffix != ".py"} <= found
     assert {"vendor/ort.wasm.js", "vendor/ort.webgpu.js", "model/fp32.onnx", "model/settings.json"} <= found
     assert b"Microsoft" in (tmp_path / "page" / "licences" / "onnxruntime-web.txt").read_bytes()
+    assert b"Louvain" in (tmp_path / "page" / "licences" / "openjpeg.txt").read_bytes()
     assert made.files[-1] == "index.html"
 
 

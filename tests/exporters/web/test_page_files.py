@@ -9,7 +9,15 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
-from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 import photopeak
 from web_page import Page, opened
@@ -182,11 +190,82 @@ def test_array_with_too_few_values_is_refused(reader, tmp_path):
     assert "cut off" in reader.read(tmp_path / "stack.npy")["refused"]
 
 
-@pytest.mark.parametrize(("syntax", "word"), [(JPEG2000Lossless, "JPEG 2000"), (RLELossless, "RLE")])
-def test_compressed_file_is_refused_with_what_to_do(reader, dicom_factory, syntax, word):
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, RLELossless])
+@pytest.mark.parametrize("kind", ["static", "whole-body", "pet", "ct"])
+def test_compressed_objects_are_read_as_the_engine_does(reader, dicom_factory, kind, syntax):
+    is_read_as_the_engine_does(reader, dicom_factory(kind, matrix=(48, 40), transfer_syntax=syntax)[0])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "JPEG2000.dcm",
+        "MR_small_RLE.dcm",
+        "MR_small_jp2klossless.dcm",
+        "693_J2KI.dcm",
+    ],
+)
+def test_real_compressed_files_are_read_as_the_engine_does(reader, name):
+    found = get_testdata_file(name, download=False)
+    if found is None:
+        pytest.skip(f"pydicom was installed without {name}")
+    is_read_as_the_engine_does(reader, Path(str(found)))
+
+
+@pytest.mark.parametrize("kind", ["static", "whole-body", "ct"])
+@pytest.mark.parametrize("process", ["JPEGLosslessProcess14", "JPEGLosslessProcess14_1"])
+def test_lossless_jpeg_is_read_as_the_engine_does(reader, dicom_factory, kind, process):
+    gdcm = pytest.importorskip("gdcm", reason="GDCM, which writes lossless JPEG, is not installed")
+    path = dicom_factory(kind, matrix=(48, 40))[0]
+    source, change, target = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+    source.SetFileName(str(path))
+    assert source.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, process)))
+    change.SetInput(source.GetImage())
+    assert change.Change()
+    target.SetFile(source.GetFile())
+    target.SetImage(change.GetOutput())
+    target.SetFileName(str(path))
+    assert target.Write()
+    assert pydicom.dcmread(path).file_meta.TransferSyntaxUID in (JPEGLossless, JPEGLosslessSV1)
+    is_read_as_the_engine_does(reader, path)
+
+
+@pytest.mark.parametrize("name", ["misc_nm_pt/fodicom_GH184_pet_jpegll.dcm", "fodicom_odd/CT1_J2KI"])
+def test_real_files_of_others_are_read_as_the_engine_does(reader, shared_data, name):
+    path = shared_data / name
+    if not path.is_file():
+        pytest.skip(f"the shared data has no {name}")
+    is_read_as_the_engine_does(reader, path)
+
+
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, RLELossless])
+def test_damaged_compressed_file_is_read_or_refused_and_nothing_else(reader, dicom_factory, tmp_path, syntax):
+    (path,) = dicom_factory("static", matrix=(48, 40), transfer_syntax=syntax)
+    content, rng = path.read_bytes(), np.random.default_rng(9)
+    begin = content.index(b"\xe0\x7f\x10\x00")
+    for i in range(20):
+        damaged = bytearray(content)
+        for place in rng.integers(begin + 12, len(content), 5):
+            damaged[place] = rng.integers(256)
+        (tmp_path / f"{i}.dcm").write_bytes(damaged)
+        assert reader.read(tmp_path / f"{i}.dcm").keys() & {"refused", "frames"}
+
+
+def test_compressed_frame_of_another_size_is_refused(reader, dicom_factory):
+    for syntax in (JPEG2000Lossless, RLELossless):
+        (path,) = dicom_factory("static", matrix=(48, 40), transfer_syntax=syntax)
+        ds = pydicom.dcmread(path)
+        ds.Rows, ds.Columns = 4096, 4096
+        ds.save_as(path)
+        assert reader.read(path)["refused"].startswith(f"{path.name}: ")
+
+
+@pytest.mark.parametrize("syntax", [JPEGLSLossless])
+def test_other_compression_is_refused_with_what_to_do(reader, dicom_factory, syntax):
     (path,) = dicom_factory("static", transfer_syntax=syntax)
     refused = reader.read(path)["refused"]
-    assert word in refused
+    assert "JPEG-LS" in refused
     assert "uncompressed" in refused
 
 
