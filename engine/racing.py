@@ -11,6 +11,8 @@ from random import Random
 from statistics import median
 from time import perf_counter
 
+from .errors import PhotopeakError
+
 __all__ = ["Runner", "race"]
 
 # After so many short calls, what is slower by this factor than another of its class is given up. A long call varies less
@@ -39,6 +41,8 @@ class Runner:
         What it costs besides time; only one that costs no more may end the timing of another class.
     whole_ms, inner_ms : list of float
         Times of each call and of its inner part [ms].
+    error : PhotopeakError, optional
+        What ended its race.
     """
 
     call: Callable[[], float]
@@ -46,6 +50,7 @@ class Runner:
     loss: float = 0.0
     whole_ms: list[float] = field(default_factory=list)
     inner_ms: list[float] = field(default_factory=list)
+    error: PhotopeakError | None = None
 
     def time(self, clock: Callable[[], float] = perf_counter) -> None:
         """Call once and note the times."""
@@ -89,7 +94,7 @@ def race(
     Parameters
     ----------
     runners : sequence of Runner
-        Warmed up; their times are added to.
+        Warmed up; their times are added to. One whose call raises a PhotopeakError leaves the race.
     budget_s : float
         Time after which no turn begins [s]; but each runner has at least one.
     clock : callable
@@ -126,27 +131,33 @@ def race(
             if progress:
                 progress(min(1.0, (clock() - start) / budget_s))
         first = False
-        alive = [runner for runner in alive if _goes_on(runner, alive, runners)]
+        alive = [runner for runner in alive if _goes_on(runner, runners)]
 
 
 def _turn(runner: Runner, clock: Callable[[], float]) -> None:
-    if runner.whole_ms and runner.best_ms < _SHORT_MS:
-        runner.call()
-        for _ in range(_CALLS_OF_A_SHORT_TURN):
+    try:
+        if runner.whole_ms and runner.best_ms < _SHORT_MS:
+            runner.call()
+            for _ in range(_CALLS_OF_A_SHORT_TURN):
+                runner.time(clock)
+        else:
             runner.time(clock)
-    else:
-        runner.time(clock)
+    except PhotopeakError as error:
+        runner.error = error
 
 
-def _goes_on(runner: Runner, alive: Sequence[Runner], runners: Sequence[Runner]) -> bool:
+def _goes_on(runner: Runner, runners: Sequence[Runner]) -> bool:
     """Return whether more calls would tell something about a runner."""
     calls = len(runner.whole_ms)
+    if runner.error:
+        return False
     if calls >= min(_MOST, max(_FEWEST, _ENOUGH_MS / max(runner.best_ms, 1e-6))):
         return False
     known = calls if runner.best_ms < _SHORT_MS else calls * _CALLS_OF_A_SHORT_TURN
     margins = [margin for after, margin in _LADDER if known >= after]
-    rivals = [one.best_ms for one in alive if one.group == runner.group]
+    sound = [one for one in runners if one.whole_ms and not one.error]
+    rivals = [one.best_ms for one in sound if one.group == runner.group]
     if margins and runner.best_ms > margins[-1] * min(rivals):
         return False
-    better = [one.best_ms for one in runners if one.whole_ms and one.loss <= runner.loss]
+    better = [one.best_ms for one in sound if one.loss <= runner.loss]
     return known < _ENOUGH or runner.best_ms <= _OVERTAKEN * min(better)

@@ -113,10 +113,14 @@ def _objection(measured: Measured, request: Request) -> str:
         return measured.problem
     if not measured.runs:
         return "not measured"
-    wishes = (("device", measured.device), ("precision", measured.precision), ("provider", measured.provider))
+    wishes = (
+        ("device", measured.device.removesuffix(":0")),
+        ("precision", measured.precision),
+        ("provider", measured.provider),
+    )
     for name, value in wishes:
         wish = getattr(request, name)
-        if wish not in ("auto", value):
+        if wish.removesuffix(":0") not in ("auto", value):
             return f"not asked for: {name} {wish}"
     if request.threads and measured.threads != request.threads:
         return f"not asked for: {request.threads} threads"

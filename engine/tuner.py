@@ -35,6 +35,7 @@ Progress = Callable[[str, float], None]
 _PREPARING = 0.6
 # A call may take this share of the time; stacks are cut to fewer frames where it would take more.
 _LARGEST_SHARE = 1 / 40
+_TURNS_OF_BASES = 2
 # So long threads of the libraries wait in loops for more work [s].
 _REST_S = 3e-3
 # What is this much slower than the best of its class in its first call takes no part in the race.
@@ -195,6 +196,10 @@ def _keep(table: Table) -> None:
         )
 
 
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).rstrip(".").split())[:2000]
+
+
 class _Tuning:
     """The measurement of one cell."""
 
@@ -214,6 +219,9 @@ class _Tuning:
         """Return every candidate with its figures, or with the reason why it has none."""
         bases = [self._add(family, self._base(family)) for family in families()]
         start = perf_counter()
+        # One turn after the other, lest a moment's noise rule out a whole arithmetic.
+        for _ in range(_TURNS_OF_BASES):
+            self._race(bases, budget_s=0)
         worthy = [base for base in bases if self._has_a_chance(base)]
         for base in sorted(worthy, key=self._urgency):
             for plan in variants(base.plan, self._cell, self._threads):
@@ -227,14 +235,22 @@ class _Tuning:
                     self._tell(f"{base.family}", used)
                     self._add(base.family, plan)
         used_s = perf_counter() - start
-        runners = [one.runner for one in self._contenders if one.runner and self._has_a_chance(one)]
-        race(
-            runners,
+        self._race(
+            [one for one in self._contenders if self._has_a_chance(one)],
             budget_s=max(budget_s - used_s, (1 - _PREPARING) * budget_s),
-            rest=partial(sleep, _REST_S),
             progress=lambda share: self._tell("timing", used_s / budget_s + (1 - used_s / budget_s) * share),
         )
         return tuple(one.measured() for one in self._contenders)
+
+    def _race(
+        self, contenders: list[Contender], *, budget_s: float, progress: Callable[[float], None] | None = None
+    ) -> None:
+        """Time candidates in turns; one that fails meanwhile is left out."""
+        runners = [one.runner for one in contenders if one.runner and not one.problem]
+        race(runners, budget_s=budget_s, rest=partial(sleep, _REST_S), progress=progress)
+        for one in contenders:
+            if one.runner and one.runner.error:
+                one.problem = _sentence(one.runner.error)
 
     def _base(self, family: Family) -> Plan:
         """Return the plain plan of a family: all threads, one stream, whole frames, batches as a guess makes them."""
@@ -259,7 +275,7 @@ class _Tuning:
             if plan.tile and not plan.for_matrix(self._cell.matrix).tile:
                 self._add_seams(contender, contender.runner, runnable)
         except PhotopeakError as error:
-            contender.problem = " ".join(str(error).rstrip(".").split())[:2000]
+            contender.problem = _sentence(error)
         return contender
 
     def _prepared(self, family: Family, plan: Plan) -> tuple[Runnable, Loss]:

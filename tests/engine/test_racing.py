@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from photopeak.engine.errors import DeviceError
 from photopeak.engine.racing import Runner, race
 
 
@@ -84,6 +85,21 @@ def test_progress_never_runs_backwards():
     race([clock.runner(0.3), clock.runner(0.31)], budget_s=5, clock=clock, progress=shares.append)
     assert shares == sorted(shares)
     assert 0 < shares[0] < shares[-1] <= 1
+
+
+def test_runner_that_fails_leaves_the_race_to_the_others():
+    clock = Clock()
+    steady, calls = clock.runner(0.05), iter(range(9))
+
+    def fails():
+        if next(calls) == 2:
+            raise DeviceError("the device is lost.")
+        return 0.0
+
+    failing = Runner(fails)
+    race([failing, steady], budget_s=1e9, clock=clock)
+    assert str(failing.error) == "the device is lost."
+    assert len(steady.whole_ms) >= 24
 
 
 def test_error_of_a_call_is_not_hidden():

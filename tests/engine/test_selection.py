@@ -113,6 +113,11 @@ def test_exact_one_is_taken_when_speed_is_the_same():
     assert best([measured(threads=2, median_ms=1.0), fewer], Request()) is fewer
 
 
+@pytest.mark.parametrize(("asked", "taken"), [("cuda", True), ("cuda:0", True), ("cuda:1", False), ("cpu", False)])
+def test_first_gpu_is_the_one_without_a_number(asked, taken):
+    assert (best([measured(device="cuda")], Request(device=asked)) is not None) == taken
+
+
 def test_probability_change_counts_as_a_loss():
     exact, lossy = measured(median_ms=2.0), measured(precision="bf16", median_ms=2.0, probability_change=0.004)
     assert pareto([lossy, exact]) == (exact,)
