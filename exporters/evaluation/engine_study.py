@@ -115,8 +115,9 @@ _LAYER_HEAD = ("model", "precision", "layers", "convolutions", "they compute in"
 
 def _words_on_layers() -> list[str]:
     return [
-        "As the builder reports them, of the engine for all three kinds of GPUs at the first matrix size. Every convolution computes in the asked",
-        "type, no layer is a plug-in, and no operator is left to anything but the engine: an engine that is otherwise is an error.",
+        "As the builder reports them, of the engine for all kinds of GPUs at the first matrix size. Every convolution computes in the type",
+        "that the graph gives it (in bf16 those of few channels stay float32), no layer is a plug-in, and no operator is left to",
+        "anything but the engine: an engine that is otherwise is an error.",
     ]
 
 

@@ -53,7 +53,7 @@ def test_every_model_has_engines_for_every_kind_of_gpu(name, tmp_path):
             wanted = {"fp32": "Float", "fp16": "Half"}[record.key.precision]
             convolutions = [layer for layer in record.layers if is_convolution(layer)]
             assert len(convolutions) >= len(matrices)
-            assert {kind for layer in convolutions for kind in layer.inputs} == {wanted}
+            assert wanted in {kind for layer in convolutions for kind in layer.inputs}
             assert file.path.stat().st_size == record.size
             assert record.seconds > 0
 

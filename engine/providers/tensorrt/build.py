@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
+import onnx
+
 from ...checked_graph import CheckedGraph
 from ...errors import DeviceError, ModelError, UsageError
+from ...precisions import Precision
 from .key import EngineKey, Profile
 from .layers import Layer, layers_of_inspector, layers_of_report, problem_of_layers
 from .library import Library
@@ -96,13 +99,15 @@ def build(graph: CheckedGraph, key: EngineKey, library: Library, options: BuildO
     ModelError
         If it does not take the graph, or built something else than was asked for.
     UsageError
-        If the library has no such precision or engines.
+        If the library has no such precision or engines, or the key is for another graph.
     """
     options = options or BuildOptions()
     if key.precision not in library.precisions:
         raise UsageError(f"{library.title} takes no {key.precision} graphs; use {', '.join(library.precisions)}.")
     if options.version_compatible and library.is_portable:
         raise UsageError(f"{library.title} builds no version-compatible engines; leave version_compatible out.")
+    if (key.graph, key.precision) != (hashlib.sha256(graph.data).hexdigest(), graph.precision):
+        raise UsageError(f"{graph.name}: the key is for another graph than this one of {graph.precision}.")
     trt = library.load()
     messages: list[tuple[int, str]] = []
     logger = logger_of(trt, lambda severity, message: messages.append((severity, message)))
@@ -124,7 +129,8 @@ def build(graph: CheckedGraph, key: EngineKey, library: Library, options: BuildO
         raise ModelError(f"{graph.name}: {library.title} builds no {key.precision} engine ({_reason(trt, messages)}).")
     data = bytes(plan)
     layers = layers_of_report(words for _, words in messages) or _inspected(trt, data, messages)
-    if problem := problem_of_layers(layers, key.precision):
+    plain = _plain_convolutions(graph, key.precision) * len(key.profiles)
+    if problem := problem_of_layers(layers, key.precision, plain):
         raise ModelError(f"{graph.name}: {library.title} built another engine than asked for: {problem}.")
     return Built(key, data, seconds, layers, bytes(timing.serialize()) if timing else b"")
 
@@ -148,6 +154,15 @@ def _parse(parser: Any, graph: CheckedGraph, library: Library) -> None:
         errors = [parser.get_error(number) for number in range(parser.num_errors)]
         words = "; ".join(f"{error.node_operator()} {error.node_name()!r}: {error.desc()}" for error in errors)
         raise ModelError(f"{graph.name}: {library.title} does not take the graph ({words[:300] or 'no reason given'}).")
+
+
+def _plain_convolutions(graph: CheckedGraph, precision: Precision) -> int:
+    """Return how many convolutions the graph keeps in float32 although its precision is another one."""
+    model = onnx.load_model_from_string(graph.data).graph
+    kinds = {tensor.name: tensor.data_type for tensor in model.initializer}
+    convolutions = [node for node in model.node if node.op_type in ("Conv", "ConvTranspose")]
+    plain = sum(kinds.get(node.input[1]) == onnx.TensorProto.FLOAT for node in convolutions)
+    return 0 if precision == "fp32" else plain
 
 
 def _configured(trt: Any, builder: Any, key: EngineKey, library: Library, options: BuildOptions) -> Any:

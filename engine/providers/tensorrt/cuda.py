@@ -173,6 +173,7 @@ class Pinned:
         memory = np.empty(pages + _PAGE, np.uint8)
         start = -memory.ctypes.data % _PAGE
         self.array: NDArray[np.float32] = memory[start : start + size].view(np.float32).reshape(shape)
+        self.array.fill(0)
         address = self.array.ctypes.data
         _call("cuMemHostRegister_v2", ctypes.c_void_p(address), ctypes.c_size_t(pages), ctypes.c_uint(0))
         self._address = address

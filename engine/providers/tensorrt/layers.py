@@ -103,20 +103,28 @@ def is_convolution(layer: Layer) -> bool:
     return layer.kind in _CONVOLUTIONS
 
 
-def problem_of_layers(layers: Sequence[Layer], precision: Precision) -> str:
+def problem_of_layers(layers: Sequence[Layer], precision: Precision, plain: int = 0) -> str:
     """Return what an engine has that it must not have, or an empty string.
 
-    Every convolution must compute in the asked type and none may have fallen back to another one; no layer may come from a
-    plug-in, which would be code of somebody else.
+    Parameters
+    ----------
+    layers : sequence of Layer
+        What the builder reports.
+    precision : str
+        Type that was asked for; no convolution may have fallen back to another one. No layer may come from a plug-in either,
+        which would be code of somebody else.
+    plain : int
+        How many convolutions the graph itself keeps in float32, over all profiles.
     """
     if not layers:
         return "its builder reports no layers"
     if foreign := [layer.name for layer in layers if "plugin" in layer.kind.lower()]:
         return f"the layer {foreign[0]!r} is a plug-in"
-    convolutions = [layer for layer in layers if is_convolution(layer)]
-    others = [layer for layer in convolutions if not _TYPES[precision].issuperset(layer.inputs)]
-    if others:
-        return f"the layer {others[0].name!r} computes in {' and '.join(sorted(set(others[0].inputs)))}, not in {precision}"
+    others = [layer for layer in layers if is_convolution(layer) and not _TYPES[precision].issuperset(layer.inputs)]
+    if other := [layer for layer in others if not _TYPES["fp32"].issuperset(layer.inputs)] or others[plain:]:
+        return (
+            f"the layer {other[0].name!r} computes in {' and '.join(sorted(set(other[0].inputs)))}, not in {precision}"
+        )
     return ""
 
 

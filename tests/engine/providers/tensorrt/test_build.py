@@ -51,10 +51,19 @@ def test_each_matrix_has_its_layers(bundle_factory):
     assert len(three.layers) > len(one.layers)
 
 
-def test_engine_of_another_type_than_asked_for_is_refused(bundle_factory):
+def test_key_of_another_graph_is_refused(bundle_factory):
     graph = check_graph(bundle_factory("smooth"))
-    with pytest.raises(ModelError, match="computes in Float, not in fp16"):
+    with pytest.raises(UsageError, match="the key is for another graph than this one of fp32"):
         build(graph, key_of(graph, precision="fp16"), TENSORRT_RTX)
+    with pytest.raises(UsageError, match="for another graph"):
+        build(graph, key_of(check_graph(bundle_factory("anscombe"))), TENSORRT_RTX)
+
+
+def test_engine_that_computes_in_another_type_is_refused(bundle_factory, monkeypatch):
+    monkeypatch.setattr("photopeak.engine.providers.tensorrt.build._plain_convolutions", lambda *_: 0)
+    graph = check_graph(bundle_factory("smooth"), "bf16")  # its only convolution sees the image itself, in float32
+    with pytest.raises(ModelError, match="computes in Float, not in bf16"):
+        build(graph, key_of(graph), TENSORRT_RTX)
 
 
 def test_graph_that_the_library_does_not_take_is_refused_with_its_words(bundle_factory):
@@ -66,9 +75,9 @@ def test_graph_that_the_library_does_not_take_is_refused_with_its_words(bundle_f
 def test_damaged_graph_is_refused(bundle_factory):
     from dataclasses import replace
 
-    graph = check_graph(bundle_factory("smooth"))
+    damaged = replace(check_graph(bundle_factory("smooth")), data=b"no graph")
     with pytest.raises(ModelError, match="does not take the graph"):
-        build(replace(graph, data=b"no graph"), key_of(graph), TENSORRT_RTX)
+        build(damaged, key_of(damaged), TENSORRT_RTX)
 
 
 def test_graphs_whose_zero_is_not_stored_as_0_are_refused(bundle_factory, quantised_of):

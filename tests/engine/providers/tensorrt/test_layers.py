@@ -70,5 +70,12 @@ def test_what_must_not_be_in_an_engine(layers, precision, problem):
     assert (problem in found) if problem else not found
 
 
+def test_convolutions_that_the_graph_keeps_in_float32_may_stay():
+    layers = [layer("correlation", "Float"), layer("correlation", "Half"), layer("correlation", "Float")]
+    assert not problem_of_layers(layers, "fp16", plain=2)
+    assert "not in fp16" in problem_of_layers(layers, "fp16", plain=1)
+    assert "computes in BFloat16" in problem_of_layers([layer("correlation", "BFloat16")], "fp16", plain=1)
+
+
 def test_summary_counts_kinds():
     assert summary([layer(), layer("kgen"), layer()]) == {"correlation": 2, "kgen": 1}
