@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from onnx import TensorProto, helper
 
 from photopeak.engine.errors import DeviceError, ModelError, UsageError
 from photopeak.engine.graph import check_graph
@@ -102,3 +103,24 @@ def test_absent_library_is_an_error_that_says_what_to_install(bundle_factory):
 def test_unknown_library_is_a_usage_error():
     with pytest.raises(UsageError, match="tensorrt or tensorrt-rtx"):
         find_library("tensorrt-lite")
+
+
+@pytest.mark.parametrize("path", ["../../outside.engine", "/tmp/outside.engine"])
+def test_graph_that_points_to_an_engine_in_a_file_reaches_no_library(bundle_factory, path):
+    attributes = {
+        "embed_mode": 0,
+        "ep_cache_context": path,
+        "source": "NvTensorRTRTXExecutionProvider",
+        "main_context": 1,
+    }
+    node = helper.make_node("EPContext", ["counts"], ["image"], domain="com.microsoft", **attributes)
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 1, "h", "w"]) for name in ("counts", "image")
+    ]
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(
+        helper.make_graph([node], "g", values[:1], values[1:]), opset_imports=opsets, ir_version=10
+    )
+    bundle = bundle_factory("smooth", model=model.SerializeToString())
+    with pytest.raises(ModelError, match="com.microsoft"):
+        check_graph(bundle)
