@@ -122,5 +122,5 @@ def test_graph_that_points_to_an_engine_in_a_file_reaches_no_library(bundle_fact
         helper.make_graph([node], "g", values[:1], values[1:]), opset_imports=opsets, ir_version=10
     )
     bundle = bundle_factory("smooth", model=model.SerializeToString())
-    with pytest.raises(ModelError, match="com.microsoft"):
+    with pytest.raises(ModelError, match=r"com\.microsoft"):
         check_graph(bundle)
