@@ -79,7 +79,6 @@ struct Lane {
   std::unique_ptr<Stream> stream;
 
   static std::shared_ptr<const Lane> on(int index) {
-    const BesideRecording beside;
     const OnDevice device(index);
     return std::make_shared<const Lane>(Lane{index, std::make_unique<Stream>()});
   }
@@ -201,7 +200,6 @@ class CudaQueue final : public DeviceQueue {
   std::uintptr_t handle() const override { return reinterpret_cast<std::uintptr_t>(lane_->stream->get()); }
 
   std::unique_ptr<DevicePipeline> pipeline(const BatchPlan& plan) const override {
-    const BesideRecording beside;
     const OnDevice device(lane_->index);
     return std::make_unique<CudaPipeline>(plan, lane_);
   }

@@ -188,6 +188,7 @@ class CudaOperations final : public FrameOperations {
  public:
   void stage(const void* pixels, Stored type, Shape shape, const Layout& layout, const Staging& staging, float* tiles,
              int) const override {
+    const BesideRecording beside;
     with_type(type, [&](auto zero) {
       gpu::stage(static_cast<const decltype(zero)*>(pixels), shape, layout, staging, tiles);
     });
@@ -195,11 +196,13 @@ class CudaOperations final : public FrameOperations {
 
   void finish(const float* tiles, const Layout& layout, const Finishing& finishing, Shape shape, float* out,
               Totals totals, int) const override {
+    const BesideRecording beside;
     gpu::finish(tiles, layout, finishing, shape, out, totals);
   }
 
   void to_stored(const float* frames, Shape shape, const Rescale* rescale, Stored type, bool keep_sum, void* out,
                  int) const override {
+    const BesideRecording beside;
     bool fits = true;
     with_integer(type, [&](auto zero) {
       fits = gpu::to_stored(frames, shape, rescale, range_of(type), keep_sum, static_cast<decltype(zero)*>(out));
@@ -208,6 +211,7 @@ class CudaOperations final : public FrameOperations {
   }
 
   void robust_scale(const float* frames, Shape shape, double q, float* low, float* high, int) const override {
+    const BesideRecording beside;
     for (std::int64_t frame = 0; frame < shape.frames; ++frame) {
       DeviceQuantiles quantiles(frames + frame * shape.pixels(), shape.pixels());
       if (!quantiles.finite()) report_non_finite(frame);
@@ -217,6 +221,7 @@ class CudaOperations final : public FrameOperations {
   }
 
   void statistics(const float* frames, Shape shape, FrameStatistics* out, int) const override {
+    const BesideRecording beside;
     gpu::statistics(frames, shape, out);
   }
 };

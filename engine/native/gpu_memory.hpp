@@ -29,7 +29,8 @@ void launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, cudaStream
 #endif
 }
 
-// Whatever this thread does meanwhile, such as taking memory, does not spoil the graph that another thread records.
+// Whatever this thread does meanwhile, such as taking memory or loading a kernel at its first launch, does not spoil
+// the graph that another thread records.
 class BesideRecording {
  public:
   BesideRecording() { cudaThreadExchangeStreamCaptureMode(&mode_); }
@@ -41,7 +42,7 @@ class BesideRecording {
   cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
 };
 
-// The device that the calling thread uses; the one before comes back.
+// Makes a device the one that the calling thread uses, beside whatever is recorded; the one before comes back.
 class OnDevice {
  public:
   explicit OnDevice(int index) {
@@ -53,6 +54,7 @@ class OnDevice {
   OnDevice& operator=(const OnDevice&) = delete;
 
  private:
+  BesideRecording beside_;
   int before_ = 0;
 };
 
@@ -76,7 +78,10 @@ class DeviceMemory {
   explicit DeviceMemory(std::int64_t bytes) {
     if (bytes > 0) expect(cudaMalloc(&memory_, static_cast<std::size_t>(bytes)), "taking device memory");
   }
-  ~DeviceMemory() { cudaFree(memory_); }
+  ~DeviceMemory() {
+    const BesideRecording beside;
+    cudaFree(memory_);
+  }
   DeviceMemory(const DeviceMemory&) = delete;
   DeviceMemory& operator=(const DeviceMemory&) = delete;
 
@@ -92,7 +97,10 @@ class PinnedMemory {
   explicit PinnedMemory(std::int64_t bytes) {
     expect(cudaHostAlloc(&memory_, static_cast<std::size_t>(bytes), cudaHostAllocDefault), "pinning host memory");
   }
-  ~PinnedMemory() { cudaFreeHost(memory_); }
+  ~PinnedMemory() {
+    const BesideRecording beside;
+    cudaFreeHost(memory_);
+  }
   PinnedMemory(const PinnedMemory&) = delete;
   PinnedMemory& operator=(const PinnedMemory&) = delete;
 
