@@ -18,6 +18,7 @@ from ..inference import HeadRunner
 from ..onnx import ForeignOperatorsError, in_order, to_onnx_heads
 from ..recipes.analysis.common import fit_embedding_domain, fit_pixel_domain, fit_temperature, network_input
 from .about import About, Examples
+from .normalisation import without_group_norm
 from .parts import Figure, Parts, fields, foreign_operators, level_split, not_exported, require_parity, spread
 from .probe import multiple_of, require_apart
 
@@ -136,7 +137,7 @@ def _input(net: nn.Module, examples: Examples, about: About, task: str) -> Input
 
 def _exported(net: nn.Module, taken: Input, task: str) -> bytes:
     try:
-        model = to_onnx_heads(net, taken.depth, taken.multiple, HEADS[task])
+        model = to_onnx_heads(without_group_norm(net), taken.depth, taken.multiple, HEADS[task])
     except ForeignOperatorsError as error:
         raise ModelError(foreign_operators(error.kinds)) from error
     except Exception as error:  # torch raises what the network's code provokes

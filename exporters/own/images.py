@@ -17,6 +17,7 @@ from ..inference import Runner
 from ..onnx import to_onnx
 from ..parity import Difference, compare
 from .about import CONSERVED, About, Examples, stack_of
+from .normalisation import without_group_norm
 from .parts import (
     Figure,
     Numbers,
@@ -153,7 +154,7 @@ def _overlap(net: nn.Module, pairs: _Pairs, about: About, multiple: int) -> int:
 def _exported(net: nn.Module, pairs: _Pairs, multiple: int) -> tuple[bytes, tuple[Difference, ...]]:
     """Return the graph, and how far it is from the network for the examples and for another size."""
     try:
-        model = to_onnx(net, multiple)
+        model = to_onnx(without_group_norm(net), multiple)
     except Exception as error:  # torch raises what the network's code provokes
         raise ModelError(not_exported(error)) from error
     require_operators(model)

@@ -112,10 +112,10 @@ def not_exported(error: Exception) -> str:
 
 def foreign_operators(kinds: Sequence[str]) -> str:
     """Return in one sentence that the engine does not run some operators."""
-    return (
-        f"the exported graph has operators that the engine does not run: {', '.join(kinds)}; express the network in "
-        "convolutions, pooling, resizing and arithmetic whose sizes do not depend on values."
-    )
+    advice = "express the network in convolutions, pooling, resizing and arithmetic whose sizes do not depend on values"
+    if "Shape" in kinds:
+        advice = "resize by a factor and not to a size that is read from a tensor, and reshape nothing by such sizes"
+    return f"the exported graph has operators that the engine does not run: {', '.join(kinds)}; {advice}."
 
 
 def require_operators(model: bytes) -> None:
