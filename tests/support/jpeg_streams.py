@@ -51,7 +51,7 @@ def encode(
 ) -> bytes:
     """Return a stream of process 14 whose 17 categories have codes of five bits."""
     rows, columns = samples.shape
-    samples = samples >> point_transform
+    samples = (samples >> point_transform).astype(np.uint16)
     writer, scan = BitWriter(), b""
     for y in range(rows):
         first_row = y == 0 or bool(interval_rows and y % interval_rows == 0)
