@@ -9,7 +9,7 @@ from ..engine.report.shown import Planes
 from . import figures
 from .document import Document
 from .models.energy import EnergyMeter
-from .plans import SLOWER_BY, Row, bars, rows_of
+from .plans import SLOWER_BY, Row, bars, quiet_text, rows_of
 from .regression import Verdict, change_table
 from .summary import summary_tables
 from .tables import number
@@ -95,6 +95,7 @@ def _conditions(document: Document) -> list[tuple[str, str]]:
         ("System", f"{machine.get('system', '')} {machine.get('release', '')}".strip()),
         ("Measured", document["datetime"][:16].replace("T", " ") + " UTC"),
         ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+        ("Other programs", quiet_text(document["benchmarks"]) or "not watched"),
         ("Energy", EnergyMeter().reason or "RAPL, of the whole processor"),
     ]
 

@@ -163,7 +163,22 @@ def page(document: Mapping[str, Any]) -> str:
     cpu = document["machine_info"]["cpu"]
     versions = ", ".join(f"{name} {version}" for name, version in extra["versions"].items())
     conditions = f"{cpu.get('brand_raw', 'unknown')}, {cpu.get('count', 0)} logical cores, {extra['threads']} threads; {versions}."
-    return "\n\n".join([HEAD, conditions, *map(text_of, plan_tables(rows))]) + "\n"
+    return "\n\n".join([HEAD, conditions, quiet_text(document["benchmarks"]), *map(text_of, plan_tables(rows))]) + "\n"
+
+
+def quiet_text(entries: Sequence[Entry]) -> str:
+    """Return how much of the processors other programs took; empty where nobody watched.
+
+    Examples
+    --------
+    >>> quiet_text([{"extra_info": {"others_share": share}} for share in (0.01, 0.02, 0.1)])
+    'While plans were timed, other programs took 2 % of the processors (median over cases; at most 10 %).'
+    """
+    shares = [one["extra_info"]["others_share"] for one in entries if "others_share" in one["extra_info"]]
+    if not shares:
+        return ""
+    middle, most = 100 * float(np.median(shares)), 100 * max(shares)
+    return f"While plans were timed, other programs took {middle:.0f} % of the processors (median over cases; at most {most:.0f} %)."
 
 
 def plan_text(plan: Mapping[str, Any]) -> str:

@@ -33,6 +33,8 @@ __all__ = ["Change", "Verdict", "change_table", "compare_documents", "holm", "t_
 Floats = NDArray[np.float64]
 RESAMPLES = 200
 SIGNIFICANCE = 0.05
+# Share of the processors that others may take before it is told.
+BUSY = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +296,10 @@ def _notes(earlier: Mapping[str, Any], later: Mapping[str, Any], nulls: int) -> 
         f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}" for name in new if old.get(name) != new[name]
     ]
     notes = [f"Versions differ: {', '.join(changed)}."] if changed else []
+    for when, document in (("earlier", earlier), ("later", later)):
+        busy = max((one["extra_info"].get("others_share", 0.0) for one in document["benchmarks"]), default=0.0)
+        if busy > BUSY:
+            notes.append(f"Other programs took up to {100 * busy:.0f} % of the processors in the {when} run.")
     if nulls < 2:
         notes.append(
             "Too few peers took turns to know how much unchanged code differs from run to run: it counts as nothing."

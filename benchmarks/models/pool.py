@@ -63,6 +63,11 @@ class Process:
         )
 
     @property
+    def number(self) -> int:
+        """The system's number of the process."""
+        return self._process.pid
+
+    @property
     def rest_s(self) -> float:
         """How long the library's threads go on waiting in loops after a call [s]."""
         return RESTS_S[self.contestant.kind]

@@ -21,6 +21,7 @@ from ..versions import versions
 from .cases import Case, tensor_of
 from .contestants import Contestant
 from .energy import EnergyMeter
+from .load import others_share, processor_time
 from .pool import ContestantError, Process, process
 from .scenarios import StreamRules, samples_per_second, single_stream
 from .turns import Pace, Turns, take_turns
@@ -144,6 +145,7 @@ class _Found:
 
     turns: dict[tuple[str, str], list[Turns]] = field(default_factory=dict)
     extra: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    others: list[float] = field(default_factory=list)
 
 
 @contextmanager
@@ -185,7 +187,10 @@ def _measure(
     askable = {(one.contestant.name, call): one for one, answer in answers.items() for call in answer["calls"]}
     if not askable:
         return
+    numbers = [one.number for one in processes]
+    before = processor_time(numbers)
     times = single_stream(askable, job.rules) if streaming else take_turns(askable, job.pace, EnergyMeter())
+    found.others.append(others_share(before, processor_time(numbers)))
     for key, turns in times.items():
         contestant, answer = askable[key].contestant, answers[askable[key]]
         found.turns.setdefault(key, []).append(turns)
@@ -217,6 +222,7 @@ def _entries(scenario: Scenario, case: Case, found: _Found, conditions: dict[str
             "contestant": f"{name}, {call}",
             "contestant_name": name,
             "call": call,
+            "others_share": float(np.mean(found.others)),
             "turns": [len(turn) for turns in launches for turn in turns.times_s],
             "launches": [len(turns.times_s) for turns in launches],
             "joules": float(np.mean([one for one in joules if one is not None])) if None not in joules else None,

@@ -119,9 +119,11 @@ def test_other_versions_and_few_peers_are_told():
     generator = np.random.default_rng(10)
     earlier, later = (run_of(generator, cases=1, peers=("p0",)) for _ in range(2))
     later["benchmarks"][0]["extra_info"]["versions"] = {"photopeak": "1", "onnxruntime": "2"}
+    earlier["benchmarks"][2]["extra_info"]["others_share"] = 0.3
     notes = compare_documents(earlier, later).notes
     assert "onnxruntime 1 -> 2" in notes[0]
-    assert "Too few peers" in notes[1]
+    assert "took up to 30 % of the processors in the earlier run" in notes[1]
+    assert "Too few peers" in notes[2]
 
 
 @pytest.mark.parametrize(("slower", "code"), [(1.0, 0), (1.5, 1)])

@@ -155,6 +155,7 @@ def test_suites_measure_save_resume_and_say_who_is_left_out():
         assert len(extra["launches"]) == 2
         assert extra["deviation"] <= 0.25
         assert extra["loss_db"] >= 0
+        assert 0 <= extra["others_share"] <= 1
     assert saved == [len(document["benchmarks"])]
     run_plans(wanted, document, lines.append, lambda: saved.append(-1))
     assert len(saved) == 1

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from photopeak.benchmarks.models.energy import EnergyMeter
+from photopeak.benchmarks.models.load import ProcessorTime, others_share, processor_time
 from photopeak.benchmarks.models.memory import peak_bytes, resident_bytes
 from photopeak.benchmarks.models.scenarios import StreamRules, samples_per_second, single_stream
 from photopeak.benchmarks.models.turns import Pace, Turns, take_turns
@@ -129,6 +130,22 @@ def test_energy_of_calls_is_that_of_turns_over_all_their_calls(powercap, clock):
     people = {(name, "model"): Burning(name, 0.01, clock, []) for name in "ab"}
     found = take_turns(people, Pace(measure_s=0.2, fewest=2, most=2), EnergyMeter(powercap), clock.sleep)
     assert [turns.joules_per_call for turns in found.values()] == pytest.approx([1e-5] * 2)
+
+
+def test_load_of_others_is_what_neither_we_nor_nobody_used():
+    before = ProcessorTime(elapsed_s=10, idle_s=4, own_s=5)
+    assert others_share(before, ProcessorTime(elapsed_s=14, idle_s=6, own_s=6)) == pytest.approx(0.25)
+    assert others_share(before, ProcessorTime(elapsed_s=14, idle_s=7, own_s=7)) == 0.0
+    assert others_share(before, before) == 0.0
+
+
+def test_own_processor_time_is_counted():
+    before = processor_time([])
+    total = sum(range(3_000_000))
+    after = processor_time([])
+    assert total
+    assert after.own_s > before.own_s
+    assert after.elapsed_s >= before.elapsed_s
 
 
 def test_missing_counters_are_told_and_give_no_energy(tmp_path):
