@@ -91,6 +91,8 @@ def pareto_figure(entries: Sequence[Entry]) -> dict[str, Any]:
             hovertemplate="%{y} ms, %{x} dB",
         )
     figure.update_yaxes(rangemode="tozero")
+    largest = max([0.05, *(loss for loss, _ in points)])
+    figure.update_xaxes(range=[-0.05 * largest, 1.1 * largest])
     return _titled(finish(figure, "loss of PSNR against float32 / dB", "median latency / ms"))
 
 
@@ -162,8 +164,9 @@ def change_figure(changes: Sequence[Change]) -> dict[str, Any]:
                 text=[one.name for _, one in shown],
                 hovertemplate="%{text}<br>x%{y}<extra></extra>",
             )
-    figure.update_yaxes(type="log", dtick="D2")
+    figure.update_yaxes(type="log", exponentformat="none")
     plain = finish(figure, "figures, sorted", "later / earlier")
+    plain["layout"]["yaxis"] |= _ratios([bound for one in ordered for bound in (one.low, one.high)])
     plain["layout"]["hovermode"] = "closest"
     return plain
 
@@ -190,6 +193,14 @@ def _decades(values: Sequence[float]) -> dict[str, Any]:
     low, high = int(np.floor(np.log10(min(values)))), int(np.ceil(np.log10(max(values))))
     ticks = [factor * 10.0**power for power in range(low, high + 1) for factor in (1, 2, 5)]
     return {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+
+
+def _ratios(values: Sequence[float]) -> dict[str, Any]:
+    """Return ticks for ratios about 1, the finer the closer they are."""
+    widest = max(max(values), 1 / max(min(values), 1e-3))
+    steps = (1.02, 1.05, 1.1, 1.2) if widest < 1.3 else (1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
+    ticks = sorted({1.0, *steps, *(1 / step for step in steps)})
+    return {"tickvals": ticks, "ticktext": [f"{tick:.3g}" for tick in ticks]}
 
 
 def _titled(plain: dict[str, Any]) -> dict[str, Any]:

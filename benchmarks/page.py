@@ -1,5 +1,6 @@
 """The report for the browser: bars, latency against matrix, fidelity against latency, start and memory, conditions; offline."""
 
+import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,10 @@ from typing import Any
 from ..engine.report.document import write_document as write_html
 from ..engine.report.shown import Planes
 from . import figures
-from .document import Document
+from .document import Document, read_document
 from .models.energy import EnergyMeter
 from .plans import SLOWER_BY, Row, bars, quiet_text, rows_of
-from .regression import Verdict, change_table
+from .regression import Verdict, change_table, compare_documents
 from .summary import summary_tables
 from .tables import number
 
@@ -164,3 +165,20 @@ def _starts(entries: Sequence[Entry]) -> list[Section]:
             drawn["memory"] = figures.memory_figure(own)
         found.append({"title": f"{case[0]}, {case[1]}", "about": "a fresh process", "charts": charts, "figures": drawn})
     return found
+
+
+def _main() -> None:
+    """Write the report of a run for the browser."""
+    parser = argparse.ArgumentParser(prog="python -m photopeak.benchmarks.page", description=_main.__doc__)
+    parser.add_argument("report", type=Path, metavar="FILE.json", help="written by photopeak bench --json")
+    parser.add_argument("page", type=Path, metavar="FILE.html", help="to write")
+    parser.add_argument("--compare", type=Path, metavar="EARLIER.json", help="an earlier run")
+    given = parser.parse_args()
+    document = read_document(given.report)
+    write_page(
+        document, given.page, compare_documents(read_document(given.compare), document) if given.compare else None
+    )
+
+
+if __name__ == "__main__":
+    _main()
