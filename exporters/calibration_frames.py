@@ -12,7 +12,7 @@ __all__ = ["calibration_frames", "frames_to_keep"]
 
 # Frames that steps are fitted on are not those that a bundle keeps.
 _FITTED_SEED, _KEPT_SEED = 0, 1
-_FITTED, _KEPT = 12, 8
+_FITTED, _KEPT = 24, 8
 _KEPT_SIDE = 64
 
 
@@ -34,7 +34,7 @@ def calibration_frames(bundle: Bundle) -> Golden:
     --------
     >>> from photopeak.engine.zoo import load_bundle
     >>> calibration_frames(load_bundle("scint-denoise")).input.shape
-    (12, 1, 128, 128)
+    (24, 1, 128, 128)
     """
     recipe = _recipe(bundle)
     if recipe is None:

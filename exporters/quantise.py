@@ -116,8 +116,8 @@ def quantise(
     bundle : Bundle
         The model.
     frames : Golden, optional
-        What steps are fitted and losses are measured on, besides the golden frames; simulated by default where the model's
-        recipe is known.
+        What steps are fitted on, besides the golden frames; simulated by default where the model's recipe is known. Losses
+        are measured on others: the golden frames and those that the bundle keeps or will keep.
     max_loss_db : float
         Loss of PSNR that is admitted [dB]; of models of findings no finding may change and no probability by more than 0.01.
     tell : callable
@@ -147,7 +147,8 @@ def quantise(
     if frames is None and not bundle.manifest.analysis:
         tell("simulating frames")
         frames = calibration_frames(bundle)
-    search = _Search(bundle, model, frames, _MARGIN * max_loss_db, tell)
+    kept = None if bundle.manifest.analysis else bundle.calibration or frames_to_keep(bundle)
+    search = _Search(bundle, model, (frames, kept), _MARGIN * max_loss_db, tell)
     chosen = search.run()
     if not chosen:
         raise ModelError(f"{bundle.name}: no layer can be quantised at {max_loss_db:g} dB; keep the bundle as it is.")
@@ -225,16 +226,19 @@ class _Search:
         The model.
     model : ModelProto
         Its graph of float32.
-    frames : Golden or None
-        What is measured on besides the golden frames.
+    frames : tuple of (Golden or None, Golden or None)
+        What steps are fitted on, and what losses are measured on, each besides the golden frames.
     limit : float
         Loss that is admitted, in the model's unit.
     tell : callable
         Told what is being done.
     """
 
-    def __init__(self, bundle: Bundle, model: ModelProto, frames: Golden | None, limit: float, tell: Tell) -> None:
-        self._bundle, self._model, self._frames, self._tell = bundle, model, frames, tell
+    def __init__(
+        self, bundle: Bundle, model: ModelProto, frames: tuple[Golden | None, Golden | None], limit: float, tell: Tell
+    ) -> None:
+        self._bundle, self._model, self._tell = bundle, model, tell
+        self._frames, self._kept = frames
         self._limit = float("inf") if bundle.manifest.analysis else limit
         self._layers = {layer.name: layer for layer in find_layers(model)}
         self._fits = self._fitted()
@@ -302,7 +306,7 @@ class _Search:
         return Report(self._bundle.name, loss.amount, loss.by_level, share, layers, engine)
 
     def _loss(self, names: Iterable[str]) -> Loss:
-        return loss_of(self._bundle, self.graph(names), self._frames)
+        return loss_of(self._bundle, self.graph(names), self._kept)
 
     def _holds(self, names: frozenset[str]) -> bool:
         found = self._loss(names)

@@ -118,7 +118,7 @@ def test_frames_reach_from_few_counts_to_many(tmp_path):
     again = frames_to_keep(bundle)
     assert (again.input == kept.input).all()
     fitted = calibration_frames(bundle)
-    assert fitted.input.shape == (12, 1, 32, 32)
+    assert fitted.input.shape == (24, 1, 32, 32)
     assert not (fitted.input[0, 0] == kept.input[0, 0, :32, :32]).all()
 
 
