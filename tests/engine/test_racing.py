@@ -94,7 +94,8 @@ def test_runner_that_fails_leaves_the_race_to_the_others():
     def fails():
         if next(calls) == 2:
             raise DeviceError("the device is lost.")
-        return 0.0
+        clock.now += 0.05
+        return 25.0
 
     failing = Runner(fails)
     race([failing, steady], budget_s=1e9, clock=clock)
