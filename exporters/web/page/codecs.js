@@ -66,7 +66,11 @@ let openJpeg;
 async function jpeg2000(frame, { rows, columns }) {
   checkJpeg2000(frame, rows, columns);
   openJpeg ??= loaded("vendor/openjpeg.js").then(() =>
-    globalThis.OpenJPEGWASM({ locateFile: () => new URL("vendor/openjpeg.wasm", import.meta.url).href }),
+    globalThis.OpenJPEGWASM({
+      locateFile: () => new URL("vendor/openjpeg.wasm", import.meta.url).href,
+      print: () => {}, // it tells about each header that it reads
+      printErr: () => {},
+    }),
   );
   const decoder = new (await openJpeg).J2KDecoder();
   try {

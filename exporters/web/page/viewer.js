@@ -43,8 +43,9 @@ export class Viewer {
     this.#pair = { before, after, matched: after && rebin(after, facts.scale, facts.ratio > 1), ...facts };
     const [height, width] = facts.spacing ?? [1, 1];
     const aspect = (before.columns * width) / (before.rows * height);
-    $("stage").style.setProperty("--aspect", aspect);
-    $("stage").style.setProperty("--height", aspect < 0.6 ? "115vh" : "72vh");
+    const { style } = $("stage").parentElement;
+    style.setProperty("--aspect", aspect);
+    style.setProperty("--height", aspect < 0.6 ? "115vh" : "72vh");
     if (facts.fresh || !this.#window) {
       this.#window = windowOf(facts.frames, facts.units);
       $("map").value = facts.units === "HU" || facts.units === "NONE" ? "grey" : "inverted";

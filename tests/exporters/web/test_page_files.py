@@ -209,7 +209,9 @@ def test_real_compressed_files_are_read_as_the_engine_does(reader, name):
     found = get_testdata_file(name, download=False)
     if found is None:
         pytest.skip(f"pydicom was installed without {name}")
+    reader.console()
     is_read_as_the_engine_does(reader, Path(str(found)))
+    assert reader.console() == []
 
 
 @pytest.mark.parametrize("kind", ["static", "whole-body", "ct"])
