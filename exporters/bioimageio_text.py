@@ -138,6 +138,11 @@ def _around_image(bundle: Bundle) -> list[str]:
         quantity = "the sum (total counts)" if kept.conserve == "sum" else "the mean"
         lines.append(f"The graph gives the output {quantity} of the input.")
         whole.append(f"given its own {kept.conserve}")
+        if taken.multiple > 1:
+            lines.append(
+                f"Of an extended plane that is the {kept.conserve} of the extension too: crop the output, and scale it to the "
+                f"{kept.conserve} of the input that was not extended."
+            )
     if whole:
         lines.append(f"Run a plane as one tile: each of several tiles would be {' and '.join(whole)}.")
     if kept.scale > 1:
