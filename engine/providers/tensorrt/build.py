@@ -29,7 +29,8 @@ class BuildOptions:
     workspace_bytes : int
         Most device memory that one layer may use for intermediate results [byte].
     refit : bool
-        Whether weights can be replaced in the finished engine. TensorRT-RTX needs a GPU to build such an engine.
+        Whether weights can be replaced in the finished engine. TensorRT-RTX builds such engines for one kind of GPU alone, and
+        some of them only where a GPU is.
     version_compatible : bool
         Whether other versions of the library may run it, in programs of your own: Photopeak runs engines of its own version.
         TensorRT-RTX has no such engines.
@@ -102,12 +103,7 @@ def build(graph: CheckedGraph, key: EngineKey, library: Library, options: BuildO
         If the library has no such precision or engines, or the key is for another graph.
     """
     options = options or BuildOptions()
-    if key.precision not in library.precisions:
-        raise UsageError(f"{library.title} takes no {key.precision} graphs; use {', '.join(library.precisions)}.")
-    if options.version_compatible and library.is_portable:
-        raise UsageError(f"{library.title} builds no version-compatible engines; leave version_compatible out.")
-    if (key.graph, key.precision) != (hashlib.sha256(graph.data).hexdigest(), graph.precision):
-        raise UsageError(f"{graph.name}: the key is for another graph than this one of {graph.precision}.")
+    _require_sensible(graph, key, library, options)
     trt = library.load()
     messages: list[tuple[int, str]] = []
     logger = logger_of(trt, lambda severity, message: messages.append((severity, message)))
@@ -154,6 +150,18 @@ def _parse(parser: Any, graph: CheckedGraph, library: Library) -> None:
         errors = [parser.get_error(number) for number in range(parser.num_errors)]
         words = "; ".join(f"{error.node_operator()} {error.node_name()!r}: {error.desc()}" for error in errors)
         raise ModelError(f"{graph.name}: {library.title} does not take the graph ({words[:300] or 'no reason given'}).")
+
+
+def _require_sensible(graph: CheckedGraph, key: EngineKey, library: Library, options: BuildOptions) -> None:
+    """Refuse what the library does not have, and keys that would not say what is in the engine."""
+    if key.precision not in library.precisions:
+        raise UsageError(f"{library.title} takes no {key.precision} graphs; use {', '.join(library.precisions)}.")
+    if options.version_compatible and library.is_portable:
+        raise UsageError(f"{library.title} builds no version-compatible engines; leave version_compatible out.")
+    if (key.graph, key.precision) != (hashlib.sha256(graph.data).hexdigest(), graph.precision):
+        raise UsageError(f"{graph.name}: the key is for another graph than this one of {graph.precision}.")
+    if (key.refit, key.version_compatible) != (options.refit, options.version_compatible):
+        raise UsageError(f"{graph.name}: key and options differ in refit or version_compatible.")
 
 
 def _plain_convolutions(graph: CheckedGraph, precision: Precision) -> int:

@@ -93,6 +93,19 @@ def test_engines_that_the_library_has_not_are_refused(bundle_factory):
         build(graph, key_of(graph), TENSORRT_RTX, BuildOptions(version_compatible=True))
 
 
+def test_key_that_does_not_say_how_the_engine_is_built_is_refused(bundle_factory):
+    graph = check_graph(bundle_factory("smooth"))
+    with pytest.raises(UsageError, match="differ in refit"):
+        build(graph, key_of(graph), TENSORRT_RTX, BuildOptions(refit=True))
+
+
+def test_engine_for_several_kinds_of_gpus_that_cannot_be_refitted_is_refused(bundle_factory):
+    graph = check_graph(bundle_factory("smooth"))
+    key = key_of(graph).model_copy(update={"refit": True})
+    with pytest.raises(ModelError, match=r"builds no fp32 engine \(IBuilder"):
+        build(graph, key, TENSORRT_RTX, BuildOptions(refit=True))
+
+
 @pytest.mark.skipif(not TENSORRT.problem(), reason="TensorRT is installed here")
 def test_absent_library_is_an_error_that_says_what_to_install(bundle_factory):
     graph = check_graph(bundle_factory("smooth"))
