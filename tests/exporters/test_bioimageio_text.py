@@ -34,7 +34,12 @@ def test_the_documentation_says_what_to_put_in_and_holds_the_card(name):
     [
         (
             "scint-denoise",
-            ["counts per pixel as acquired", "the sum (total counts) of the input", "Run a plane as one tile"],
+            [
+                "counts per pixel as acquired",
+                "the sum (total counts) of the input",
+                "Run a plane as one tile",
+                "that is the sum of the extension too",
+            ],
         ),
         ("pet-sr-x2", ["99.5th percentile", "the mean of the input", "2 times the rows and columns"]),
         ("ct-sr-x2", ["Hounsfield units; in Fiji apply Rescale Slope"]),
