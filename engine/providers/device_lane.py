@@ -57,6 +57,10 @@ class Engine(Protocol):
         """Return what puts one run of the graph on these buffers into the queue; it need not wait for its end."""
         ...
 
+    def close(self) -> None:
+        """Give back what it holds; nothing that it bound runs any more."""
+        ...
+
 
 @dataclass(slots=True, eq=False)  # made for every batch: not frozen, which costs microseconds
 class DeviceBatch:
@@ -111,6 +115,7 @@ class DeviceLane:
     ...         place = ctypes.c_float * int(np.prod(buffers.input_shape))
     ...         read, written = (np.frombuffer(place.from_address(at), "f4") for at in (buffers.input, buffers.output))
     ...         return lambda: np.multiply(read, 2, out=written)
+    ...     def close(self): ...
     >>> from photopeak.engine.matrix import MatrixSize
     >>> lane = DeviceLane(Doubler, None)
     >>> batch = DeviceBatch(np.ones((1, 2, 3), np.uint16), Tiling(MatrixSize(2, 3)), "none")
@@ -167,6 +172,8 @@ class DeviceLane:
     def _renew(self) -> None:
         """Start again: what a graph recorded for memory cannot be taken back alone."""
         self._known.clear()
+        if self._engine:
+            self._engine.close()
         self._engine = None
         self._engine = self._engines()
 

@@ -185,6 +185,11 @@ class CudaEngine:
 
         return run
 
+    def close(self) -> None:
+        """Let the sessions go; that gives back memory of the device, which nobody may do while another records."""
+        with _RECORDING.absent():
+            self._sessions.close()
+
     def _recorded_here(self) -> set[int]:
         """Return the shapes that the calling thread recorded."""
         if not hasattr(self._recorded, "numbers"):
@@ -218,6 +223,10 @@ class Sessions:
         session = self._made.get(key)
         # Two threads may both make one: the first to end wins, and the other's goes.
         return session if session is not None else self._made.setdefault(key, self._new(shape))
+
+    def close(self) -> None:
+        """Let all of them go."""
+        self._made.clear()
 
     def _new(self, shape: tuple[int, ...]) -> Any:
         graph, backend = self._graph, self._backend
