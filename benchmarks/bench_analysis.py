@@ -13,12 +13,13 @@ two cores; classifiers get an image that their bundle holds.
 import numpy as np
 import pytest
 
-import photopeak
 from photopeak.benchmarks import images
 from photopeak.engine.analysis.prepare import prepare
-from photopeak.engine.analysis.session import network_input
+from photopeak.engine.analysis.session import AnalysisSession, network_input
 from photopeak.engine.frames import Frames
 from photopeak.engine.matrix import MatrixSize
+from photopeak.engine.plan import Request
+from photopeak.engine.planner import TunedPlanner
 from photopeak.engine.providers import Target, find
 from photopeak.engine.zoo import load_bundle, names
 
@@ -31,11 +32,13 @@ PROVIDERS = ("onnxruntime", "openvino")
 def bench_analysis(compare, model, provider, threads):
     if reason := find(provider).check(Target("cpu", "fp32", threads)):
         pytest.skip(reason)
-    session = photopeak.load(model, provider=provider, device="cpu", precision="fp32", threads=threads)
+    bundle = load_bundle(model)
+    planner = TunedPlanner(bundle, Request("cpu", "fp32", provider, threads))
+    session = AnalysisSession(bundle, *planner.first(), planner)
     manifest, given = session.bundle.manifest, image_of(model)
     grid, multiple = manifest.input.grid, manifest.input.multiple
     tensor = network_input(tuple(prepare(one, grid, multiple=multiple) for one in given), manifest, threads)
-    bare = session.runnable
+    _, bare = planner(MatrixSize(*tensor.shape[2:]), len(tensor))
     compare({"session": lambda: session.run(*given), "bare": lambda: bare.heads(tensor)}, baseline="bare", settle=True)
     result, expected = session.run(*given), bare.heads(tensor)
     assert result.cam.shape == (1, len(result.labels), *given[0].pixels.shape[1:])

@@ -10,14 +10,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from photopeak.engine.plan import Request
+from photopeak.engine.planner import TunedPlanner
 from photopeak.engine.providers import Target, find
-from photopeak.engine.session import load_for_images
-from photopeak.engine.zoo import names
+from photopeak.engine.session import Session
+from photopeak.engine.zoo import load_bundle, names
 
 TARGETS = (
     ("onnxruntime", "cpu", "fp32"),
     ("openvino", "cpu", "fp32"),
     ("openvino", "cpu", "bf16"),
+    ("onnxruntime", "cpu", "int8"),
+    ("openvino", "cpu", "int8"),
     ("onnxruntime", "cuda", "fp32"),
     ("onnxruntime-tensorrt", "cuda", "fp16"),
 )
@@ -28,12 +32,16 @@ TARGETS = (
 def bench_session(compare, frames, model, provider, device, precision, threads):
     if reason := find(provider).check(Target(device, precision, threads)):
         pytest.skip(reason)
-    session = load_for_images(
-        model, provider=provider, device=device, precision=precision, threads=threads, max_loss_db=float("inf")
-    )
-    manifest = session.bundle.manifest
+    bundle = load_bundle(model)
+    if precision == "int8" and bundle.int8 is None:
+        pytest.skip(f"{model} has no graph in int8")
+    planner = TunedPlanner(bundle, Request(device, precision, provider, threads, max_loss_db=float("inf")))
+    session, manifest = Session(bundle, *planner.first(), planner), bundle.manifest
+    plan, runnable = planner(frames.matrix, 1)
+    if 0 < plan.tile < max(frames.matrix):
+        pytest.skip("the plan cuts frames into tiles, of which the bare graph knows nothing")
     frames = replace(frames, units=manifest.input.units, modality=manifest.modalities[0])
-    lane, tensor = session.runnable.lane(), np.ascontiguousarray(frames.pixels[:, np.newaxis])
+    lane, tensor = runnable.lane(), np.ascontiguousarray(frames.pixels[:, np.newaxis])
     compare({"session": lambda: session.run(frames), "bare": lambda: lane.run(tensor)}, baseline="bare", settle=True)
     result = session.run(frames)
     scale = manifest.image_output.scale
