@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..engine.bundle import Bundle, Golden
+from ..engine.bundle import Bundle, Golden, archive
 from ..engine.errors import ModelError
 from . import families
 from .inference import Runner
@@ -14,6 +14,7 @@ __all__ = ["calibration_frames", "frames_to_keep"]
 _FITTED_SEED, _KEPT_SEED = 0, 1
 _FITTED, _KEPT = 24, 8
 _KEPT_SIDE = 64
+_KEPT_BYTES = 300_000
 
 
 def calibration_frames(bundle: Bundle) -> Golden:
@@ -51,7 +52,14 @@ def frames_to_keep(bundle: Bundle) -> Golden | None:
         A model of images.
     """
     recipe = _recipe(bundle)
-    return None if recipe is None else _simulated(bundle, recipe, _KEPT_SIDE, _KEPT, _KEPT_SEED)
+    if recipe is None:
+        return None
+    frames = _simulated(bundle, recipe, _KEPT_SIDE, _KEPT, _KEPT_SEED)
+    while len(archive(frames)) > _KEPT_BYTES:
+        # The ends of the range stay.
+        rest = np.delete(np.arange(len(frames.input)), len(frames.input) // 2)
+        frames = Golden(frames.input[rest], frames.output[rest], frames.truth[rest])
+    return frames
 
 
 def _simulated(bundle: Bundle, recipe: Recipe, side: int, number: int, seed: int) -> Golden:
