@@ -7,7 +7,7 @@ from typing import Literal
 
 from .bundle import Bundle
 from .errors import DeviceError, ModelError, PhotopeakError, UsageError
-from .fidelity import deviation, fidelity_loss_db, golden_run, measure_fidelity
+from .fidelity import deviation, golden_run, measure_fidelity
 from .graph import CheckedGraph, check_graph
 from .head_fidelity import HEAD_TOLERANCES, changed_finding, golden_heads_run, head_deviation, probability_change
 from .matrix import MatrixSize
@@ -21,9 +21,6 @@ __all__ = [
     "Request",
     "Take",
     "choose",
-    "deviation",
-    "fidelity_loss_db",
-    "golden_run",
     "loss_of",
     "prepared",
 ]

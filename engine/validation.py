@@ -10,10 +10,11 @@ import numpy as np
 from . import domain
 from .bundle import Bundle, open_bundle
 from .errors import ModelError
+from .fidelity import deviation, fidelity_loss_db, golden_run
 from .golden import head_shapes, problem_of_head
 from .graph import check_graph
 from .head_fidelity import HEAD_TOLERANCES, changed_finding, golden_heads_run, head_deviation, probability_change
-from .plan import TOLERANCES, Request, choose, deviation, fidelity_loss_db, golden_run
+from .plan import TOLERANCES, Request, choose
 from .processors import available_processors
 from .providers import PROVIDERS, Provider, Runnable, Target
 from .result import DomainVerdict

@@ -7,10 +7,10 @@ import pytest
 from analysis_models import MODELS, make_images, make_manifest, write_finder
 from photopeak.engine import plan as plans
 from photopeak.engine.errors import DeviceError, ModelError
-from photopeak.engine.fidelity import Fidelity
+from photopeak.engine.fidelity import Fidelity, deviation, fidelity_loss_db
 from photopeak.engine.head_fidelity import changed_finding, golden_heads_run, head_deviation, probability_change
 from photopeak.engine.matrix import MatrixSize
-from photopeak.engine.plan import Plan, Request, choose, deviation, fidelity_loss_db
+from photopeak.engine.plan import Plan, Request, choose
 from photopeak.engine.providers import Target, find
 
 
