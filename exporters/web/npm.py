@@ -42,6 +42,11 @@ class Package:
         As npm knows them.
     integrity : str
         SHA-512 of its archive as npm writes it: ``sha512-`` and base64.
+
+    Examples
+    --------
+    >>> Package("@scope/codec", "1.3.6", "sha512-...").archive
+    'scope-codec-1.3.6.tgz'
     """
 
     name: str

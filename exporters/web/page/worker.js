@@ -19,9 +19,10 @@ async function bytesOf(path) {
 }
 
 /** Load the runtime and the graph, and compare it with the golden frames. */
-async function start({ given, backend, precision }) {
+async function start({ given, backend, precision, emulation }) {
   settings = given;
-  const gpu = backend === "webgpu" ? await gpuOf() : { name: "", emulated: false };
+  const gpu = backend === "webgpu" ? await gpuOf() : { name: "" };
+  if (gpu.emulated && !emulation) throw new Refusal("it is emulated here, slower than WebAssembly");
   ort = await import(backend === "webgpu" ? "./vendor/ort.webgpu.js" : "./vendor/ort.wasm.js");
   const name = backend === "webgpu" ? "ort-wasm-simd-threaded.asyncify" : "ort-wasm-simd-threaded";
   const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
@@ -30,7 +31,7 @@ async function start({ given, backend, precision }) {
   const graph = await bytesOf(settings.graphs[precision].file);
   session = await ort.InferenceSession.create(graph, { executionProviders: [backend] });
   const words = backend === "webgpu" ? `WebGPU (${gpu.name})` : `WebAssembly SIMD, ${threads} thread${threads > 1 ? "s" : ""}`;
-  return { backend, precision, threads, words, emulated: gpu.emulated, ...(await check()) };
+  return { backend, precision, threads, words, ...(await check()) };
 }
 
 /** Return the name of the GPU, and whether it is a program that stands for one. */

@@ -82,7 +82,7 @@ def address_of(packages: None, site_folder: Path) -> Iterator[Callable[..., str]
 
     @cache
     def exported(model: str) -> None:
-        export_web(load_bundle(model), root / model, webgpu=model == "scint-denoise")
+        export_web(load_bundle(model), root / model, webgpu=model == "pet-sr-x2-srcnn")
 
     def address(model: str, isolated: bool = False) -> str:
         exported(model)
@@ -136,8 +136,8 @@ def page(open_page: Callable[..., Page]) -> Page:
 
 @pytest.fixture
 def webgpu_page(address_of: Callable[..., str], tmp_path: Path) -> Iterator[Page]:
-    """Return the page of scint-denoise in a browser whose WebGPU is emulated, or skip."""
-    address = address_of("scint-denoise")
+    """Return the page of pet-sr-x2-srcnn in a browser whose WebGPU is emulated, or skip."""
+    address = address_of("pet-sr-x2-srcnn")
     with chromium(tmp_path / "profile", SOFTWARE_WEBGPU) as running:
         page = opened(running, address)
         if not page.ask("navigator.gpu?.requestAdapter().then((adapter) => done(Boolean(adapter))) ?? done(false)"):

@@ -109,15 +109,15 @@ def test_webgpu_agrees_with_the_engine_and_an_emulated_one_is_not_the_first_choi
     page = webgpu_page
     assert page.run("return document.documentElement.dataset.ready") == "wasm"
     assert "emulated" in page.part("backend").get_attribute("title")
-    counts = np.random.default_rng(8).poisson(25, (32, 40)).astype(np.float32)
-    np.save(tmp_path / "counts.npy", counts)
+    activity = np.random.default_rng(8).gamma(2, 900, (32, 40)).astype(np.float32)
+    np.save(tmp_path / "activity.npy", activity)
     page.run(
         "const s = document.getElementById('backend-choice'); s.value = 'webgpu'; s.dispatchEvent(new Event('input'))"
     )
     page.wait("document.documentElement.dataset.ready === 'webgpu'")
-    page.choose(tmp_path / "counts.npy")
+    page.choose(tmp_path / "activity.npy")
     assert "WebGPU" in page.part("run-facts").text
-    agrees(page, session("scint-denoise").run(counts), tolerance=1e-4)
+    agrees(page, session("pet-sr-x2-srcnn").run(activity), tolerance=1e-4)
 
 
 FRAMES = {
