@@ -11,6 +11,7 @@ from ...engine.errors import UsageError
 from ...engine.fidelity import measure_fidelity
 from ...engine.files import atomic_write
 from ...engine.graph import check_graph
+from ...engine.manifest import Manifest
 from ...engine.providers import Precision, Target, find
 from . import npm
 from .settings import TOLERANCE, PageGraph, golden_files, page_settings
@@ -53,10 +54,12 @@ Serve this folder with any static web server and open it in a browser, for examp
 and then http://127.0.0.1:8000/ . A file:// address cannot work: browsers load neither modules nor WebAssembly from there.
 Nothing is sent anywhere: images are opened, processed and shown inside of the browser.
 
-Several threads are used where the server sends both of these headers:
+Several threads are used where the server sends the first two of these headers. The page holds itself to the third; its
+worker, which runs the model, is held to it only by a server that sends it.
 
     Cross-Origin-Opener-Policy: same-origin
     Cross-Origin-Embedder-Policy: require-corp
+    Content-Security-Policy: {policy}
 
 For research use. Not a medical device; not for diagnosis.
 """
@@ -167,9 +170,16 @@ def _contents(
         files |= _vendored(npm.find(package, packages), names)
     files |= _licences() | golden_files(bundle) | {f"model/{name}.onnx": graph.data for name, graph in graphs.items()}
     files["model/card.txt"] = bundle.card.encode()
-    files["README.txt"] = _README.format(title=manifest.title, name=manifest.name, version=manifest.version).encode()
+    page = _page()
+    files["README.txt"] = _readme(manifest, page["index.html"].decode()).encode()
     files[_SETTINGS] = page_settings(bundle, graphs=graphs, webgpu=webgpu)
-    return files | _page()
+    return files | page
+
+
+def _readme(manifest: Manifest, html: str) -> str:
+    """Return how to serve the page, with its own policy as a header."""
+    policy = html.partition('Content-Security-Policy" content="')[2].partition('"')[0]
+    return _README.format(title=manifest.title, name=manifest.name, version=manifest.version, policy=policy)
 
 
 def _vendored(archive: bytes, names: dict[str, str]) -> dict[str, bytes]:

@@ -182,6 +182,13 @@ def test_policy_of_the_page_is_strict():
     assert not re.findall(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=", html)
 
 
+def test_readme_gives_the_policy_of_the_page_as_a_header(packages, tmp_path):
+    export_web(load_bundle("scint-denoise"), tmp_path / "page", packages=packages)
+    (policy,) = re.findall(r"Content-Security-Policy: (.*)", (tmp_path / "page" / "README.txt").read_text())
+    assert f'content="{policy}"' in (PAGE / "index.html").read_text()
+    assert policy.startswith("default-src 'none'; script-src 'self'")
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
 def test_page_names_no_other_server(source):
     found = set(re.findall(r"https?://[\w.]+", source.read_text()))
