@@ -1,4 +1,9 @@
-"""What ONNX Runtime's TensorRT execution provider is told, and where its engines are kept."""
+"""What ONNX Runtime's TensorRT execution provider is told, and where its engines are kept.
+
+References
+----------
+* ONNX Runtime, "TensorRT Execution Provider": ``trt_engine_cache_prefix``, ``trt_profile_min_shapes``.
+"""
 
 import ctypes
 import hashlib

@@ -19,7 +19,7 @@ from photopeak.engine.matrix import MatrixSize
 from photopeak.engine.plan import Plan
 from photopeak.engine.providers import Target, find
 from photopeak.engine.providers.device_lane import Buffers, DeviceBatch, DeviceLane
-from photopeak.engine.providers.onnxruntime_cuda import bind
+from photopeak.engine.providers.onnxruntime_sessions import bind
 from photopeak.engine.session import Session
 from photopeak.engine.tiling import Tiling
 

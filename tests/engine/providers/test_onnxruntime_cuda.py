@@ -14,9 +14,10 @@ from photopeak.engine import frame_operations as fo
 from photopeak.engine.errors import DeviceError, UsageError
 from photopeak.engine.graph import check_graph
 from photopeak.engine.matrix import MatrixSize
-from photopeak.engine.providers import Target, find, onnxruntime_cuda
+from photopeak.engine.providers import Target, find, onnxruntime_cuda, onnxruntime_sessions
 from photopeak.engine.providers.device_lane import DeviceBatch, DeviceLane
-from photopeak.engine.providers.onnxruntime_cuda import CUDA, CudaEngine, CudaGraph, cuda_options, cuda_reason
+from photopeak.engine.providers.onnxruntime_cuda import CudaEngine, CudaGraph
+from photopeak.engine.providers.onnxruntime_sessions import CUDA, RECORDING, DeviceErrors, cuda_options, cuda_reason
 from photopeak.engine.providers.onnxruntime_tensorrt import tensorrt_options
 from photopeak.engine.tiling import Tiling
 
@@ -63,10 +64,11 @@ def stand_in(monkeypatch):
         return Session(graph.data, providers=["CPUExecutionProvider"])
 
     on_cpu, queue = onnxruntime_cuda.bind, _native.DeviceQueue
-    monkeypatch.setattr(onnxruntime_cuda, "_session", session)
+    monkeypatch.setattr(onnxruntime_sessions, "_session", session)
     monkeypatch.setattr(onnxruntime_cuda, "bind", lambda s, g, device, index, b: on_cpu(s, g, "cpu", 0, b))
     monkeypatch.setattr(onnxruntime_cuda._native, "DeviceQueue", lambda device, index: queue("cpu", 0))
-    monkeypatch.setattr(onnxruntime_cuda, "_RECORDING", leave)
+    monkeypatch.setattr(RECORDING, "alone", leave.alone)
+    monkeypatch.setattr(RECORDING, "absent", leave.absent)
     monkeypatch.setattr(onnxruntime_cuda, "cuda_problem", lambda: "")
     monkeypatch.setattr(onnxruntime_cuda, "_IDLE_QUEUES", defaultdict(deque))
     leave.options = given
@@ -207,7 +209,7 @@ def test_onnxruntime_knows_every_option(bundle_factory, tmp_path, monkeypatch):
 
 
 def test_usage_errors_stay_what_they_are(stand_in):
-    with pytest.raises(UsageError, match="mine"), onnxruntime_cuda.DeviceErrors("x"):
+    with pytest.raises(UsageError, match="mine"), DeviceErrors("x"):
         raise UsageError("mine")
 
 
