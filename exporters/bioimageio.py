@@ -23,7 +23,7 @@ from ..engine.bundle import Bundle
 from ..engine.errors import InputError, ModelError, UsageError
 from ..engine.files import atomic_write
 from ..engine.session import load_for_images
-from .bioimageio_axes import input_tensor, output_tensor, takes_whole_planes, test_frame
+from .bioimageio_axes import example_frame, input_tensor, output_tensor, takes_whole_planes
 from .bioimageio_text import citations, cover, description, documentation, title
 from .complete_graph import complete_graph
 from .new_folder import new_folder, require_new
@@ -175,7 +175,7 @@ def _describe(bundle: Bundle, folder: Path, authors: Sequence[str]) -> Any:
     from bioimageio.spec.model import v0_5 as spec
 
     manifest, graph = bundle.manifest, in_older_opset(complete_graph(bundle), bundle.name)
-    frame = test_frame(bundle)
+    frame = example_frame(bundle)
     tensors = _outputs(bundle, frame)
     _write(folder, bundle, graph, {"input": frame, **tensors})
     opset = next(entry.version for entry in onnx.load_model_from_string(graph).opset_import if entry.domain == "")

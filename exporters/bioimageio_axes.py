@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..engine.bundle import Bundle
 from ..engine.frames import Units
 
-__all__ = ["input_tensor", "output_tensor", "takes_whole_planes", "test_frame"]
+__all__ = ["example_frame", "input_tensor", "output_tensor", "takes_whole_planes"]
 
 Tensor = NDArray[np.float32]
 _UNITS = {Units.BECQUEREL_PER_ML: "Bq/mL"}
@@ -39,7 +39,7 @@ def takes_whole_planes(bundle: Bundle) -> bool:
     return manifest.output is None or manifest.output.conserve != "none" or manifest.input.scaling != "none"
 
 
-def test_frame(bundle: Bundle) -> Tensor:
+def example_frame(bundle: Bundle) -> Tensor:
     """Return the first golden frame, mirrored where it is smaller than the smallest input of the package."""
     golden = bundle.golden_heads if bundle.manifest.analysis else bundle.golden
     frame = golden.input[:1]

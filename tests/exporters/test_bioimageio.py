@@ -14,8 +14,7 @@ from photopeak.engine.bundle import Golden, write_bundle
 from photopeak.engine.errors import InputError, ModelError, UsageError
 from photopeak.exporters import bioimageio
 from photopeak.exporters.bioimageio import require_bioimageio, write_bioimageio
-from photopeak.exporters.bioimageio_axes import takes_whole_planes
-from photopeak.exporters.bioimageio_axes import test_frame as frame_for_test
+from photopeak.exporters.bioimageio_axes import example_frame, takes_whole_planes
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -139,7 +138,7 @@ def test_a_small_golden_frame_is_mirrored_to_the_smallest_plane(tmp_path):
     bundle = zoo.load_bundle("scint-denoise")
     small = Golden(*(np.ascontiguousarray(one[..., :24, :40]) for one in bundle.golden.arrays().values()))
     copy = write_bundle(tmp_path / "small", bundle.manifest, model=bundle.model, golden=small, card=bundle.card)
-    frame = frame_for_test(copy)
+    frame = example_frame(copy)
     assert frame.shape[2:] == (32, 40)
     np.testing.assert_array_equal(frame[..., :24, :40], small.input[:1])
     np.testing.assert_array_equal(frame[..., 24, :40], small.input[:1, :, 22])

@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 
 from photopeak.engine import zoo
-from photopeak.exporters.bioimageio_axes import _identifiers, input_tensor, output_tensor, takes_whole_planes
-from photopeak.exporters.bioimageio_axes import test_frame as frame_for_test
+from photopeak.exporters.bioimageio_axes import (
+    _identifiers,
+    example_frame,
+    input_tensor,
+    output_tensor,
+    takes_whole_planes,
+)
 
 pytest.importorskip("bioimageio.spec", reason="packages need bioimageio.spec: pip install 'photopeak[bioimageio]'")
 
@@ -25,7 +30,7 @@ def collected():
 def test_images_take_any_size_from_a_small_plane_or_a_tiles_context_on(name, tmp_path):
     bundle = zoo.load_bundle(name)
     taken, scale = bundle.manifest.input, bundle.manifest.image_output.scale
-    frame = frame_for_test(bundle)
+    frame = example_frame(bundle)
     result = np.repeat(np.repeat(frame, scale, 2), scale, 3)
     for file, tensor in (("in.npy", frame), ("out.npy", result)):
         np.save(tmp_path / file, tensor)
@@ -45,7 +50,7 @@ def test_images_take_any_size_from_a_small_plane_or_a_tiles_context_on(name, tmp
 @pytest.mark.parametrize("name", zoo.names("findings"))
 def test_findings_take_their_grid_and_heads_follow_it(name, tmp_path):
     bundle = zoo.load_bundle(name)
-    frame = frame_for_test(bundle)
+    frame = example_frame(bundle)
     np.save(tmp_path / "in.npy", frame)
     rows = input_tensor(bundle, tmp_path / "in.npy", frame).axes[2]
     side = bundle.manifest.input.grid.side
