@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.zoo import load_bundle, locate
+from ...engine.zoo import locate
 from ..document import Document, entry
-from ..versions import versions
 from .cases import Case, tensor_of
 from .contestants import Contestant
 from .pool import ContestantError, process
-from .suites import Job, Skipped
+from .suites import Job, Skipped, conditions_of, measured_already
 
 __all__ = ["STAGES", "run_start"]
 
@@ -29,7 +28,10 @@ STAGES = ("interpreter", "import", "load", "first run")
 def run_start(job: Job, document: Document, say: Callable[[str], None], save: Callable[[], None]) -> list[Skipped]:
     """Launch everybody for each case, in turns; see :func:`~.suites.run_plans` for the parameters."""
     skipped: list[Skipped] = []
+    people = [one.name for one in job.contestants if not one.check()]
     for case in job.cases:
+        if measured_already(document, "start", case, job, people):
+            continue
         with TemporaryDirectory(prefix="photopeak-bench-") as folder:
             tensor = Path(folder) / "tensor.npy"
             np.save(tensor, tensor_of(case))
@@ -84,8 +86,6 @@ def _entry(contestant: Contestant, case: Case, launches: list[dict[str, Any]], j
         "stages_s": {name: medians[name] for name in STAGES},
         "imported_bytes": medians["imported_bytes"],
         "peak_bytes": medians["peak_bytes"],
-        "threads": job.threads,
-        "versions": versions(),
-        "digest": load_bundle(case.model).digest,
+        **conditions_of(job, case.model),
     }
     return entry("start", params, [sum(one[name] for name in STAGES) for one in launches], extra)

@@ -26,7 +26,7 @@ from .pool import ContestantError, Process, process
 from .scenarios import StreamRules, samples_per_second, single_stream
 from .turns import Pace, Turns, take_turns
 
-__all__ = ["Job", "Skipped", "opened", "run_plans"]
+__all__ = ["Job", "Skipped", "conditions_of", "measured_already", "opened", "run_plans"]
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 # Of the peak: larger differences than these are no matter of precision.
@@ -107,7 +107,8 @@ def run_plans(job: Job, document: Document, say: Callable[[str], None], save: Ca
         Who did not take part.
     """
     start, skipped = monotonic(), list[Skipped]()
-    missing = [case for case in job.cases if not _done(document, case, job)]
+    people = [one.name for one in job.contestants if not one.check()]
+    missing = [case for case in job.cases if not measured_already(document, job.scenario, case, job, people)]
     for model in dict.fromkeys(case.model for case in missing):
         cases = [case for case in missing if case.model == model]
         used, done = monotonic() - start, missing.index(cases[0])
@@ -124,7 +125,7 @@ def run_plans(job: Job, document: Document, say: Callable[[str], None], save: Ca
                 for case in cases:
                     _measure(case, processes, replace(job, pace=pace), Path(folder), found[case], skipped)
         for case in cases:
-            entries = _entries(job.scenario, case, found[case], _conditions(job, model) | {"losses": losses})
+            entries = _entries(job.scenario, case, found[case], conditions_of(job, model) | {"losses": losses})
             document["benchmarks"] += entries
             say(_line(case, entries))
         save()
@@ -304,22 +305,30 @@ class _Remote:
         return {self.output: self.run(tensor)}
 
 
-def _conditions(job: Job, model: str) -> dict[str, Any]:
+def conditions_of(job: Job, model: str) -> dict[str, Any]:
+    """Return what a figure depends on besides its name."""
     return {"threads": job.threads, "versions": versions(), "digest": load_bundle(model).digest}
 
 
-def _done(document: Document, case: Case, job: Job) -> bool:
-    """Return whether the document holds the case, of the same bundle, versions and threads."""
-    matrix = str(case.matrix) if job.scenario == "single-stream" else case.label
-    wanted = _conditions(job, case.model)
-    found = {
-        one["extra_info"]["contestant_name"]
-        for one in document["benchmarks"]
-        if one["group"] == job.scenario
-        and (one["extra_info"]["model"], one["extra_info"]["matrix"]) == (case.model, matrix)
-        and all(one["extra_info"][name] == value for name, value in wanted.items())
-    }
-    return any(contestant.name in found for contestant in job.contestants)
+def measured_already(document: Document, group: str, case: Case, job: Job, people: Sequence[str]) -> bool:
+    """Return whether the document holds a case of these people; what it holds of other conditions or people is taken out."""
+    wanted = conditions_of(job, case.model)
+    matrix = str(case.matrix) if group == "single-stream" else case.label
+
+    def of_case(one: Mapping[str, Any]) -> bool:
+        extra = one["extra_info"]
+        return one["group"] == group and (extra["model"], extra["matrix"]) == (case.model, matrix)
+
+    same = [one for one in document["benchmarks"] if of_case(one)]
+    found = {one["extra_info"]["contestant_name"] for one in same if _under(one["extra_info"], wanted)}
+    if found and found >= set(people):
+        return True
+    document["benchmarks"] = [one for one in document["benchmarks"] if not of_case(one)]
+    return False
+
+
+def _under(extra: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return all(extra.get(name) == value for name, value in wanted.items())
 
 
 def _line(case: Case, entries: Sequence[Mapping[str, Any]]) -> str:

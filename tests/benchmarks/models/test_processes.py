@@ -160,6 +160,14 @@ def test_suites_measure_save_resume_and_say_who_is_left_out():
     run_plans(wanted, document, lines.append, lambda: saved.append(-1))
     assert len(saved) == 1
     assert len(lines) == 1
+    # Other people or conditions: the case is measured again and is there once.
+    run_plans(job([SRCNN], people[:2]), document, lines.append, lambda: None)
+    assert len(lines) == 1
+    document["benchmarks"] = document["benchmarks"][:2]
+    run_plans(job([SRCNN], people[:2]), document, lines.append, lambda: None)
+    names = [one["fullname"] for one in document["benchmarks"]]
+    assert len(lines) == 2
+    assert len(names) == len(set(names)) == 3
 
 
 def test_time_that_is_up_leaves_the_rest_for_the_next_run(monkeypatch):
@@ -215,6 +223,7 @@ def test_starts_are_taken_apart():
         "Photopeak 0.05 dB",
         "ONNX Runtime fp32",
     ]
+    run_start(job([SRCNN], contestants([0.05], ["onnxruntime"])), document, pytest.fail, pytest.fail)
     for one in document["benchmarks"]:
         stages = one["extra_info"]["stages_s"]
         assert tuple(stages) == STAGES
