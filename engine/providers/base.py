@@ -203,7 +203,9 @@ def empty_output(tensor: Tensor, scale: int) -> Tensor:
     return np.empty((n, channels, scale * rows, scale * columns), np.float32)
 
 
-def not_offered(provider: Provider, target: Target, *, streams: bool = False, nhwc: bool = False) -> str:
+def not_offered(
+    provider: Provider, target: Target, *, streams: bool = False, nhwc: bool = False, pinning: bool = False
+) -> str:
     """Return that no machine runs `target` with `provider`, or an empty string.
 
     Parameters
@@ -212,8 +214,9 @@ def not_offered(provider: Provider, target: Target, *, streams: bool = False, nh
         Whose offers decide.
     target : Target
         What is asked for.
-    streams, nhwc : bool
-        Whether the provider knows how to keep several requests in flight, and the layout ``nhwc``, on the target's device.
+    streams, nhwc, pinning : bool
+        Whether the provider knows how to keep several requests in flight, the layout ``nhwc``, and how to pin threads, on the
+        target's device.
     """
     if (target.kind, target.precision) not in provider.offers:
         offers = " and ".join(f"{precision} on {kind}" for kind, precision in provider.offers)
@@ -222,4 +225,6 @@ def not_offered(provider: Provider, target: Target, *, streams: bool = False, nh
         return f"{provider.name} runs one request at a time on {target.kind}"
     if target.layout != "nchw" and not nhwc:
         return f"{provider.name} has no layout {target.layout} on {target.kind}"
+    if target.pinned and not pinning:
+        return f"{provider.name} pins no threads on {target.kind}"
     return ""

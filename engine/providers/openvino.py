@@ -29,7 +29,7 @@ class OpenVino:
 
     def check(self, target: Target) -> str:
         """Return why not; the CPU plugin says which types are native."""
-        if reason := not_offered(self, target, streams=True):
+        if reason := not_offered(self, target, streams=True, pinning=True):
             return reason
         if _CAPABILITIES[target.precision] not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             return f"this CPU has no native {target.precision}"
