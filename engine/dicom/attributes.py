@@ -47,6 +47,8 @@ def value(ds: Dataset, keyword: str) -> Any:
     try:
         element = ds.get_item(tag)
         if isinstance(element, RawDataElement):
+            if element.length == 0:
+                return None
             quick = quick_value(element)
             if quick is not None:
                 return quick
