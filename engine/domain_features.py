@@ -6,6 +6,7 @@ variance over the mean in flat and in rough places, the energy of wavelet detail
 spectrum in steps of two) with its share along the diagonals, and the periodicity that interpolation leaves.
 """
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -171,11 +172,19 @@ def _texture(pixels: NDArray[np.float32], threads: int) -> tuple[Rows, ...]:
     shares = ((found["diagonal"] / blocks + _LEAST_ENERGY) / detail)[:, :_SHARES]
     slopes = np.concatenate([detail[:, :1], detail[:, 1:] / detail[:, :-1]], axis=1)
     rows, columns = pixels.shape[1:]
-    periodic = [
-        _periodicity(profile / np.float32(across)) for profile, across in zip(profiles, (rows, columns), strict=True)
-    ]
+    scaled = [profile / np.float32(across) for profile, across in zip(profiles, (rows, columns), strict=True)]
+    if rows == columns:  # both axes at once: on small images it is the calls that cost
+        periodic = np.split(_periodicity(np.concatenate(scaled)), 2)
+    else:
+        periodic = [_periodicity(profile) for profile in scaled]
     dispersion = np.log10(found["dispersion"] + _LEAST_ENERGY)
     return dispersion, -np.sort(-np.stack(periodic, axis=1)), np.log10(slopes), np.log10(shares)
+
+
+@lru_cache(maxsize=16)
+def _window(length: int) -> NDArray[np.float64]:
+    """Return the Hann window; nobody changes it."""
+    return np.hanning(length)
 
 
 def _periodicity(profiles: NDArray[np.float32]) -> Rows:
@@ -185,6 +194,6 @@ def _periodicity(profiles: NDArray[np.float32]) -> Rows:
     if length < _SHORTEST_PROFILE:
         return np.zeros(len(profiles))
     heights -= heights.mean(axis=-1, keepdims=True)
-    spectra = np.abs(np.fft.rfft(heights * np.hanning(length)))[..., int(_LOWEST_FREQUENCY * length) :] + 1e-2
+    spectra = np.abs(np.fft.rfft(heights * _window(length)))[..., int(_LOWEST_FREQUENCY * length) :] + 1e-2
     ratio: Rows = np.log10(spectra.max(axis=-1) / spectra.mean(axis=-1)).max(axis=1)
     return ratio
