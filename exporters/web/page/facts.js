@@ -90,7 +90,7 @@ function tellRun(result, { info, done, all }) {
 export function tellBackend(info, passedOver, { loss_db: lossDb }) {
   $("backend").textContent = info.words;
   $("backend").title = passedOver && `Passed over: ${passedOver}.`;
-  const loss = info.precision === "fp32" ? "" : `, ${info.precision} loses ${short(lossDb)} dB`;
+  const loss = info.precision === "fp32" ? "" : `, ${info.precision} loses ${lossDb.toFixed(2)} dB`;
   $("agreement").hidden = false;
   $("agreement").textContent = `checked: within ${scientific(info.deviation, 0)} of the reference${loss}`;
   $("agreement").title =
