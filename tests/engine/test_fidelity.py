@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from photopeak.engine import zoo
 from photopeak.engine.bundle import Golden
 from photopeak.engine.errors import ModelError
 from photopeak.engine.fidelity import deviation, fidelity_loss_db, images_run, measure_fidelity
@@ -130,3 +131,18 @@ def test_model_of_findings_has_no_decibels(tmp_path):
 
     with pytest.raises(ModelError, match="gives findings"):
         measure_fidelity(write_finder(tmp_path / "bundle", "detection"), Shifted())
+
+
+@pytest.mark.parametrize(("precision", "admitted"), [("bf16", 0.05), ("int8", 0.1)])
+@pytest.mark.parametrize("model", zoo.names("images"))
+def test_models_that_ship_lose_little(model, precision, admitted):
+    provider, target = find("openvino"), Target("cpu", precision, 2)
+    bundle = zoo.load_bundle(model)
+    if reason := provider.check(target):
+        pytest.skip(reason)
+    if precision == "int8" and bundle.int8 is None:
+        pytest.skip(f"{model} has no graph of int8")
+    runnable = provider.prepare(check_graph(bundle, provider.graph(target)), target)
+    found = measure_fidelity(bundle, runnable, similarity=False)
+    assert found.loss_db <= admitted
+    assert found.count_bias < 0.01

@@ -8,6 +8,7 @@ from analysis_models import MODELS, make_images, write_finder
 from photopeak.engine import zoo
 from photopeak.engine.errors import ModelError
 from photopeak.engine.graph import check_graph
+from photopeak.engine.typed_graph import with_bf16_convolutions
 
 TOLERANCES = {"fp16": 2e-3, "bf16": 2e-2}
 ELEMENTS = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
@@ -98,3 +99,28 @@ def test_weight_beyond_the_type_is_refused(bundle_factory, graph_of):
     with pytest.raises(ModelError, match=r"no fp16 graph.*'kernel' has values beyond fp16"):
         check_graph(bundle, "fp16")
     assert check_graph(bundle, "bf16").precision == "bf16"
+
+
+def test_other_convolutions_of_a_quantised_graph_may_be_bfloat16(quantised_of, bundle_factory, recipes):
+    """The quantised one keeps float32 round it, so that libraries see the pattern that they fuse."""
+    model = quantised_of("smooth")
+    kernel = np.zeros((8, 8, 1, 1), np.float32) + np.eye(8, dtype=np.float32)[:, :, None, None]
+    spread, joined = np.ones((8, 1, 1, 1), np.float32), np.full((1, 8, 1, 1), 1 / 8, np.float32)
+    for name, value in (("eight", kernel), ("spread", spread), ("joined", joined)):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+    model.graph.node[-1].output[0] = "smoothed"
+    for taken, weights, made in (
+        ("smoothed", "spread", "many"),
+        ("many", "eight", "same"),
+        ("same", "joined", "image"),
+    ):
+        model.graph.node.append(onnx.helper.make_node("Conv", [taken, weights], [made]))
+    checked = check_graph(bundle_factory("smooth", int8=model.SerializeToString()), "int8")
+    graph = with_bf16_convolutions(checked)
+    nodes, known = types(graph)
+    found = [known[node.input[1]] for node in nodes if node.op_type == "Conv"]
+    assert found == [TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.BFLOAT16, TensorProto.BFLOAT16]
+    assert graph.precision == "int8"
+    counts = np.random.default_rng(3).poisson(20, (1, 1, 16, 16)).astype(np.float32)
+    # Counts are rounded to quarters, none at all; 8 bits of mantissa are left of the rest.
+    np.testing.assert_allclose(run(graph, counts)[0], recipes["smooth"].truth(counts), rtol=1e-2, atol=0.05)
