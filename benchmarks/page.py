@@ -116,8 +116,14 @@ def _grid(rows: Sequence[Row], loss_db: float) -> dict[str, Any]:
 
 def _cell(row: Row) -> dict[str, str]:
     ratio = row.against_peer
-    tip = f"{row.plan}: {number(row.ours_ms)} ms; {row.peer}: {number(row.peer_ms)} ms; [{ratio.low:.2f}, {ratio.high:.2f}]"
-    return {"text": f"{ratio.value:.2f}", "level": "good" if ratio.value <= SLOWER_BY else "poor", "tip": tip}
+    loss = "" if row.peer_loss_db is None else f" ({row.peer_loss_db:.3f} dB)"
+    tip = f"{row.plan}: {number(row.ours_ms)} ms; {row.peer}{loss}: {number(row.peer_ms)} ms; [{ratio.low:.2f}, {ratio.high:.2f}]"
+    faithful = row.against_faithful
+    if faithful:
+        tip += f"; against the fastest that keeps the loss {faithful.value:.2f}"
+    kept = faithful is not None and faithful.value <= SLOWER_BY
+    level = "good" if ratio.value <= SLOWER_BY else "fair" if kept else "poor"
+    return {"text": f"{ratio.value:.2f}", "level": level, "tip": tip}
 
 
 def _changes(verdict: Verdict | None) -> list[Section]:
