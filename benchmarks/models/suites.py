@@ -211,7 +211,10 @@ def _entries(scenario: Scenario, case: Case, found: _Found, conditions: dict[str
     entries, losses = [], conditions.pop("losses")
     # The pool of SingleStream is no stack: its queries are single frames.
     matrix = str(case.matrix) if scenario == "single-stream" else case.label
+    most = max(map(len, found.turns.values()), default=0)
     for (name, call), launches in found.turns.items():
+        if len(launches) < most:
+            continue  # who failed in one launch has no turns to compare there; what was skipped says why
         params = {"model": case.model, "matrix": matrix, "contestant": name, "call": call}
         joules = [turns.joules_per_call for turns in launches]
         extra = {
