@@ -20,6 +20,7 @@ from photopeak.engine import _native
 from photopeak.engine import frame_operations as fo
 from photopeak.engine.graph import check_graph
 from photopeak.engine.providers import Target, find
+from photopeak.engine.providers.onnxruntime_module import onnxruntime_module
 from photopeak.engine.session import load_for_images
 from photopeak.engine.tiling import Tiling
 from photopeak.engine.zoo import names
@@ -36,8 +37,7 @@ def plain():
     """Return a function from a checked graph to ONNX Runtime's own way: arrays in, arrays out."""
 
     def make(graph):
-        import onnxruntime
-
+        onnxruntime = onnxruntime_module()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         session = onnxruntime.InferenceSession(

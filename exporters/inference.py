@@ -1,8 +1,11 @@
 """Run a graph on frames of any size with ONNX Runtime, for evaluation and golden tensors."""
 
+from typing import Any
+
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
+
+from ..engine.providers.onnxruntime_module import onnxruntime_module
 
 
 class Runner:
@@ -54,7 +57,8 @@ class HeadRunner:
         return dict(zip(self.heads, outputs, strict=True))
 
 
-def _session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+def _session(model: bytes, threads: int) -> Any:
+    onnxruntime = onnxruntime_module()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 from torch.nn import functional
 
+from ..engine.providers.onnxruntime_module import onnxruntime_module
 from .quantised_layers import Layer, Scheme, whole_weights
 
 __all__ = ["Fit", "activations", "fit"]
@@ -65,6 +65,7 @@ def activations(model: ModelProto, layer: Layer, frames: Floats) -> Floats:
     probe.CopyFrom(model)
     del probe.graph.output[:]
     probe.graph.output.append(helper.make_tensor_value_info(layer.taken, TensorProto.FLOAT, None))
+    onnxruntime = onnxruntime_module()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])

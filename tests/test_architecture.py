@@ -22,6 +22,8 @@ BANNED = {
 NETWORK = ("engine/dicom/network.py", "engine/node/")
 # Where other people's libraries are measured beside ours; PyTorch needs our graphs as its own operators.
 PEERS = "benchmarks/peers/"
+# Whoever imports ONNX Runtime elsewhere lets it report what runs.
+TELEMETRY_OFF = "engine/providers/onnxruntime_module.py"
 MODULES = sorted(p.relative_to(ROOT) for folder in ALLOWED for p in (ROOT / folder).rglob("*.py"))
 each_module = pytest.mark.parametrize("module", MODULES, ids=str)
 
@@ -48,6 +50,7 @@ def violations(source: str, module: Path) -> set[str]:
     names = list(imported(source, ("photopeak", *module.parts[:-1])))
     inside = {name[1] for name in names if name[0] == "photopeak" and len(name) > 1} - {"__version__"}
     banned = BANNED[folder] | (set() if module.as_posix().startswith(NETWORK) else {"pynetdicom"})
+    banned |= set() if module.as_posix() == TELEMETRY_OFF else {"onnxruntime"}
     peers = module.as_posix().startswith(PEERS)
     banned -= {"torch"} if peers else set()
     return (inside - ALLOWED[folder] - ({"exporters"} if peers else set())) | ({name[0] for name in names} & banned)
@@ -63,6 +66,7 @@ def test_imports_point_downwards(module):
     [
         ("kernels", "from photopeak.engine import frames", "engine"),
         ("kernels", "import photopeak.engine.frames", "engine"),
+        ("engine", "def f():\n    import onnxruntime", "onnxruntime"),
         ("kernels", "from ..engine import frames", "engine"),
         ("kernels", "from .. import engine", "engine"),
         ("kernels", "def f():\n    from ..engine.frames import Frames", "engine"),

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from photopeak.engine.providers.onnxruntime_module import onnxruntime_module
+
 __all__ = ["OnnxRuntimePeer", "OpenVinoPeer"]
 
 Tensor = NDArray[np.float32]
@@ -33,8 +35,7 @@ class OnnxRuntimePeer:
     """
 
     def __init__(self, model: Path, threads: int, precision: str) -> None:
-        import onnxruntime
-
+        onnxruntime = onnxruntime_module()
         assert precision == "fp32"
         options = onnxruntime.SessionOptions()
         options.log_severity_level = SILENT
@@ -47,8 +48,7 @@ class OnnxRuntimePeer:
 
     def prepare(self, tensor: Tensor, batch: int) -> Callable[[], Outputs]:
         """Return a function that runs `tensor` in batches; a short last batch has buffers of its own."""
-        import onnxruntime
-
+        onnxruntime = onnxruntime_module()
         parts = [tensor[first : first + batch] for first in range(0, len(tensor), batch)]
         shapes = {name: value.shape for name, value in self._once(parts[0]).items()}
         outputs = {name: np.empty((len(tensor), *shape[1:]), np.float32) for name, shape in shapes.items()}

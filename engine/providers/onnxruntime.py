@@ -12,6 +12,7 @@ from ..errors import DeviceError, ModelError
 from ..graph import CheckedGraph
 from .base import Bindings, Offer, Precision, Target, Tensor, empty_output, not_offered, require_image
 from .onnxruntime_cuda import CudaGraph, missing_gpu
+from .onnxruntime_module import onnxruntime_module
 
 _SILENT = 4  # fatal: what matters comes back as an exception
 
@@ -70,9 +71,7 @@ class OnnxRuntime:
 
 def _session(graph: CheckedGraph, backend: str, target: Target) -> Any:
     """Return an ONNX Runtime session of one backend, without the fallback that it would try by itself."""
-    import onnxruntime
-
-    return onnxruntime.InferenceSession(
+    return onnxruntime_module().InferenceSession(
         graph.data, _session_options(target), providers=[backend], enable_fallback=0, read_config_from_model=0
     )
 
@@ -106,20 +105,16 @@ class _Lane:
         return output
 
     def _bind(self, tensor: Tensor) -> tuple[Any, Tensor]:
-        import onnxruntime
-
         graph = self._graph.graph
         binding = self._graph.session.io_binding()
         output = empty_output(tensor, graph.scale)
-        binding.bind_ortvalue_input(graph.input, onnxruntime.OrtValue.ortvalue_from_numpy(tensor))
+        binding.bind_ortvalue_input(graph.input, onnxruntime_module().OrtValue.ortvalue_from_numpy(tensor))
         binding.bind_output(graph.output, "cpu", 0, np.float32, output.shape, output.ctypes.data)
         return binding, output
 
 
 def _session_options(target: Target) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
+    options = onnxruntime_module().SessionOptions()
     options.log_severity_level = _SILENT
     options.intra_op_num_threads = target.threads
     options.inter_op_num_threads = 1

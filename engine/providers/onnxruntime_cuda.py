@@ -24,6 +24,7 @@ from ..frame_operations import cuda_problem
 from ..graph import CheckedGraph
 from .base import Bindings, Lane, Target, Tensor, empty_output, require_image
 from .device_lane import Buffers, DeviceLane
+from .onnxruntime_module import onnxruntime_module
 from .onnxruntime_sessions import CUDA, RECORDING, TENSORRT, DeviceErrors, Sessions, bind, run_options
 from .onnxruntime_tensorrt import missing_tensorrt
 
@@ -38,9 +39,7 @@ _IDLE_QUEUES: defaultdict[int, deque[_native.DeviceQueue]] = defaultdict(deque)
 
 def missing_gpu(backend: str) -> str:
     """Return why a backend cannot run here; asks for the driver, since a GPU build lists CUDA without one."""
-    import onnxruntime
-
-    if backend not in onnxruntime.get_available_providers():
+    if backend not in onnxruntime_module().get_available_providers():
         return f"this build of ONNX Runtime has no {backend}; install onnxruntime-gpu"
     try:
         ctypes.CDLL(_NVIDIA_DRIVER)

@@ -17,6 +17,7 @@ from ..errors import DeviceError, UsageError
 from ..graph import CheckedGraph
 from .base import Target
 from .device_lane import Buffers
+from .onnxruntime_module import onnxruntime_module
 from .onnxruntime_tensorrt import tensorrt_options
 from .recording import Recording
 
@@ -87,8 +88,7 @@ class Sessions:
 
 def _session(graph: CheckedGraph, target: Target, backend: str, backend_options: dict[str, str]) -> Any:
     """Return a session of one backend, without the fallback that ONNX Runtime would try by itself."""
-    import onnxruntime
-
+    onnxruntime = onnxruntime_module()
     # Finds CUDA and cuDNN among the installed packages; it prints what it misses on standard output.
     with redirect_stdout(StringIO()):
         onnxruntime.preload_dlls()
@@ -133,9 +133,7 @@ def cuda_options(target: Target, stream: int) -> dict[str, str]:
 
 def run_options(number: int) -> Any:
     """Return the options of a run that records or replays the graph of this number and does not wait for its end."""
-    import onnxruntime
-
-    options = onnxruntime.RunOptions()
+    options = onnxruntime_module().RunOptions()
     options.add_run_config_entry("gpu_graph_id", str(number))
     options.add_run_config_entry("disable_synchronize_execution_providers", "1")
     return options
