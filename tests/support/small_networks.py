@@ -1,6 +1,7 @@
 """A network small enough to quantise in a test, and its bundle."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -18,7 +19,7 @@ def residual_network(skip: bool = True, seed: int = 4) -> ModelProto:
     shapes = {"first": (CHANNELS, 1), "second": (CHANNELS, CHANNELS), "third": (1, CHANNELS)}
     weights = {f"{name}.kernel": rng.normal(0, 0.1, (*shape, 3, 3)) for name, shape in shapes.items()}
     weights["second.bias"] = rng.normal(0, 0.5, CHANNELS)
-    padded = {"pads": [1, 1, 1, 1], "kernel_shape": [3, 3]}
+    padded: dict[str, Any] = {"pads": [1, 1, 1, 1], "kernel_shape": [3, 3]}
     nodes = [
         helper.make_node("Conv", ["counts", "first.kernel"], ["first"], **padded),
         helper.make_node("Relu", ["first"], ["bright"]),
