@@ -75,6 +75,11 @@ class Contestant:
             return missing_compiler()
         return ""
 
+    def adapt(self) -> None:
+        """Import what of ours surrounds a peer's library, so that none of it is in the time of loading."""
+        if not self.ours:
+            self._library()
+
     def load(self, model: str, file: Path, threads: int) -> Loaded:
         """Return the model in this library; called in the process that runs it."""
         if self.ours:

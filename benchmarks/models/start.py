@@ -2,11 +2,10 @@
 
 The stages are those of a command that somebody types: the interpreter with NumPy, the import of the library, loading the model,
 and the first run, which compiles for the matrix. Files are in the system's cache, as one launch that is not timed goes before.
-PyTorch's time of loading includes turning the graph into its operators.
+PyTorch's time of loading includes turning the graph into its operators. What of Photopeak surrounds a peer is in no figure of its.
 """
 
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -66,9 +65,15 @@ def _launched(
         except ContestantError as error:
             skipped.append(Skipped(contestant.name, f"{case.model} {case.label}", str(error)))
             return None
-        marks = [one.spawned_ns, *(stamps[f"{name}_ns"] for name in ("main", "imported", "loaded", "first"))]
-        seconds = [(last - first) / 1e9 for first, last in pairwise(marks)]
-        memory = {name: stamps[name] for name in ("imported_bytes", "peak_bytes")}
+        spans = [
+            (one.spawned_ns, stamps["main_ns"]),
+            (stamps["begun_ns"], stamps["imported_ns"]),
+            (stamps["adapted_ns"], stamps["loaded_ns"]),
+            (stamps["loaded_ns"], stamps["first_ns"]),
+        ]
+        seconds = [(last - first) / 1e9 for first, last in spans]
+        around = stamps["adapted_bytes"] - stamps["imported_bytes"]
+        memory = {"imported_bytes": stamps["imported_bytes"], "peak_bytes": max(0, stamps["peak_bytes"] - around)}
         return dict(zip(STAGES, seconds, strict=True)) | memory
 
 

@@ -70,8 +70,8 @@ class Job:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables of the processes that hold the threads of whoever reads them."""
-        return os.environ | dict.fromkeys(THREAD_VARIABLES, str(self.threads))
+        """Variables of the processes: they hold the threads of whoever reads them, and nothing is reported to anybody."""
+        return os.environ | dict.fromkeys(THREAD_VARIABLES, str(self.threads)) | {"ORT_DISABLE_TELEMETRY": "1"}
 
 
 @dataclass(frozen=True, slots=True)
