@@ -5,6 +5,7 @@ done here once or not at all. Whatever is out of the ordinary is left to pydicom
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from io import BytesIO
 from struct import error, pack
 from typing import Any
@@ -132,8 +133,15 @@ def _is_whole(raw: RawDataElement) -> bool:
 
 
 def _python_encodings(character_set: Any) -> list[str]:
-    found = convert_encodings(character_set or default_encoding)
-    return [found] if isinstance(found, str) else list(found)
+    """Return Python's names of character sets."""
+    known = character_set if isinstance(character_set, str) else tuple(character_set or ())
+    return [*_converted(known or default_encoding)]
+
+
+@lru_cache(maxsize=64)
+def _converted(character_sets: str | tuple[str, ...]) -> tuple[str, ...]:
+    found = convert_encodings(character_sets if isinstance(character_sets, str) else [*character_sets])
+    return (found,) if isinstance(found, str) else tuple(found)
 
 
 def _add(parts: list[bytes], tag: int, vr: str, value: bytes, *, undefined: bool = False) -> None:
