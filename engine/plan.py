@@ -34,7 +34,13 @@ _TILE = 1024
 TOLERANCES: dict[Precision, float] = {"fp32": 2e-5, "fp16": 5e-3, "bf16": 4e-2, "int8": 1e-1}
 # What ``auto`` tries, in this order; the first that runs here and keeps the fidelity wins.
 _AUTO_CUDA: tuple[tuple[str, Precision], ...] = (("onnxruntime-tensorrt", "fp16"), ("onnxruntime", "fp32"))
-_AUTO_CPU: tuple[tuple[str, Precision], ...] = (("openvino", "bf16"), ("openvino", "fp32"), ("onnxruntime", "fp32"))
+_AUTO_CPU: tuple[tuple[str, Precision], ...] = (
+    ("openvino", "bf16"),
+    ("openvino", "fp32"),
+    ("onnxruntime", "fp32"),
+    # Comes to pass only where it is asked for: the others run everywhere.
+    ("openvino", "int8"),
+)
 
 
 @dataclass(frozen=True, slots=True)

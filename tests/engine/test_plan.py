@@ -6,6 +6,7 @@ import pytest
 
 from analysis_models import MODELS, make_images, make_manifest, write_finder
 from photopeak.engine import plan as plans
+from photopeak.engine import zoo
 from photopeak.engine.errors import DeviceError, ModelError
 from photopeak.engine.fidelity import Fidelity, deviation, fidelity_loss_db
 from photopeak.engine.head_fidelity import changed_finding, golden_heads_run, head_deviation, probability_change
@@ -201,3 +202,11 @@ def test_change_of_probability_is_in_the_plan(tmp_path, monkeypatch):
     assert plan.loss_db == 0.0
     assert plan.probability_change == pytest.approx(probability_change(bundle, golden_heads_run(bundle, runnable)))
     assert f"changes probabilities by at most {plan.probability_change:.4f} and no finding" in plan.reason
+
+
+def test_precision_that_is_asked_for_is_run_by_the_library_that_is_fast_with_it():
+    if reason := find("openvino").check(Target("cpu", "int8")):
+        pytest.skip(reason)
+    plan, _ = choose(zoo.load_bundle("scint-denoise"), Request(device="cpu", precision="int8", max_loss_db=0.1))
+    assert (plan.provider, plan.precision) == ("openvino", "int8")
+    assert 0 < plan.loss_db <= 0.1
