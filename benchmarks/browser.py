@@ -32,7 +32,7 @@ from ..engine.matrix import MatrixSize
 from ..engine.session import load_for_images
 from ..engine.zoo import load_bundle
 
-__all__ = ["Timed", "measure"]
+__all__ = ["Timed", "main", "measure"]
 
 _WARM_UP = 3
 _FLAGS = (

@@ -17,7 +17,7 @@ from .document import read_document
 from .interleave import Estimate
 from .tables import Table, number, text_of
 
-__all__ = ["Bar", "Row", "bars", "page", "plan_tables", "rows_of"]
+__all__ = ["Bar", "Row", "bars", "page", "plan_tables", "plan_text", "quiet_text", "ratio", "rows_of"]
 
 Entry = Mapping[str, Any]
 RESAMPLES = 500
