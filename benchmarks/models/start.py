@@ -2,7 +2,7 @@
 
 The stages are those of a command that somebody types: the interpreter with NumPy, the import of the library, loading the model,
 and the first run, which compiles for the matrix. Files are in the system's cache, as one launch that is not timed goes before.
-PyTorch's time of loading includes turning the graph into its operators. What of Photopeak surrounds a peer is in no figure of its.
+PyTorch's first run includes turning the graph into its operators. What of Photopeak surrounds a peer is in no figure of its.
 """
 
 from collections.abc import Callable
