@@ -28,6 +28,8 @@ _PREAMBLE = bytes(128) + b"DICM"
 _NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 # In these the characters of ASCII have the codes of ASCII, the backslash included.
 _LIKE_ASCII = frozenset({"iso8859", "latin_1", "ascii", "utf8", *(f"iso8859_{part}" for part in range(1, 16))})
+# Commands of the network and the file meta information, which do not belong into a data set.
+_NOT_OF_DATA_SETS = (0, 2)
 # The first value of a look-up table's descriptor has a type of its own.
 _SIGNED_TABLES = "SS"
 
@@ -82,6 +84,8 @@ def encode_file(ds: Dataset) -> bytes:
     for wanted, found in (("MediaStorageSOPClassUID", "SOPClassUID"), ("MediaStorageSOPInstanceUID", "SOPInstanceUID")):
         if meta.get(wanted) != ds.get(found):
             return _by_pydicom(ds)
+    if any(tag >> 16 in _NOT_OF_DATA_SETS for tag, _ in ds.items()):
+        return _by_pydicom(ds)
     try:
         content = _data_set(ds, [default_encoding])
     except _LEFT_TO_PYDICOM:  # it tells what is wrong with which element
@@ -222,7 +226,9 @@ def _decimal(element: DataElement, encodings: list[str]) -> bytes:
 
 
 def _binary(element: DataElement, encodings: list[str]) -> bytes:
-    return bytes(element.value) if not isinstance(element.value, bytes) else element.value
+    if not isinstance(element.value, bytes | bytearray):  # of a number, bytes() would make so many zeros
+        raise _OutOfTheOrdinary
+    return bytes(element.value)
 
 
 def _binary_number(element: DataElement, encodings: list[str]) -> bytes:

@@ -154,3 +154,14 @@ def test_a_file_without_the_class_of_its_object_is_not_written():
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     with pytest.raises(AttributeError, match="SOP"):
         encode_file(ds)
+
+
+@pytest.mark.filterwarnings("ignore:A value of type 'int'")
+@pytest.mark.parametrize(
+    ("tag", "vr", "value"), [(0x00000002, "UI", "1.2"), (0x00020100, "UI", "1.2"), (0x00420011, "OB", 5)]
+)
+def test_what_pydicom_refuses_is_not_written(tag, vr, value):
+    ds = with_meta(Dataset())
+    ds.add_new(tag, vr, value)
+    with pytest.raises((ValueError, TypeError)):
+        encode_file(ds)
