@@ -197,7 +197,9 @@ def _keep(table: Table) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    return " ".join(str(error).rstrip(".").split())[:2000]
+    """Return what a table can hold of an error; libraries colour their messages, or end them as C does."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    return " ".join(printable.split()).rstrip(".")[:2000]
 
 
 class _Tuning:
@@ -298,7 +300,8 @@ class _Tuning:
         runner = contender.runner
         if runner is None or contender.problem:
             return False
-        rivals = [one.runner.best_ms for one in self._contenders if one.runner and one.runner.group == runner.group]
+        sound = [one.runner for one in self._contenders if one.runner and not one.problem]
+        rivals = [one.best_ms for one in sound if one.group == runner.group]
         return runner.best_ms <= _HOPELESS * min(rivals)
 
     def _urgency(self, base: Contender) -> tuple[float, float]:

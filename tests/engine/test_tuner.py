@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 import photopeak
 from analysis_models import write_finder
 from photopeak.engine import tuned
-from photopeak.engine.errors import UsageError
+from photopeak.engine.errors import DeviceError, UsageError
 from photopeak.engine.matrix import MatrixSize
 from photopeak.engine.plan import Plan, Request
 from photopeak.engine.providers import PROVIDERS, find
+from photopeak.engine.racing import Runner
 from photopeak.engine.selection import best
 from photopeak.engine.tuned import Cell, cells, key_of, read
 from photopeak.engine.tuner import thread_counts, tune, variants
@@ -102,13 +103,29 @@ def test_provider_that_fails_is_told_and_the_others_are_measured(quick, monkeypa
     _, tune_it = quick
 
     def broken(self, tensor):
-        raise RuntimeError("out of\nmemory")
+        raise RuntimeError("\x1b[31mout of\nmemory\0")
 
     monkeypatch.setattr("photopeak.engine.providers.onnxruntime._Lane.run", broken)
     (table,) = tune_it(SMALL, frames=(1,), threads=1)
     failed = [one for one in table.candidates if one.provider == "onnxruntime" and one.device == "cpu"]
     assert all("out of memory" in one.problem for one in failed if one.precision == "fp32")
     assert best(table.candidates, Request()).provider == "openvino"
+
+
+def test_candidate_that_fails_in_its_second_call_is_no_rival(quick, monkeypatch):
+    _, tune_it = quick
+    whole, failed = Runner.time, []
+
+    def fails_once(self, *clock):
+        if not failed:
+            failed.append(self)
+            raise DeviceError("device lost")
+        whole(self, *clock)
+
+    monkeypatch.setattr(Runner, "time", fails_once)
+    (table,) = tune_it(SMALL, frames=(1,), threads=1)
+    assert [one.problem for one in table.candidates if one.problem == "device lost"] == ["device lost"]
+    assert best(table.candidates, Request()) is not None
 
 
 def test_time_that_is_over_is_told(quick):
