@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 from platformdirs import user_cache_path
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from .domain_statistics import Strict
 from .files import atomic_write
@@ -88,6 +88,12 @@ class Measured(_Stored):
     count_bias: Amount = 0.0
     ssim: Annotated[float, Field(ge=-1, le=1)] = 1.0
     probability_change: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _took_time(self) -> "Measured":
+        if self.runs and not self.median_ms:  # others are divided by it
+            raise ValueError(f"{self.runs} calls took no time")
+        return self
 
 
 class Key(_Stored):

@@ -220,7 +220,7 @@ from measured_plans import measured, table
 from photopeak.engine import tuned
 tuned.cache_folder = lambda: Path(sys.argv[1])
 for number in range(int(sys.argv[2]), int(sys.argv[2]) + 40):
-    tuned.store(table(sys.argv[3], measured(median_ms=float(number))))
+    tuned.store(table(sys.argv[3], measured(median_ms=1 + float(number))))
 """
 
 
@@ -236,7 +236,7 @@ def test_processes_that_write_at_once_leave_a_whole_table(plans_folder):
     while any(one.poll() is None for one in both):
         seen.append(found() is not None)
     assert [one.returncode for one in both] == [0, 0]
-    assert found().candidates[0].median_ms in (39.0, 1039.0)
+    assert found().candidates[0].median_ms in (40.0, 1040.0)
     # From the first one on there was a table at any time.
     assert seen == sorted(seen)
     assert list(plans_folder.rglob("*.part")) == []
@@ -252,3 +252,9 @@ def test_cache_lies_where_the_user_says(monkeypatch, tmp_path):
     assert tuned.cache_folder() == tmp_path / "plans"
     monkeypatch.delenv("PHOTOPEAK_CACHE_DIR")
     assert tuned.cache_folder().parts[-2:] == ("photopeak", "plans")
+
+
+def test_calls_take_some_time():
+    with pytest.raises(ValidationError, match="30 calls took no time"):
+        measured(median_ms=0.0)
+    assert measured(runs=0, median_ms=0.0).runs == 0
