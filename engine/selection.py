@@ -124,7 +124,7 @@ def _objection(measured: Measured, request: Request) -> str:
             return f"not asked for: {name} {wish}"
     if request.threads and measured.threads != request.threads:
         return f"not asked for: {request.threads} threads"
-    if measured.threads > available_processors():
+    if not request.threads and measured.threads > available_processors():
         return f"more threads than the {available_processors()} processors"
     if not measured.loss_db <= request.max_loss_db:
         return f"loses {measured.loss_db:.3f} dB, {request.max_loss_db:g} are admitted"

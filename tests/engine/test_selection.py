@@ -128,3 +128,9 @@ def test_label_names_what_differs_from_the_plain_way():
         "onnxruntime fp32 on cpu, 2 threads, 2 streams, batch 4, tiles of 256"
     )
     assert label(measured(device="cuda", layout="nhwc")) == "onnxruntime fp32 on cuda, nhwc"
+
+
+def test_more_threads_than_processors_are_taken_where_they_are_asked_for():
+    many = measured(threads=3)
+    assert best([many], Request(threads=3)) == many
+    assert best([many], Request()) is None
