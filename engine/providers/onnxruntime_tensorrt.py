@@ -17,6 +17,7 @@ from platformdirs import user_cache_path
 
 from ..graph import CheckedGraph
 from .base import Target
+from .tensorrt.store import unusable
 
 __all__ = ["cache_folder", "engine_key", "missing_tensorrt", "tensorrt_options"]
 
@@ -50,23 +51,30 @@ def tensorrt_options(graph: CheckedGraph, target: Target, shape: tuple[int, ...]
     stream : int
         CUDA stream of the caller, or 0.
     """
-    folder = cache_folder()
-    # Engines are code: nobody else may put one there.
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     profile = f"{graph.input}:{'x'.join(map(str, shape))}"
     options = {
         "device_id": str(target.index),
         "trt_fp16_enable": str(target.precision == "fp16"),
-        "trt_engine_cache_enable": "True",
-        "trt_engine_cache_path": str(folder),
-        "trt_engine_cache_prefix": engine_key(graph, target, shape),
-        "trt_timing_cache_enable": "True",
-        "trt_timing_cache_path": str(folder),
         "trt_profile_min_shapes": profile,
         "trt_profile_opt_shapes": profile,
         "trt_profile_max_shapes": profile,
     }
-    return options | ({"user_compute_stream": str(stream), "trt_cuda_graph_enable": "True"} if stream else {})
+    recorded = {"user_compute_stream": str(stream), "trt_cuda_graph_enable": "True"} if stream else {}
+    return options | recorded | _kept(engine_key(graph, target, shape))
+
+
+def _kept(name: str) -> dict[str, str]:
+    """Return where an engine is kept; nowhere if somebody else may put one there: engines are code."""
+    folder = cache_folder()
+    if unusable(folder):
+        return {}
+    return {
+        "trt_engine_cache_enable": "True",
+        "trt_engine_cache_path": str(folder),
+        "trt_engine_cache_prefix": name,
+        "trt_timing_cache_enable": "True",
+        "trt_timing_cache_path": str(folder),
+    }
 
 
 def engine_key(graph: CheckedGraph, target: Target, shape: tuple[int, ...]) -> str:

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 
 import pytest
@@ -54,6 +55,15 @@ def test_engines_are_kept_where_only_the_user_writes(graph):
     options = tensorrt_options(graph, Target("cuda"), SHAPE, 0)
     assert options["trt_engine_cache_path"] == str(cache_folder())
     assert cache_folder().stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
+def test_engines_that_somebody_else_may_have_put_there_are_not_used(graph):
+    cache_folder().mkdir(parents=True)
+    cache_folder().chmod(0o777)
+    with pytest.warns(RuntimeWarning, match="others may write to it"):
+        options = tensorrt_options(graph, Target("cuda"), SHAPE, 0)
+    assert not [name for name in options if "cache" in name]
 
 
 def test_name_of_the_model_does_not_matter(graph):
