@@ -50,12 +50,16 @@ class Recording:
         """Record while nobody else records or runs."""
         with self._changed:
             self._recording += 1
-            self._changed.wait_for(lambda: not (self._busy or self._running))
-            self._busy = True
         try:
-            yield
+            with self._changed:
+                self._changed.wait_for(lambda: not (self._busy or self._running))
+                self._busy = True
+            try:
+                yield
+            finally:
+                with self._changed:
+                    self._busy = False
         finally:
             with self._changed:
                 self._recording -= 1
-                self._busy = False
                 self._changed.notify_all()

@@ -83,3 +83,21 @@ def test_an_error_leaves_the_way_free(kind):
         raise ValueError("mine")
     with recording.alone():
         pass
+
+
+def test_who_is_interrupted_while_waiting_leaves_the_way_free(monkeypatch):
+    recording, entered = Recording(), threading.Event()
+
+    def interrupted(wanted):
+        raise KeyboardInterrupt
+
+    def run():
+        with recording.absent():
+            entered.set()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recording._changed, "wait_for", interrupted)
+        with pytest.raises(KeyboardInterrupt), recording.alone():
+            pytest.fail("it did not wait")
+    threading.Thread(target=run, daemon=True).start()
+    assert entered.wait(timeout=5)
