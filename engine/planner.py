@@ -92,6 +92,7 @@ class TunedPlanner:
     def _found(self, matrix: MatrixSize, frames: int) -> tuple[Plan, Runnable]:
         table, refused = self.table(matrix, frames), ""
         if table and (measured := best(table.candidates, self._request)):
+            measured = measured.model_copy(update={"threads": self._request.threads or measured.threads})
             try:
                 runnable, loss = self._taken(find(measured.provider), target_of(measured))
                 return self._plan(measured, loss, table, matrix), runnable

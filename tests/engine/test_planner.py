@@ -14,7 +14,7 @@ from photopeak.engine.errors import DeviceError
 from photopeak.engine.matrix import MatrixSize
 from photopeak.engine.plan import Request
 from photopeak.engine.planner import TunedPlanner, nearest, working_matrix
-from photopeak.engine.providers import find
+from photopeak.engine.providers import Target, find
 from photopeak.engine.tuned import Cell, store
 
 sizes = st.builds(MatrixSize, st.integers(1, 2048), st.integers(1, 2048))
@@ -85,6 +85,37 @@ def test_wishes_pick_within_the_table(bundle_factory):
     assert not other.tuned
     assert other.threads == 2
     assert "nothing that was measured at 40x56, 1 frame is as asked" in other.reason
+
+
+class OnGpu:
+    """The reference, which says that it runs on a GPU."""
+
+    name, offers = "reference", (("cuda", "fp32"),)
+
+    def __init__(self):
+        self.targets = []
+
+    def version(self):
+        return "1"
+
+    def check(self, target):
+        return ""
+
+    def graph(self, target):
+        return "fp32"
+
+    def prepare(self, graph, target):
+        self.targets.append(target)
+        return find("reference").prepare(graph, Target())
+
+
+def test_gpu_is_as_fast_with_the_threads_that_are_asked_for(bundle_factory, monkeypatch):
+    bundle, provider = bundle_factory(), OnGpu()
+    monkeypatch.setattr(planners, "find", lambda name: provider if name == "reference" else find(name))
+    keep(bundle, measured(provider="reference", device="cuda", threads=2, median_ms=1.0), measured(threads=1))
+    plan = photopeak.load(bundle, threads=1).plan_for(SMALL)
+    assert (plan.provider, plan.device, plan.threads, plan.tuned) == ("reference", "cuda", 1, True)
+    assert provider.targets == [Target("cuda", threads=1)]
 
 
 def test_table_of_one_number_of_threads_is_for_who_asks_for_it(bundle_factory):
