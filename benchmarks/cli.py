@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -61,7 +62,7 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="A short look: fewer rounds, rougher figures.")] = False,
     model: Annotated[str, typer.Option(help="Models of plans, stack and start; all that ship if empty.")] = "",
     peers: Annotated[str, typer.Option(help="Runtimes beside Photopeak in plans, stack and start.")] = ",".join(KINDS),
-    max_loss_db: Annotated[str, typer.Option(help="Losses that plans may have [dB].")] = "0.05,0.1",
+    max_loss_db: Annotated[str, typer.Option(help="Losses that plans may have, in dB.")] = "0.05,0.1",
     scenario: Annotated[str, typer.Option(help="Of plans and stack: latency, single-stream or offline.")] = "latency",
     frames: Annotated[int, typer.Option(min=0, help="Frames of a stack or a pool; 0: the suite's own number.")] = 0,
     budget: Annotated[float, typer.Option(min=0, help="Seconds for plans, stack or start; 0: no limit.")] = 0,
@@ -86,6 +87,10 @@ def bench(
     of_models = tuple(name for name in suites if name in MODEL_SUITES)
     if resume and not (json_file and of_models):
         raise UsageError("--resume goes on with plans, stack or start in a file; give --suite and --json.")
+    if not of_models:
+        _refuse_idle(
+            suites, model=model, peers=peers, max_loss_db=max_loss_db, scenario=scenario, frames=frames, budget=budget
+        )
     document: Document | None = None
     if of_models:
         wanted = Wanted(
@@ -167,6 +172,16 @@ def _tell(document: "Document", json_file: Path | None, html: Path | None, earli
         show([change_table(verdict)])
         if slower := [change.name for change in verdict.changes if change.slower]:
             raise PhotopeakError(f"{len(slower)} figures are slower than in the earlier run: {'; '.join(slower)}.")
+
+
+def _refuse_idle(suites: list[str], **given: object) -> None:
+    """Refuse options of the suites of models where none of them runs."""
+    usual = {name: parameter.default for name, parameter in signature(bench).parameters.items()}
+    if idle := [name for name, value in given.items() if value != usual[name]]:
+        names = ", ".join("--" + name.replace("_", "-") for name in idle)
+        raise UsageError(
+            f"{names} means nothing to {', '.join(suites)}; leave it out, or name plans, stack or start with --suite."
+        )
 
 
 def _split(text: str) -> list[str]:

@@ -241,7 +241,7 @@ def export(
     ] = None,
     max_loss_db: Annotated[
         float | None,
-        typer.Option(help="bundle with --precision int8: loss of PSNR that is admitted [dB], by default 0.1."),
+        typer.Option(help="bundle with --precision int8: loss of PSNR that is admitted, by default 0.1 dB."),
     ] = None,
     about: Annotated[
         Path | None, typer.Option(help="bundle: TOML with what only you know, such as title, licence, units, labels.")
@@ -258,7 +258,7 @@ def export(
     given: dict[str, Any] = {"precision": precision, "complete": complete, "author": author}
     given |= {"matrix": matrix, "capability": capability, "packages": packages, "wasm-only": wasm_only}
     given |= {"example": example, "truth": truth, "task": task, "about": about, "max-loss-db": max_loss_db}
-    options = {name: value for name, value in given.items() if value not in (None, False, [])}
+    options = {name: value for name, value in given.items() if value is not None and value is not False and value != []}
     _refuse_foreign(target, options)
     from .new_folder import require_new
 

@@ -62,6 +62,26 @@ def test_help_has_an_example(app):
     assert "photopeak bench --suite session" in " ".join(result.output.replace("│", " ").split())
 
 
+def test_help_says_what_brackets_would_hide(app):
+    words = " ".join(CliRunner().invoke(app, ["--help"]).output.replace("│", " ").split())
+    assert "Losses that plans may have, in dB." in words
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"model": "pet-denoise"}, {"peers": "torch"}, {"max_loss_db": "0.1"}),
+        *({"scenario": "offline"}, {"frames": 3}, {"budget": 60.0}),
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_options_that_the_suites_do_not_heed_are_refused(given, monkeypatch):
+    monkeypatch.setattr(cli, "_measure", lambda *_: pytest.fail("it measured"))
+    name = "--" + next(iter(given)).replace("_", "-")
+    with pytest.raises(UsageError, match=f"{name} means nothing to iqa; .* plans, stack or start"):
+        cli.bench(suite="iqa", **given)
+
+
 def test_every_suite_is_there():
     assert [name for name in cli.SUITES if not cli._suite_file(name).exists()] == []
 

@@ -60,6 +60,8 @@ def test_engines_are_told_with_their_records(tmp_path, capsys):
         (["pet-denoise", "--to", "onnx", "--matrix", "64"], 2, "--matrix means nothing to onnx"),
         (["pet-denoise", "--to", "web", "--precision", "fp16"], 2, "--precision means nothing to web"),
         (["pet-denoise", "--to", "tensorrt-rtx", "--matrix", "64x"], 2, "'64x' is not a matrix size"),
+        (["pet-denoise", "--to", "onnx", "--max-loss-db", "0"], 2, "--max-loss-db means nothing to onnx"),
+        (["pet-denoise", "--to", "bundle", "--precision", "int8", "--max-loss-db", "0"], 2, "use more than 0"),
         (["pet-denoise", "--to", "bundle"], 2, "needs --example and --task"),
         (["pet-denoise", "--to", "bundle", "--precision", "fp16"], 2, "a graph in int8 by --precision int8"),
         (["nothing", "--to", "onnx"], 4, "there is no model 'nothing'"),
@@ -73,6 +75,12 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, capsys, words, c
     assert sentence in error.replace("\n", " ")
     assert "Traceback" not in error
     assert not list(tmp_path.iterdir())
+
+
+def test_help_says_what_brackets_would_hide(capsys):
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    assert "admitted, by default 0.1 dB." in " ".join(capsys.readouterr().out.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("target", [target.name for target in TARGETS if target.name not in ("bundle", "bioimageio")])
