@@ -77,6 +77,7 @@ def bench(
     """
     from .document import merged, read_document
     from .models.command import Wanted, measure_models
+    from .regression import require_comparable
 
     if find_spec("pytest_benchmark") is None:
         raise UsageError("photopeak bench needs pytest-benchmark; install it with pip install 'photopeak[bench]'.")
@@ -84,6 +85,8 @@ def bench(
     sizes = tuple(MatrixSize.parse(size) for size in _split(matrix))
     files = [_suite_file(name) for name in suites if name not in MODEL_SUITES]
     before = read_document(earlier) if earlier else None
+    if before:
+        require_comparable(before, threads)
     of_models = tuple(name for name in suites if name in MODEL_SUITES)
     if resume and not (json_file and of_models):
         raise UsageError("--resume goes on with plans, stack or start in a file; give --suite and --json.")

@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.errors import UsageError
-from .document import read_document
+from .document import new_document, read_document
 from .tables import Table, number, text_of
 
-__all__ = ["Change", "Verdict", "change_table", "compare_documents", "holm", "t_survival"]
+__all__ = ["Change", "Verdict", "change_table", "compare_documents", "holm", "require_comparable", "t_survival"]
 
 Floats = NDArray[np.float64]
 RESAMPLES = 200
@@ -147,6 +147,25 @@ def compare_documents(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> V
             "the runs share no figure that a peer took turns with; run the same suites, models and matrices."
         )
     return _verdict(ours, nulls, drifts, cases, _notes(earlier, later, len(nulls)))
+
+
+def require_comparable(earlier: Mapping[str, Any], threads: int) -> None:
+    """Refuse an earlier run that one with so many threads on this machine cannot be compared with, before it is measured.
+
+    Parameters
+    ----------
+    earlier : mapping
+        Document of :mod:`.document`.
+    threads : int
+        Threads of the run to come.
+
+    Raises
+    ------
+    UsageError
+        If it is of another processor or number of threads.
+    """
+    coming = new_document() | {"benchmarks": [{"extra_info": {"threads": threads}}]}
+    _require_same_conditions(earlier, coming)
 
 
 def change_table(verdict: Verdict) -> Table:

@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from photopeak.benchmarks import cli
-from photopeak.benchmarks.document import read_document, write_document
+from photopeak.benchmarks.document import entry, new_document, read_document, write_document
 from photopeak.benchmarks.report import read_report
 from photopeak.engine.errors import DeviceError, InputError, PhotopeakError, UsageError
 
@@ -163,6 +163,20 @@ def test_nonsense_about_models_is_a_usage_error(arguments):
 def test_missing_earlier_run_is_told_before_anything_is_measured(tmp_path):
     with pytest.raises(InputError, match=r"none\.json"):
         cli.bench(suite="plans", earlier=tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(("threads", "brand", "what"), [(2, None, "number of threads"), (1, "Another", "processor")])
+def test_earlier_run_that_cannot_be_compared_is_told_before_anything_is_measured(
+    tmp_path, monkeypatch, threads, brand, what
+):
+    monkeypatch.setattr(cli, "_measure", lambda *_: pytest.fail("it measured"))
+    earlier = new_document()
+    earlier["benchmarks"] = [entry("iqa", {"case": "a"}, [1.0], {"case": "a", "matrix": "64x64", "threads": 1})]
+    if brand:
+        earlier["machine_info"]["cpu"]["brand_raw"] = brand
+    write_document(earlier, tmp_path / "earlier.json")
+    with pytest.raises(UsageError, match=f"{what} differs"):
+        cli.bench(suite="iqa", threads=threads, earlier=tmp_path / "earlier.json")
 
 
 def test_failing_benchmark_is_an_error_and_writes_nothing(suite, tmp_path, capfd):
