@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .console import plain, print_facts, print_table
+from .console import line_width, plain, print_facts, print_table
 
 if TYPE_CHECKING:
     from ..matrix import MatrixSize
@@ -15,6 +15,8 @@ __all__ = ["described", "disturbance", "numbers", "print_candidates", "sizes"]
 
 # Share of the processors from which on other programs are worth a word.
 _DISTURBING = 0.1
+# In shorter lines the reasons would be columns of a few letters.
+_ROOM_FOR_REASONS = 120
 
 
 def sizes(text: str) -> "list[MatrixSize]":
@@ -86,9 +88,15 @@ def print_candidates(title: str, found: "Sequence[Verdict]", *, findings: bool) 
     findings : bool
         Whether the loss is that of a model of findings, a change of probability.
     """
+    from ..selection import label
+
     columns = ("provider", "", "threads", "batch", "median", "p99", "model", "change" if findings else "loss dB", "")
     rows = [_row(verdict, findings) for verdict in found if verdict.measured.runs]
-    print_table(f"{title} (times in ms)", columns, rows)
+    if line_width() < _ROOM_FOR_REASONS:
+        print_table(f"{title} (times in ms)", columns[:-1], [row[:-1] for row in rows])
+        print_facts("Why", [(label(verdict.measured), verdict.reason) for verdict in found if verdict.measured.runs])
+    else:
+        print_table(f"{title} (times in ms)", columns, rows)
     print_facts("Not measured", _others([verdict.measured for verdict in found if not verdict.measured.runs]))
 
 

@@ -90,6 +90,11 @@ def plain(value: Any) -> Any:
     return value
 
 
+def line_width() -> int:
+    """Return how many letters a line of standard output holds."""
+    return Console().width
+
+
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table for people."""
     table = Table(title=_escaped(title), title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)

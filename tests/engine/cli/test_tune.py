@@ -68,6 +68,17 @@ def test_plan_says_why_each_candidate_was_passed_over(bundle_factory, photopeak)
     assert re.search(r"onnxruntime fp32, fp16 on cuda +there is no driver", out)
 
 
+def test_reasons_can_be_read_on_a_narrow_terminal(bundle_factory, photopeak, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    bundle = bundle_factory()
+    store(table(bundle.digest, measured(), measured(provider="openvino", precision="bf16", loss_db=0.4)))
+    code, out, _ = photopeak("plan", bundle.folder, "--matrix", "64", "--device", "cpu")
+    assert code == 0
+    assert re.search(r"openvino +bf16 +1 +1 +2\.00 +3\.00 +1\.00 +0\.400", out)
+    assert re.search(r"onnxruntime fp32 on cpu, 1 thread +chosen: the fastest that is", out)
+    assert re.search(r"openvino bf16 on cpu, 1 thread +loses 0\.400 dB", out)
+
+
 def test_plan_without_a_table_says_how_to_tune(bundle_factory, photopeak, photopeak_json):
     bundle = bundle_factory()
     code, out, _ = photopeak("plan", bundle.folder, "--matrix", "128")
