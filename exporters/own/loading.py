@@ -53,7 +53,7 @@ def load_network(text: str) -> "nn.Module":
             if f"has no attribute {function!r}" not in str(error):
                 raise ModelError(_failed(path, error)) from error
             raise UsageError(f"{path} has no function {function}; name one that returns the network.") from error
-        except Exception as error:  # a user's file may raise anything
+        except (Exception, SystemExit) as error:  # a user's file may raise anything
             raise ModelError(_failed(path, error)) from error
     if not isinstance(made, nn.Module):
         raise ModelError(
@@ -72,8 +72,10 @@ def load_example(path: Path) -> Any:
     """
     if path.suffix.lower() == ".npy":
         try:
-            return np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
+            with np.errstate(over="ignore"):  # of sizes, which are then refused
+                mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # takes no memory that the file does not fill
+            return np.array(mapped)
+        except (EOFError, OSError, OverflowError, ValueError) as error:
             raise InputError(f"{path} cannot be read as an array ({' '.join(str(error).split())[:200]}).") from error
     from ...engine.reading import read
 
@@ -131,7 +133,7 @@ def _beside(path: Path) -> Iterator[None]:
         sys.path.remove(folder)
 
 
-def _failed(path: Path, error: Exception) -> str:
+def _failed(path: Path, error: BaseException) -> str:
     return (
         f"{path} fails ({type(error).__name__}: {' '.join(str(error).split())[:200]}); run it by itself to see where."
     )

@@ -32,6 +32,7 @@ def test_what_a_function_returns_is_the_network(write):
         ("import nowhere_to_be_found", "made", ModelError, "fails .ModuleNotFoundError"),
         ("def made(:", "made", ModelError, "fails .SyntaxError"),
         ("raise SystemError('no\\nmore')", "made", ModelError, "no more"),
+        ("raise SystemExit(0)", "made", ModelError, "fails .SystemExit: 0"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_one_sentence(write, source, function, error, sentence):
@@ -66,6 +67,22 @@ def test_pickles_are_never_read(tmp_path):
         load_example(tmp_path / "a.npy")
     with pytest.raises(InputError):
         load_example(tmp_path / "gone.npy")
+
+
+def _header(shape):
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x93NUMPY", _header((10**6, 10**6, 10**3)), _header((2**40, 2**40)), _header((3, 4)) + bytes(95)],
+    ids=["empty", "cut off", "enormous", "overflowing", "short"],
+)
+def test_damaged_arrays_are_refused_before_memory_is_taken(tmp_path, content):
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(InputError, match=r"a.npy cannot be read as an array"):
+        load_example(tmp_path / "a.npy")
 
 
 def test_facts_come_from_toml(write):
