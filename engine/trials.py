@@ -36,7 +36,7 @@ class Trials:
         self._cell = cell
         golden = bundle.golden_heads if bundle.manifest.analysis else bundle.golden
         chosen = np.arange(cell.frames) % len(golden.input)
-        self._tensor = enlarged(golden.input, cell.matrix)[chosen]
+        self._tensor = enlarged(golden.input[chosen], cell.matrix)
 
     def call(self, plan: Plan, runnable: Runnable) -> Callable[[], float]:
         """Return a call of a session with exactly this plan; it returns the time inside the graph [ms].

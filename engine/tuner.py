@@ -46,6 +46,8 @@ _TILES = (256, 512, 1024, 2048)
 _SMALLEST_TILED = 512
 _BATCHES = (1, 4, 16)
 _MOST_FRAMES = 1024
+# Pixels of one call: with what the graph makes of them they fill gigabytes.
+_MOST_PIXELS = 1 << 26
 # Activations of more pixels at once do not fit the memory of a usual machine.
 _LARGEST_BATCH = {"cpu": 1 << 22, "cuda": 1 << 26}
 
@@ -88,7 +90,7 @@ def tune(
     Raises
     ------
     UsageError
-        If a number makes no sense.
+        If a number makes no sense, or a matrix has too many pixels.
 
     Warns
     -----
@@ -104,12 +106,16 @@ def tune(
     ('64x64, 1 frame, 1 thread', True)
     """
     _check(frames, threads, budget_s)
+    wanted_matrices = dict.fromkeys(working_matrix(bundle, one) for one in matrices)
+    for matrix in wanted_matrices:
+        if matrix.pixels > _MOST_PIXELS:
+            raise UsageError(f"{matrix} has too many pixels; give at most {_MOST_PIXELS}, such as 8192x8192.")
     bench, tables = Workbench(bundle), []
     counts = [threads] if threads else thread_counts(available_processors())
-    for matrix in dict.fromkeys(working_matrix(bundle, one) for one in matrices):
+    for matrix in wanted_matrices:
         quickest_ms = 0.0
         for wanted in sorted(set(frames)):
-            cell = Cell(matrix, _affordable(wanted, quickest_ms, budget_s))
+            cell = Cell(matrix, _affordable(wanted, matrix, quickest_ms, budget_s))
             watch = Bystanders()
             candidates = _Tuning(bench, cell, counts, max_loss_db, progress).measure(budget_s)
             table = Table(
@@ -178,9 +184,9 @@ def _check(frames: Sequence[int], threads: int, budget_s: float) -> None:
         raise UsageError(f"budget_s={budget_s} makes no sense; give seconds, such as 15.")
 
 
-def _affordable(frames: int, frame_ms: float, budget_s: float) -> int:
-    """Return how many frames a call may have: all, or a power of two that leaves time for many calls."""
-    most = 1e3 * budget_s * _LARGEST_SHARE / frame_ms if frame_ms else frames
+def _affordable(frames: int, matrix: MatrixSize, frame_ms: float, budget_s: float) -> int:
+    """Return how many frames a call may have: all, or a power of two that leaves time for many calls, and memory."""
+    most = min(1e3 * budget_s * _LARGEST_SHARE / frame_ms if frame_ms else frames, _MOST_PIXELS / matrix.pixels)
     return frames if frames <= most else min(frames, max(2, 1 << floor(log2(max(most, 1)))))
 
 

@@ -15,7 +15,7 @@ from photopeak.engine.providers import PROVIDERS, find
 from photopeak.engine.racing import Runner
 from photopeak.engine.selection import best
 from photopeak.engine.tuned import Cell, cells, key_of, read
-from photopeak.engine.tuner import thread_counts, tune, variants
+from photopeak.engine.tuner import _affordable, thread_counts, tune, variants
 
 SMALL = MatrixSize(64, 64)
 sizes = st.sampled_from([64, 128, 256, 512, 1024])
@@ -178,6 +178,22 @@ def test_numbers_without_sense_are_refused(quick, options):
     _, tune_it = quick
     with pytest.raises(UsageError, match="no sense"):
         tune_it(SMALL, **options)
+
+
+def test_matrix_beyond_all_memory_is_refused_before_any_is_taken(quick):
+    _, tune_it = quick
+    with pytest.raises(UsageError, match=r"100000x100000 has too many pixels; give at most \d+"):
+        tune_it(SMALL, MatrixSize(100_000, 100_000))
+    assert cells(key_of(quick[0].digest)) == ()
+
+
+@given(st.integers(1, 1 << 13), st.integers(1, 1024))
+def test_stack_of_a_call_fits_the_memory(edge, frames):
+    cell = MatrixSize(edge, edge)
+    found = _affordable(frames, cell, 0.0, 1.0)
+    assert 1 <= found <= frames
+    assert found <= 2 or found * cell.pixels <= 1 << 26
+    assert found == frames or 2 * found * cell.pixels >= 1 << 26
 
 
 @given(st.integers(1, 300))
