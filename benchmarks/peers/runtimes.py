@@ -127,20 +127,33 @@ class OpenVinoPeer:
 
         compiled = self._compile((1, *tensor.shape[1:]), "THROUGHPUT")
         outputs = self._buffers(compiled, len(tensor))
-        frames = [(tensor[index : index + 1], index) for index in range(len(tensor))]
-        # A queue that is closed with the interpreter waits for its callbacks, which are gone then.
-        queue = openvino.AsyncInferQueue(compiled, compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-
-        def keep(request: Any, index: int) -> None:
-            for name, whole in outputs.items():
-                whole[index] = request.get_tensor(name).data[0]
-
-        queue.set_callback(keep)
+        # OpenVINO's own queue calls back into Python from threads that a model waits for while it is freed, with the
+        # interpreter's lock held: that can wait for ever.
+        requests = [
+            compiled.create_infer_request() for _ in range(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        ]
+        frames = [
+            (
+                openvino.Tensor(tensor[index : index + 1], shared_memory=True),
+                {
+                    name: openvino.Tensor(whole[index : index + 1], shared_memory=True)
+                    for name, whole in outputs.items()
+                },
+            )
+            for index in range(len(tensor))
+        ]
 
         def run() -> Outputs:
-            for frame, index in frames:
-                queue.start_async({0: frame}, index, share_inputs=True)
-            queue.wait_all()
+            for index, (taken, given) in enumerate(frames):
+                request = requests[index % len(requests)]
+                if index >= len(requests):
+                    request.wait()
+                request.set_input_tensor(taken)
+                for name, place in given.items():
+                    request.set_tensor(name, place)
+                request.start_async()
+            for request in requests[: len(frames)]:
+                request.wait()
             return outputs
 
         return run
