@@ -69,7 +69,9 @@ def parts_of_findings(net: nn.Module, examples: Examples, truth: Any, about: Abo
     runner = HeadRunner(model)
     heads = _joined([runner(tensor[first : first + _BATCH]) for first in range(0, len(tensor), _BATCH)])
     classes = _labels(truth, len(examples), task)
-    temperature = about.temperature or (fit_temperature(heads["logits"][:, :, 0, 0], classes) if len(classes) else 1.0)
+    temperature = about.temperature
+    if temperature is None:
+        temperature = fit_temperature(heads["logits"][:, :, 0, 0], classes) if len(classes) else 1.0
     analysis = Analysis(
         labels=about.labels or _numbered(heads, task),
         threshold=about.threshold,

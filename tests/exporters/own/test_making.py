@@ -227,6 +227,11 @@ def test_a_network_of_one_tensor_is_told_which_heads_are_missing(tmp_path):
     refused(ModelError, words, tmp_path, net, task="classification", truth=None, example=counts(16)[0][:, :48, :48])
 
 
+def test_a_temperature_of_nothing_is_refused_and_not_fitted_instead(tmp_path):
+    given = {"task": "classification", "truth": None, "example": counts(16)[0][:, :48, :48]}
+    refused(UsageError, r"temperature: .*0\.01", tmp_path, Classifier(False), **given, about=About(temperature=0.0))
+
+
 def test_a_bundle_that_is_there_is_not_replaced(tmp_path):
     (tmp_path / "ours").mkdir()
     (tmp_path / "ours" / "mine").write_text("mine")
