@@ -56,7 +56,7 @@ class Request:
     provider : str
         ``auto`` or the name of a provider.
     threads : int
-        Threads of one run; 0 stands for the processors that this process may use.
+        Threads of one run; 0 stands for as many as measured fastest, or all that this process may use.
     max_loss_db : float
         Largest loss of PSNR against float32 that is admitted [dB]; of models that give images.
     """

@@ -148,7 +148,9 @@ class TunedPlanner:
 
     def _advice(self, matrix: MatrixSize) -> str:
         size = "" if self._bundle.manifest.analysis else f" --matrix {matrix}"
-        return f"'photopeak tune {self._bundle.name}{size}' would do it"
+        # A number that is not asked for may be none of those that are tried.
+        threads = f" --threads {self._request.threads}" if self._request.threads else ""
+        return f"'photopeak tune {self._bundle.name}{size}{threads}' would do it"
 
 
 def nearest(measured: Iterable[Cell], wanted: Cell, within: float = _NEAR) -> Cell | None:

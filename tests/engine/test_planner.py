@@ -85,6 +85,7 @@ def test_wishes_pick_within_the_table(bundle_factory):
     assert not other.tuned
     assert other.threads == 2
     assert "nothing that was measured at 40x56, 1 frame is as asked" in other.reason
+    assert other.reason.endswith("'photopeak tune test-model --matrix 40x56 --threads 2' would do it")
 
 
 class OnGpu:
