@@ -9,7 +9,6 @@ from ..engine.report.document import write_document as write_html
 from ..engine.report.shown import Planes
 from . import figures
 from .document import Document, read_document
-from .models.energy import EnergyMeter
 from .plans import SLOWER_BY, Row, bars, quiet_text, rows_of
 from .regression import Verdict, change_table, compare_documents
 from .summary import summary_tables
@@ -89,6 +88,7 @@ def _conditions(document: Document) -> list[tuple[str, str]]:
     flags = [
         name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16") if name in cpu.get("flags", [])
     ]
+    metered = any(one["extra_info"].get("joules") is not None for one in document["benchmarks"])
     return [
         ("Processor", f"{cpu.get('brand_raw', 'unknown')}, {cpu.get('count', 0)} logical cores"),
         ("Instructions", ", ".join(flags) or "not told"),
@@ -97,7 +97,7 @@ def _conditions(document: Document) -> list[tuple[str, str]]:
         ("Measured", document["datetime"][:16].replace("T", " ") + " UTC"),
         ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
         ("Other programs", quiet_text(document["benchmarks"]) or "not watched"),
-        ("Energy", EnergyMeter().reason or "RAPL, of the whole processor"),
+        ("Energy", "RAPL, of the whole processor" if metered else "not measured"),
     ]
 
 

@@ -121,3 +121,11 @@ def test_tables_say_what_was_met(page):
     chips = [chip.text for chip in page.find_elements(By.CSS_SELECTOR, "header .chip")]
     assert any(chip.endswith("bars met") for chip in chips)
     assert any("slower than before" in chip for chip in chips)
+
+
+@pytest.mark.parametrize(("joules", "words"), [(0.5, "RAPL, of the whole processor"), (None, "not measured")])
+def test_energy_is_what_the_run_measured_and_not_what_this_machine_could(tmp_path, joules, words):
+    document = run_of(0)
+    document["benchmarks"][0]["extra_info"]["joules"] = joules
+    text = write_page(document, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"<dt>Energy</dt><dd>{words}</dd>" in text
