@@ -103,7 +103,7 @@ def find(package: Package, folder: Path | None = None) -> bytes:
     InputError
         If the archive in `folder` is missing or another one than the pinned.
     UsageError
-        If npm is needed but is not installed, or cannot fetch the package.
+        If npm is needed but is not installed or cannot fetch the package, or the cache cannot be written.
     """
     if folder is not None:
         return _verified(package, folder / package.archive)
@@ -112,8 +112,13 @@ def find(package: Package, folder: Path | None = None) -> bytes:
         return _verified(package, kept)
     except InputError:  # not there yet, or damaged
         content = _fetched(package)
-    with atomic_write(kept) as file:
-        file.write(content)
+    try:
+        with atomic_write(kept) as file:
+            file.write(content)
+    except OSError as error:
+        raise UsageError(
+            f"{kept.parent} cannot be written ({error.strerror}); name a cache folder of yours in PHOTOPEAK_CACHE_DIR."
+        ) from error
     return content
 
 

@@ -147,6 +147,14 @@ def test_machine_without_npm_is_told_what_to_do(tmp_path, monkeypatch):
         npm.find(npm.DICOM_PARSER)
 
 
+def test_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("PHOTOPEAK_CACHE_DIR", str(tmp_path / "file"))
+    monkeypatch.setattr(npm, "_fetched", lambda wanted: b"archive")
+    with pytest.raises(UsageError, match=r"file/npm cannot be written .*PHOTOPEAK_CACHE_DIR"):
+        npm.find(npm.DICOM_PARSER)
+
+
 def test_npm_that_fails_is_quoted(tmp_path, monkeypatch):
     monkeypatch.setenv("PHOTOPEAK_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "npm").write_text("#!/bin/sh\necho 'no such registry' >&2\nexit 1\n")
