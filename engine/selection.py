@@ -135,7 +135,7 @@ def _objection(measured: Measured, request: Request) -> str:
 def _praise(chosen: Measured, front: Sequence[Measured]) -> str:
     if chosen.precision == "fp32" and not chosen.tile:
         return "chosen: the fastest that is admitted"
-    exact = [one for one in front if _loss(one) == 0]
+    exact = [one for one in front if _loss(one) == 0 and one is not chosen]
     gain = f", {exact[0].median_ms / chosen.median_ms:.2f} times as fast as the fastest exact one" if exact else ""
     return f"chosen: the fastest that is admitted{gain}"
 

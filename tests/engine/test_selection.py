@@ -106,6 +106,12 @@ def test_reasons_name_what_stands_against_a_candidate():
     assert asked[id(found[2])] == "not asked for: 2 threads"
 
 
+def test_a_plan_that_loses_nothing_is_not_compared_with_itself():
+    found = [measured(precision="bf16", median_ms=1.0), measured(median_ms=2.0)]
+    (told,) = [verdict.reason for verdict in verdicts(found, Request()) if verdict.chosen]
+    assert told == "chosen: the fastest that is admitted"
+
+
 def test_exact_one_is_taken_when_speed_is_the_same():
     exact, lossy = measured(median_ms=1.005), measured(precision="bf16", median_ms=1.0, loss_db=0.01)
     assert best([lossy, exact], Request()) is exact
