@@ -120,9 +120,9 @@ def problem_of_golden(golden: Golden, scale: int) -> str:
     n, channels, rows, columns = golden.input.shape if golden.input.ndim == 4 else (0, 0, 0, 0)
     wanted = (n, 1, scale * rows, scale * columns)
     arrays = (golden.input, golden.output, golden.truth)
-    fits = n > 0 and channels == 1 and golden.output.shape == wanted == golden.truth.shape
+    fits = golden.input.size > 0 and channels == 1 and golden.output.shape == wanted == golden.truth.shape
     if fits and all(array.dtype == np.float32 for array in arrays):
-        return ""
+        return "" if all(np.isfinite(array).all() for array in arrays) else "values are not finite"
     return f"shapes {[array.shape for array in arrays]} are not (n, 1, rows, columns) float32 at scale {scale}"
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from . import domain
-from .bundle import Bundle, open_bundle
+from .bundle import CALIBRATION, Bundle, open_bundle
 from .errors import ModelError
-from .fidelity import deviation, fidelity_loss_db, golden_run
+from .fidelity import deviation, fidelity_loss_db, golden_run, measure_fidelity
 from .golden import head_shapes, problem_of_head
 from .graph import check_graph
 from .head_fidelity import HEAD_TOLERANCES, changed_finding, golden_heads_run, head_deviation, probability_change
@@ -75,6 +75,8 @@ def validate(folder: Path) -> Iterator[Check]:
     yield Check("graph", True, f"{len(bundle.model) / 1e6:.2f} MB, {', '.join(graph.operators)}")
     if bundle.int8 is not None:
         yield _guarded("graph of int8", _quantised, bundle)
+    if CALIBRATION in bundle.contents:
+        yield _guarded("calibration frames", _calibration, bundle)
     for name, check in _CHECKS_OF_FINDINGS if bundle.manifest.analysis else _CHECKS_OF_IMAGES:
         yield _guarded(name, check, bundle)
     for provider in PROVIDERS:
@@ -124,6 +126,17 @@ def _compare_heads(bundle: Bundle, provider: Provider, target: Target) -> tuple[
 def _quantised(bundle: Bundle) -> tuple[bool, str]:
     graph = check_graph(bundle, "int8")
     return True, f"{len(graph.data) / 1e6:.2f} MB, {', '.join(graph.operators)}"
+
+
+def _calibration(bundle: Bundle) -> tuple[bool, str]:
+    """Compare float32 with the outputs that are kept of the frames that fidelity is measured on."""
+    frames = bundle.calibration
+    count = 0 if frames is None else len(frames.input)
+    _, runnable = choose(bundle, Request(device="cpu", precision="fp32", threads=1))
+    found = measure_fidelity(bundle, runnable, similarity=False)
+    return found.max_error <= TOLERANCES[
+        "fp32"
+    ], f"{count} frames, with the golden ones a largest difference of {found.max_error:.1e} of the peak"
 
 
 def _sizes(bundle: Bundle) -> tuple[bool, str]:

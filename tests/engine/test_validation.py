@@ -4,6 +4,7 @@ import pytest
 
 from analysis_models import MODELS, make_images, make_manifest, make_model, write_finder
 from photopeak.engine import zoo
+from photopeak.engine.bundle import Golden
 from photopeak.engine.validation import validate
 
 
@@ -32,6 +33,19 @@ def test_good_bundle_passes(bundle_factory):
     checks = outcome(bundle_factory("quarters").folder)
     assert [check.name for check in checks.values() if check.passed is False] == []
     assert checks["golden output, reference fp32 on cpu"].passed is True
+
+
+@pytest.mark.parametrize(
+    ("change", "truth", "passes", "detail"),
+    [(0, 0, True, "3 frames"), (1, 0, False, "3 frames"), (0, np.inf, False, "values are not finite")],
+)
+def test_calibration_frames_are_those_of_the_graph(bundle_factory, recipes, counts, change, truth, passes, detail):
+    given = counts[:, np.newaxis]
+    output = recipes["smooth"].truth(given)
+    calibration = Golden(given, output + np.float32(change), output + np.float32(truth))
+    check = outcome(bundle_factory("smooth", calibration=calibration).folder)["calibration frames"]
+    assert check.passed is passes
+    assert detail in check.detail
 
 
 def test_tampered_bundle_fails_at_once(bundle_factory):
