@@ -4,17 +4,28 @@
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..engine.errors import InputError
+from ..engine.errors import InputError, PhotopeakError
 from ..engine.files import atomic_write
 
-__all__ = ["Document", "entry", "expanded", "merged", "new_document", "read_document", "write_document"]
+__all__ = [
+    "Document",
+    "entry",
+    "errors_told",
+    "expanded",
+    "merged",
+    "new_document",
+    "read_document",
+    "write_document",
+]
 
 Document = dict[str, Any]
 NANOSECONDS = 9
@@ -126,3 +137,13 @@ def merged(first: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> Doc
     """Return the first document with the benchmarks of all."""
     entries = [*first["benchmarks"], *(one for other in others for one in other["benchmarks"])]
     return dict(first) | {"benchmarks": entries}
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Tell an error of a module that is run as a program in one sentence, and end with its exit code."""
+    try:
+        yield
+    except PhotopeakError as error:
+        print(f"photopeak: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -8,7 +8,7 @@ from typing import Any
 from ..engine.report.document import write_document as write_html
 from ..engine.report.shown import Planes
 from . import figures
-from .document import Document, read_document
+from .document import Document, errors_told, read_document
 from .plans import SLOWER_BY, Row, bars, quiet_text, rows_of
 from .regression import Verdict, change_table, compare_documents
 from .summary import summary_tables
@@ -187,4 +187,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    with errors_told():
+        _main()

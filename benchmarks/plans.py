@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.errors import InputError
-from .document import read_document
+from .document import errors_told, read_document
 from .interleave import Estimate
 from .tables import Table, number, text_of
 
@@ -312,4 +312,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    with errors_told():
+        _main()

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.errors import UsageError
-from .document import new_document, read_document
+from .document import errors_told, new_document, read_document
 from .tables import Table, number, text_of
 
 __all__ = ["Change", "Verdict", "change_table", "compare_documents", "holm", "require_comparable", "t_survival"]
@@ -351,4 +351,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    with errors_told():
+        _main()

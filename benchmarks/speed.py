@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..engine.matrix import MatrixSize
+from .document import errors_told
 from .report import Measurement, Report, read_report
 from .tables import Table, markdown, table_of, text_of
 
@@ -81,4 +82,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    with errors_told():
+        _main()

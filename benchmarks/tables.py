@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import floor, log10
 from pathlib import Path
 
+from .document import errors_told
 from .report import Measurement, Report, read_report
 
 __all__ = ["Table", "markdown", "number", "show", "table_of", "tables", "text_of"]
@@ -123,4 +124,5 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    with errors_told():
+        _main()

@@ -72,3 +72,13 @@ def test_other_files_are_refused_by_name(tmp_path, content):
         path.write_text(content, errors="surrogatepass")
     with pytest.raises(InputError, match=r"other\.json: not a benchmark report"):
         read_document(path)
+
+
+@pytest.mark.parametrize("module", ["plans", "page", "regression", "speed", "tables"])
+def test_modules_tell_of_a_missing_report_in_a_sentence_and_by_their_exit_code(tmp_path, module):
+    names = {"page": ("none.json", "out.html"), "regression": ("none.json", "none.json")}.get(module, ("none.json",))
+    command = [sys.executable, "-m", f"photopeak.benchmarks.{module}", *names]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == InputError.exit_code
+    assert done.stderr.startswith("photopeak: none.json: not a benchmark report")
+    assert done.stderr.count("\n") == 1
