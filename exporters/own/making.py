@@ -104,7 +104,8 @@ def to_bundle(
 
     Examples
     --------
-    >>> import numpy as np, torch
+    >>> import numpy as np, pytest
+    >>> torch = pytest.importorskip("torch")
     >>> _ = torch.manual_seed(0)
     >>> net = torch.nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect", bias=False)
     >>> _ = net.weight.data.fill_(1 / 9)
