@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -135,13 +136,14 @@ def _bundle(asked: Asked) -> dict[str, Any]:
 
 
 def _quantised(asked: Asked) -> dict[str, Any]:
-    from .new_folder import new_folder
-    from .quantise import quantise_bundle
-
     if asked.precisions != ("int8",) or set(asked.options) - {"precision", "max-loss-db"}:
         raise UsageError(
             "a bundle is given a graph in int8 by --precision int8, with --max-loss-db at most; fp16 and bf16 it has."
         )
+    _require("fitting a graph in int8", "torch", "scipy", "skimage")
+    from .new_folder import new_folder
+    from .quantise import quantise_bundle
+
     with new_folder(asked.output) as folder:
         made, report = quantise_bundle(
             asked.bundle, folder, max_loss_db=asked.options.get("max-loss-db", 0.1), tell=asked.tell
@@ -152,18 +154,13 @@ def _quantised(asked: Asked) -> dict[str, Any]:
 
 
 def _own(asked: Asked) -> dict[str, Any]:
-    from importlib.util import find_spec
-
     options = asked.options
     if "example" not in options or "task" not in options or "max-loss-db" in options:
         raise UsageError(
             "a bundle of your own network needs --example and --task, and --truth where it gives images; one with a graph in "
             "int8 of a bundle needs --precision int8."
         )
-    if missing := [name for name in ("torch", "onnxscript", "scipy", "skimage") if find_spec(name) is None]:
-        raise UsageError(
-            f"exporting a network needs {', '.join(missing)}, not installed here: pip install 'photopeak[train]'."
-        )
+    _require("exporting a network", "torch", "onnxscript", "scipy", "skimage")
     from .own import About, to_bundle
     from .own.loading import load_about, load_example, load_network
 
@@ -292,6 +289,11 @@ def _refuse_foreign(target: Target, options: dict[str, Any]) -> None:
     if foreign := sorted(set(options) - target.takes):
         names = ", ".join(f"--{name}" for name in foreign)
         raise UsageError(f"{names} means nothing to {target.name}; leave it out.")
+
+
+def _require(task: str, *modules: str) -> None:
+    if missing := [name for name in modules if find_spec(name) is None]:
+        raise UsageError(f"{task} needs {', '.join(missing)}, not installed here: pip install 'photopeak[train]'.")
 
 
 def _precisions(text: str) -> "tuple[Precision, ...]":

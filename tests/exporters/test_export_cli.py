@@ -8,6 +8,7 @@ import pytest
 from photopeak.engine import zoo
 from photopeak.engine.bundle import open_bundle
 from photopeak.engine.cli.app import main
+from photopeak.exporters import export_cli
 from photopeak.exporters.export_cli import TARGETS
 
 
@@ -110,11 +111,13 @@ def test_graphs_need_no_torch(tmp_path):
 
 
 def test_without_torch_one_sentence_says_what_to_install(network, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(export_cli, "find_spec", lambda name: None)
     words = ["--task", "denoise", "--example", network / "counts.npy", "-o", tmp_path / "ours"]
     assert run(f"{network / 'net.py'}:trained", "--to", "bundle", *words) == 2
     assert "needs torch, onnxscript, scipy, skimage, not installed here" in capsys.readouterr().err.replace("\n", " ")
     assert not (tmp_path / "ours").exists()
+    assert run("pet-denoise", "--to", "bundle", "--precision", "int8", "-o", tmp_path / "ours") == 2
+    assert "int8 needs torch, scipy, skimage, not installed here" in capsys.readouterr().err.replace("\n", " ")
 
 
 @pytest.fixture
