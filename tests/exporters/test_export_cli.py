@@ -62,7 +62,6 @@ def test_engines_are_told_with_their_records(tmp_path, capsys):
         (["pet-denoise", "--to", "web", "--precision", "fp16"], 2, "--precision means nothing to web"),
         (["pet-denoise", "--to", "tensorrt-rtx", "--matrix", "64x"], 2, "'64x' is not a matrix size"),
         (["pet-denoise", "--to", "onnx", "--max-loss-db", "0"], 2, "--max-loss-db means nothing to onnx"),
-        (["pet-denoise", "--to", "bundle", "--precision", "int8", "--max-loss-db", "0"], 2, "use more than 0"),
         (["pet-denoise", "--to", "bundle"], 2, "needs --example and --task"),
         (["pet-denoise", "--to", "bundle", "--precision", "fp16"], 2, "a graph in int8 by --precision int8"),
         (["nothing", "--to", "onnx"], 4, "there is no model 'nothing'"),
@@ -108,6 +107,14 @@ def test_graphs_need_no_torch(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert (tmp_path / "out" / "model.onnx").exists()
+
+
+def test_a_loss_of_nothing_admits_no_graph_in_int8(tmp_path, capsys):
+    pytest.importorskip("torch", reason="fitting graphs in int8 needs torch: pip install 'photopeak[train]'")
+    words = ["--precision", "int8", "--max-loss-db", "0", "-o", tmp_path / "out"]
+    assert run("pet-denoise", "--to", "bundle", *words) == 2
+    assert "use more than 0" in capsys.readouterr().err.replace("\n", " ")
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_torch_one_sentence_says_what_to_install(network, tmp_path, capsys, monkeypatch):
