@@ -2,65 +2,32 @@
 #include "texture.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
-#include "frame_body.hpp"
 #include "frame_parallel.hpp"
+#include "processor.hpp"
+#include "texture_loops.hpp"
 
 namespace photopeak {
 namespace {
 
-// Partial sums in a fixed order, which a compiler may keep in vector registers.
-constexpr std::int64_t kLanes = 16;
-
-struct Lanes {
-  float sum[kLanes] = {};
-  double total() const {
-    double all = 0.0;
-    for (const float lane : sum) all += lane;
-    return all;
-  }
-};
-
-// Adds term(0) ... term(n - 1).
-template <class Term>
-double added(std::int64_t n, Term&& term) {
-  Lanes lanes;
-  const std::int64_t whole = n / kLanes * kLanes;
-  for (std::int64_t i = 0; i < whole; i += kLanes)
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) lanes.sum[lane] += term(i + lane);
-  for (std::int64_t i = whole; i < n; ++i) lanes.sum[i - whole] += term(i);
-  return lanes.total();
-}
-
 using Row = std::vector<float>;
-
-double squares(const Row& row, std::int64_t n) {
-  return added(n, [&](std::int64_t i) { return row[i] * row[i]; });
-}
 
 // Transforms pairs of rows into half a row of means, and adds the details to the sums of an octave.
 class Haar {
  public:
-  explicit Haar(std::int64_t columns) : half_(columns / 2), across_(half_), down_(half_), both_(half_) {}
+  explicit Haar(std::int64_t columns) : half_(columns / 2), scratch_(4 * half_) {}
 
   void pair(const float* upper, const float* lower, float* mean, int octave, Texture& sums) {
-    for (std::int64_t i = 0; i < half_; ++i) {
-      const float a = upper[2 * i], b = upper[2 * i + 1], c = lower[2 * i], d = lower[2 * i + 1];
-      mean[i] = 0.5f * ((a + b) + (c + d));
-      across_[i] = 0.5f * ((a - b) + (c - d));
-      down_[i] = 0.5f * ((a + b) - (c + d));
-      both_[i] = 0.5f * ((a - b) - (c - d));
-    }
-    sums.detail[octave] += squares(across_, half_) + squares(down_, half_);
-    sums.diagonal[octave] += squares(both_, half_);
+    const Details found = texture_loops().haar(upper, lower, half_, mean, scratch_.data());
+    sums.detail[octave] += found.single;
+    sums.diagonal[octave] += found.diagonal;
     sums.blocks[octave] += static_cast<double>(half_);
   }
 
  private:
   std::int64_t half_;
-  Row across_, down_, both_;
+  Row scratch_;
 };
 
 // The last rows of something, by the number of the row.
@@ -74,20 +41,6 @@ class Recent {
   std::vector<Row> rows_;
 };
 
-PHOTOPEAK_BODY float second_difference(float before, float here, float after) { return before - 2.0f * here + after; }
-
-PHOTOPEAK_BODY float third_difference(float a, float b, float c, float d) { return (d - a) + 3.0f * (b - c); }
-
-PHOTOPEAK_BODY float fourth_difference(float a, float b, float c, float d, float e) {
-  return (a + e) - 4.0f * (b + d) + 6.0f * c;
-}
-
-// Curvature and counts of a square of pixels.
-struct Block {
-  double curvature = 0.0, level = 0.0;
-};
-
-constexpr std::int64_t kBlock = 16;
 constexpr double kFewestCounts = 32.0;      // in a block that says something
 constexpr double kPoissonCurvature = 36.0;  // the sum of the squares of the weights of both second differences
 
@@ -126,12 +79,8 @@ class Descent {
 
   void row(const float* pixels, std::int64_t row) {
     float *const kept = kept_.of(row), *const z = z_.of(row);
-    for (std::int64_t i = 0; i < columns_; ++i) {
-      const float radicand = anscombe_radicand(pixels[i]);
-      kept[i] = radicand - 0.375f;
-      z[i] = 2.0f * std::sqrt(radicand);
-    }
-    along(kept, z, row);
+    loops_.roots(pixels, columns_, kept, z);
+    loops_.along(kept, z, columns_, bent_.of(row), profiles_.columns, profiles_.columns + columns_);
     if (row > 1) dispersion(row);
     if (row > 3) profile(row);
     if (row % 2 == 1) haar_.pair(z_.of(row - 1), z, means_.data() + row / 2 * (columns_ / 2), 0, sums_);
@@ -155,28 +104,10 @@ class Descent {
     }
   }
 
-  void along(const float* kept, const float* z, std::int64_t row) {
-    float* const bent = bent_.of(row);
-    for (std::int64_t i = 1; i + 1 < columns_; ++i) bent[i] = second_difference(kept[i - 1], kept[i], kept[i + 1]);
-    float *const third = profiles_.columns, *const fourth = profiles_.columns + columns_;
-    for (std::int64_t i = 2; i + 2 < columns_; ++i) {
-      third[i] += std::fabs(third_difference(z[i - 2], z[i - 1], z[i], z[i + 1]));
-      fourth[i] += std::fabs(fourth_difference(z[i - 2], z[i - 1], z[i], z[i + 1], z[i + 2]));
-    }
-  }
-
   // The middle row is the last but one.
   void dispersion(std::int64_t row) {
-    const float *b0 = bent_.of(row - 2) + 1, *b1 = bent_.of(row - 1) + 1, *b2 = bent_.of(row) + 1;
-    const float* kept = kept_.of(row - 1) + 1;
-    for (std::size_t block = 0; block < band_.size(); ++block) {
-      const std::int64_t from = static_cast<std::int64_t>(block) * kBlock;
-      band_[block].curvature += added(kBlock, [&](std::int64_t i) {
-        const float both = second_difference(b0[from + i], b1[from + i], b2[from + i]);
-        return both * both;
-      });
-      band_[block].level += added(kBlock, [&](std::int64_t i) { return kept[from + i]; });
-    }
+    const float* const bent[] = {bent_.of(row - 2) + 1, bent_.of(row - 1) + 1, bent_.of(row) + 1};
+    loops_.curvature(bent, kept_.of(row - 1) + 1, static_cast<std::int64_t>(band_.size()), band_.data());
     if ((row - 1) % kBlock != 0) return;
     for (Block& block : band_) {
       blocks_.push_back(block);
@@ -186,13 +117,13 @@ class Descent {
 
   // The middle row is the last but two.
   void profile(std::int64_t row) {
-    const float *a = z_.of(row - 4), *b = z_.of(row - 3), *c = z_.of(row - 2), *d = z_.of(row - 1), *e = z_.of(row);
-    profiles_.rows[row - 2] = static_cast<float>(
-        added(columns_, [&](std::int64_t i) { return std::fabs(third_difference(a[i], b[i], c[i], d[i])); }));
-    profiles_.rows[rows_ + row - 2] = static_cast<float>(
-        added(columns_, [&](std::int64_t i) { return std::fabs(fourth_difference(a[i], b[i], c[i], d[i], e[i])); }));
+    const float* const z[] = {z_.of(row - 4), z_.of(row - 3), z_.of(row - 2), z_.of(row - 1), z_.of(row)};
+    const Bends found = loops_.across(z, columns_);
+    profiles_.rows[row - 2] = static_cast<float>(found.third);
+    profiles_.rows[rows_ + row - 2] = static_cast<float>(found.fourth);
   }
 
+  const TextureLoops& loops_ = texture_loops();
   std::int64_t columns_, rows_;
   Recent kept_, bent_, z_;
   Haar haar_;
@@ -211,7 +142,23 @@ void texture_of(const float* frame, Shape shape, Texture& sums, Profiles profile
   descent.finish();
 }
 
+const TextureLoops& choose_texture_loops() {
+#ifdef PHOTOPEAK_X86_LOOPS
+  switch (choose_simd()) {
+    case Simd::avx512: return texture_loops_avx512;
+    case Simd::avx2: return texture_loops_avx2;
+    case Simd::baseline: break;
+  }
+#endif
+  return texture_loops_baseline;
+}
+
 }  // namespace
+
+const TextureLoops& texture_loops() {
+  static const TextureLoops& chosen = choose_texture_loops();
+  return chosen;
+}
 
 void texture(const float* frames, Shape shape, Texture* out, Profiles profiles, int threads) {
   parallel_for(shape.frames, shape.size(), threads, [&](std::int64_t i) {

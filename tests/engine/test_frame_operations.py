@@ -281,7 +281,7 @@ def test_every_instruction_set_gives_the_same_bits(simd, counts, tmp_path):
         "plan = Tiling(MatrixSize(130, 70), MatrixSize(48, 48), 12, 1, 4); tiles = plan.stage(x, high=7.);"
         "whole = Tiling(MatrixSize(130, 70), step=48).stage((x * 9).astype('u1'), slope=.3, low=1.);"
         "r = [fo.to_float((x * 9).astype('u2'), .3, -1), fo.to_stored(x, .3, -1), fo.to_stored(x - 9, .3, 0, 'i1'),"
-        "fo.robust_scale(x)[1], fo.statistics(x), _native.admit(x, 1)[0], tiles, whole, plan.finish(tiles, 1000.)[0]];"
+        "fo.robust_scale(x)[1], fo.statistics(x), _native.admit(x, 1)[0], *_native.texture(x, 1), tiles, whole, plan.finish(tiles, 1000.)[0]];"
         "print(fo.build().simd, hashlib.sha256(b''.join(a.tobytes() for a in r)).hexdigest())"
     )
     runs = [
