@@ -14,6 +14,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import DT
 
 from ..errors import InputError
+from .elements import plain_items
 from .instance import Instance
 from .quick import quick_numbers, quick_value
 
@@ -24,15 +25,26 @@ _ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 
 
 @cache
-def _tag(keyword: str) -> BaseTag:
-    """Return the tag of an element; a keyword that PS3.6 does not have is a mistake in this package."""
+def tag_of(keyword: str) -> BaseTag:
+    """Return the tag of a keyword; one that PS3.6 does not have is a mistake in this package."""
     return Tag(keyword)
 
 
 def tag_name(keyword: str) -> str:
     """Return name and tag of an element, such as ``Rows (0028,0010)``."""
-    tag = _tag(keyword)
+    tag = tag_of(keyword)
     return f"{dictionary_description(tag)} {str(tag).replace(' ', '')}"
+
+
+def has(ds: Dataset, keyword: str) -> bool:
+    """Return whether an element is there, as ``keyword in ds`` does, without its search for the keyword."""
+    return tag_of(keyword) in ds
+
+
+def drop(ds: Dataset, *keywords: str) -> None:
+    """Take elements out of a data set, those that are there."""
+    for keyword in keywords:
+        ds.pop(tag_of(keyword), None)
 
 
 def value(ds: Dataset, keyword: str) -> Any:
@@ -43,9 +55,9 @@ def value(ds: Dataset, keyword: str) -> Any:
     InputError
         If the value cannot be decoded or is absurdly long.
     """
-    tag = _tag(keyword)
+    tag = tag_of(keyword)
     try:
-        element = ds.get_item(tag)
+        element = ds.get_item(tag, keep_deferred=True)
         if isinstance(element, RawDataElement):
             if element.length == 0:
                 return None
@@ -79,7 +91,7 @@ def numbers(ds: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
     InputError
         If there are more or fewer, or one is not a finite number.
     """
-    found = quick_numbers(ds.get_item(_tag(keyword)))
+    found = quick_numbers(ds.get_item(tag_of(keyword)))
     if found is None:
         found = value(ds, keyword)
     if found is None:
@@ -133,6 +145,26 @@ def items(ds: Dataset, keyword: str) -> Sequence[Dataset]:
     return found
 
 
+def glance(ds: Dataset, keyword: str) -> Sequence[Dataset]:
+    """Return the items of a sequence to be read and never changed, empty when it is absent.
+
+    The sequence itself stays undecoded, so that a derived object can take it over as it is.
+    """
+    element = ds.get_item(tag_of(keyword))
+    if isinstance(element, RawDataElement) and element.value and _is_plain_sequence(element):
+        _check_size(keyword, element.value)
+        found = plain_items(element.value, ds.original_character_set or ds._character_set)
+        if found is not None:
+            return found
+    return items(ds, keyword)
+
+
+def first_glance(ds: Dataset, keyword: str) -> Dataset:
+    """Return the first item of a sequence to be read and never changed, an empty data set when there is none."""
+    found = glance(ds, keyword)
+    return found[0] if found else Dataset()
+
+
 def first(ds: Dataset, keyword: str) -> Dataset:
     """Return the first item of a sequence, an empty data set when there is none."""
     found = items(ds, keyword)
@@ -171,11 +203,15 @@ def is_lossy(instance: Instance) -> bool:
     return text(instance.header, "LossyImageCompression") == "01"
 
 
+def _is_plain_sequence(raw: RawDataElement) -> bool:
+    return raw.VR == "SQ" and raw.is_little_endian and not raw.is_implicit_VR
+
+
 def _check_size(keyword: str, encoded: object) -> None:
     """Refuse an element that would take far more memory decoded than encoded; sequences are counted by their items."""
     if not isinstance(encoded, bytes) or len(encoded) <= _LONGEST_VALUE:
         return
-    if dictionary_VR(_tag(keyword)) != "SQ":
+    if dictionary_VR(tag_of(keyword)) != "SQ":
         raise InputError(f"{tag_name(keyword)} is {len(encoded)} bytes long; the file is damaged or hostile.")
     if max(map(encoded.count, _ITEM_TAGS)) > _MOST_ITEMS:
         raise InputError(f"{tag_name(keyword)} has over {_MOST_ITEMS} items; the file is hostile.")

@@ -4,6 +4,7 @@ What pydicom does for each of hundreds of elements (a buffer, a stack of context
 done here once or not at all. Whatever is out of the ordinary is left to pydicom, so that both write the same bytes.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from io import BytesIO
@@ -20,6 +21,8 @@ from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
+from .attributes import text, value
+
 __all__ = ["encode_file"]
 
 _UNDEFINED, _LONGEST_SHORT = 0xFFFFFFFF, 0xFFFF
@@ -28,6 +31,16 @@ _PREAMBLE = bytes(128) + b"DICM"
 _NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 # In these the characters of ASCII have the codes of ASCII, the backslash included.
 _LIKE_ASCII = frozenset({"iso8859", "latin_1", "ascii", "utf8", *(f"iso8859_{part}" for part in range(1, 16))})
+# One value of characters that have the same codes in all character sets of DICOM.
+_SAFE = re.compile(rb"[ -\[\]-}]*\0?")
+_META = (
+    "FileMetaInformationVersion",
+    "MediaStorageSOPClassUID",
+    "MediaStorageSOPInstanceUID",
+    "TransferSyntaxUID",
+    "ImplementationClassUID",
+    "ImplementationVersionName",
+)
 # Commands of the network and the file meta information, which do not belong into a data set.
 _NOT_OF_DATA_SETS = (0, 2)
 # The first value of a look-up table's descriptor has a type of its own.
@@ -79,20 +92,21 @@ def encode_file(ds: Dataset) -> bytes:
     b'DICM'
     """
     meta = ds.file_meta
-    if meta.TransferSyntaxUID != ExplicitVRLittleEndian or getattr(ds, "preamble", None):
+    if text(meta, "TransferSyntaxUID") != ExplicitVRLittleEndian or getattr(ds, "preamble", None):
         return _by_pydicom(ds)
     for wanted, found in (("MediaStorageSOPClassUID", "SOPClassUID"), ("MediaStorageSOPInstanceUID", "SOPInstanceUID")):
-        if meta.get(wanted) != ds.get(found):
+        if text(meta, wanted) != text(ds, found):
             return _by_pydicom(ds)
     if any(tag >> 16 in _NOT_OF_DATA_SETS for tag, _ in ds.items()):
         return _by_pydicom(ds)
     try:
-        content = _data_set(ds, [default_encoding])
+        content = _elements(ds, [default_encoding])
     except _LEFT_TO_PYDICOM:  # it tells what is wrong with which element
         return _by_pydicom(ds)
-    pydicom.dataset.validate_file_meta(meta, enforce_standard=True)
-    described = _data_set(meta, [default_encoding], group_lengths=False)
-    return b"".join([_PREAMBLE, pack("<HH2sHL", 2, 0, b"UL", 4, len(described)), described, content])
+    if not all(value(meta, keyword) for keyword in _META):
+        pydicom.dataset.validate_file_meta(meta, enforce_standard=True)
+    described = b"".join(_elements(meta, [default_encoding], group_lengths=False))
+    return b"".join([_PREAMBLE, pack("<HH2sHL", 2, 0, b"UL", 4, len(described)), described, *content])
 
 
 def _by_pydicom(ds: Dataset) -> bytes:
@@ -102,22 +116,26 @@ def _by_pydicom(ds: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def _data_set(ds: Dataset, encodings: list[str], *, group_lengths: bool = True) -> bytes:
-    """Return the elements of a data set whose strings are in `encodings` unless it names its own."""
+def _elements(ds: Dataset, encodings: list[str], *, group_lengths: bool = True) -> list[bytes]:
+    """Return the pieces of a data set whose strings are in `encodings` unless it names its own."""
     if 0x00080005 in ds:
         encodings = _python_encodings(ds.SpecificCharacterSet)
-    as_they_are = ds.original_encoding == (False, True) and _python_encodings(ds.original_character_set) == encodings
+    as_they_are = ds.original_encoding == (False, True)
+    same_sets = as_they_are and _python_encodings(ds.original_character_set) == encodings
     parts: list[bytes] = []
     for tag, element in sorted(ds.items(), key=_number):
         if tag & _LONGEST_SHORT == 0 and (tag >> 16 > 6 or not group_lengths):
             continue  # group lengths are retired, PS3.5 7.2
-        if isinstance(element, RawDataElement) and not (as_they_are and _is_whole(element)):
+        if isinstance(element, RawDataElement):
+            if as_they_are and _is_whole(element) and (same_sets or _is_the_same_in_all(element)):
+                _add(parts, tag, str(element.VR), element.value or b"")
+                continue
             element = ds[tag]
         if isinstance(element, RawDataElement):
             _add(parts, tag, str(element.VR), element.value or b"")
         else:
             _add(parts, tag, element.VR, _value(element, encodings), undefined=element.is_undefined_length)
-    return b"".join(parts)
+    return parts
 
 
 def _number(pair: tuple[BaseTag, object]) -> int:
@@ -128,12 +146,15 @@ def _number(pair: tuple[BaseTag, object]) -> int:
 def _is_whole(raw: RawDataElement) -> bool:
     """Return whether an element's bytes can be copied."""
     return (
-        not raw.is_implicit_VR
-        and raw.is_little_endian
-        and raw.value is not None
-        and raw.length == len(raw.value)
-        and raw.length % 2 == 0
+        not raw.is_implicit_VR and raw.is_little_endian and raw.length == len(raw.value or b"") and raw.length % 2 == 0
     )
+
+
+def _is_the_same_in_all(raw: RawDataElement) -> bool:
+    """Return whether an element's bytes mean the same in every character set, and would be written so again."""
+    if raw.VR in _NUMBERS or not raw.value:
+        return True
+    return _SAFE.fullmatch(raw.value) is not None and raw.value[-2:] != b"  "
 
 
 def _python_encodings(character_set: Any) -> list[str]:
@@ -177,7 +198,7 @@ def _value(element: DataElement, encodings: list[str]) -> bytes:
 
 
 def _item(item: Dataset, encodings: list[str]) -> bytes:
-    content = _data_set(item, encodings)
+    content = b"".join(_elements(item, encodings))
     if getattr(item, "is_undefined_length_sequence_item", False):
         return b"".join((_ITEM[:4], b"\xff\xff\xff\xff", content, _ITEM_END))
     return b"".join((_ITEM[:4], pack("<L", len(content)), content))

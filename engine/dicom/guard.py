@@ -25,6 +25,8 @@ from .attributes import integer, tag_name, text
 HTJ2K = ("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
 # What describing one frame takes in memory, beside its pixels [byte].
 FRAME_OVERHEAD = 512
+# Most headers fit into it.
+_BLOCK = 1 << 16
 _SMALLEST_ITEM = 10  # tag, length, and a fragment that is not empty
 _START_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 
@@ -105,14 +107,18 @@ class GuardedStream(io.BufferedReader):
     """A file that never returns, or reserves memory for, more bytes than it has, and that can be read only so often."""
 
     def __init__(self, raw: io.RawIOBase, size: int, reads: int) -> None:
-        super().__init__(raw)
+        super().__init__(raw, _BLOCK)
         self.size, self._reads = size, reads
+
+    def spend(self, reads: int) -> None:
+        """Count what was taken from a block as if it had been read piece by piece."""
+        self._reads -= reads
+        if self._reads < 0:
+            raise InputError("its header has too many elements; the file is hostile or the limit is too low.")
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return at most `size` bytes."""
-        self._reads -= 1
-        if self._reads < 0:
-            raise InputError("its header has too many elements; the file is hostile or the limit is too low.")
+        self.spend(1)
         if size is not None and size > 4096:  # an element may claim 4 GiB, and the base class would allocate them
             size = min(size, max(self.size - self.tell(), 0))
         return super().read(size)
@@ -168,7 +174,7 @@ def pixel_layout(ds: Dataset, path: Path, limits: Limits) -> PixelLayout:
             f"{path}: Bits Allocated {allocated}, Bits Stored {stored} and High Bit {text(ds, 'HighBit')} do not go "
             "together; export it with 8, 16 or 32 bits allocated."
         )
-    syntax = UID(str(ds.file_meta.TransferSyntaxUID))
+    syntax = UID(text(ds.file_meta, "TransferSyntaxUID"))
     layout = PixelLayout(frames, MatrixSize(rows, columns), allocated, stored, bool(signed), syntax)
     check_memory(layout.memory_bytes, f"{path}: {frames} frame(s) of {layout.matrix}", limits)
     return layout

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
@@ -19,6 +20,7 @@ from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
 from ..errors import InputError
 from .attributes import tag_name, text
+from .elements import Plain, encodings_of, plain_elements
 from .guard import (
     GuardedStream,
     Limits,
@@ -35,6 +37,7 @@ from .quiet import input_errors
 
 _PIXELS, _FLOAT_PIXELS = 0x7FE00010, (0x7FE00008, 0x7FE00009)
 _UNDEFINED = 0xFFFFFFFF
+_META, _DATA_SET = range(2, 3), range(8, 0x7FE0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +106,7 @@ def parse(path: Path, limits: Limits) -> ImageFile:
     """
     with input_errors(path), open_regular(path, limits) as file:
         preamble, meta = _read_meta(file, path)
-        syntax = UID(str(meta.TransferSyntaxUID))
+        syntax = UID(text(meta, "TransferSyntaxUID"))
         deflated = syntax == DeflatedExplicitVRLittleEndian
         with inflate(file, path, limits) if deflated else file as stream:
             return _read_image(stream, preamble, meta, path, limits)
@@ -111,15 +114,22 @@ def parse(path: Path, limits: Limits) -> ImageFile:
 
 def _read_meta(stream: GuardedStream, path: Path) -> tuple[bytes, FileMetaDataset]:
     """Read preamble and File Meta Information; without them, guess the encoding of the bare data set."""
-    head = stream.peek(132)[:132]
-    if head[128:] == b"DICM":
-        stream.seek(132)
-    elif not _may_start_data_set(head):
+    block = stream.peek(132)
+    named = block[128:132] == b"DICM"
+    if not named and not _may_start_data_set(block):
         raise NotAnImage(f"{path}: is not a DICOM file.")
-    meta = FileMetaDataset(read_dataset(stream, False, True, stop_when=_outside_meta))
+    start = 132 if named else 0
+    found = plain_elements(block, start, len(block), _META)
+    if found.tag >= 0:
+        stream.spend(2 * len(found.elements))
+        stream.seek(found.end)
+        meta = FileMetaDataset(found.elements)
+    else:
+        stream.seek(start)
+        meta = FileMetaDataset(read_dataset(stream, False, True, stop_when=_outside_meta))
     if not text(meta, "TransferSyntaxUID"):
         meta.TransferSyntaxUID = _guess_transfer_syntax(stream.peek(6)[:6])
-    return head[:128] if head[128:] == b"DICM" else b"", meta
+    return block[:128] if named else b"", meta
 
 
 def _outside_meta(tag: BaseTag, vr: str | None, length: int) -> bool:
@@ -141,14 +151,12 @@ def _guess_transfer_syntax(first: bytes) -> UID:
 
 
 def _read_image(stream: GuardedStream, preamble: bytes, meta: FileMetaDataset, path: Path, limits: Limits) -> ImageFile:
-    syntax = UID(str(meta.TransferSyntaxUID))
+    syntax = UID(text(meta, "TransferSyntaxUID"))
     implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
     seen: list[tuple[int, str | None, int]] = []
-    elements = read_dataset(stream, implicit, little, stop_when=_stop_at_pixels(seen))
-    for tag in [tag for tag in tuple(elements.keys()) if tag >> 16 < 8]:  # command sets of network dumps
-        del elements[tag]
+    elements = _read_elements(stream, implicit, little, seen)
     header = FileDataset(str(path), elements, preamble or None, meta, implicit, little)
-    header.set_original_encoding(implicit, little, elements._character_set)
+    header.set_original_encoding(implicit, little, encodings_of(elements))
     if not seen:
         raise _no_pixels(header, path)
     pixels, vr, length = seen[-1]
@@ -170,6 +178,35 @@ def _read_image(stream: GuardedStream, preamble: bytes, meta: FileMetaDataset, p
     else:
         check_native_length(layout, length, stream.size - offset, path)
     return ImageFile(path, header, layout, offset, vr == "OW", limits)
+
+
+def _read_elements(
+    stream: GuardedStream, implicit: bool, little: bool, seen: list[tuple[int, str | None, int]]
+) -> dict[BaseTag, DataElement | RawDataElement]:
+    """Read the elements before the pixels, and note in `seen` the one that holds these."""
+    start = stream.tell()
+    found = Plain({}, 0)
+    if little and not implicit:
+        block = stream.peek()
+        found = plain_elements(block, 0, len(block), _DATA_SET, start)
+        stream.spend(2 * len(found.elements))
+        stream.seek(start + found.end)
+        if found.vr and found.tag in (_PIXELS, *_FLOAT_PIXELS):
+            seen.append((found.tag, found.vr, found.length))
+            return {**found.elements}
+        if not _may_go_on(stream.read(8)):
+            found = Plain({}, 0)
+        stream.seek(start + found.end)
+    rest = read_dataset(
+        stream, implicit, little, stop_when=_stop_at_pixels(seen), parent_encoding=encodings_of(found.elements)
+    )
+    # Command sets of network dumps do not belong to the object.
+    return {tag: element for tag, element in (found.elements | dict(rest.items())).items() if tag >> 16 >= 8}
+
+
+def _may_go_on(head: bytes) -> bool:
+    """Return whether pydicom may begin here: it takes a first element without a representation for Implicit VR throughout."""
+    return len(head) < 6 or (head[4:6].isalpha() and head[4:6].isupper())
 
 
 def _stop_at_pixels(seen: list[tuple[int, str | None, int]]) -> Callable[[BaseTag, str | None, int], bool]:

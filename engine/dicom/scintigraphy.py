@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 
 from ..errors import InputError
 from ..frames import FrameInfo
-from .attributes import first, integer, integers, items, number, tag_name, text
+from .attributes import first_glance, glance, integer, integers, number, tag_name, text
 from .geometry import Vector, normal, orientation, position, view_of_orientation, view_of_text
 from .parse import ImageFile
 from .units import Scaling
@@ -42,7 +42,7 @@ def nuclear_frames(image: ImageFile, scaling: Scaling) -> tuple[FrameInfo, ...]:
     windows = _vector(ds, "EnergyWindowVector", n, single="NumberOfEnergyWindows")
     slices = _vector(ds, "SliceVector", n)
     duration_ms = _durations(ds, n)
-    found = items(ds, _HEADS)
+    found = glance(ds, _HEADS)
     heads = {index: _item(found, _HEADS, index) for index in set(detectors)}
     views = {index: _view(ds, head) if planar else "" for index, head in heads.items()}
     return tuple(
@@ -84,7 +84,7 @@ def _item(found: Sequence[Dataset], keyword: str, index: int) -> Dataset:
 
 def _view(ds: Dataset, head: Dataset) -> str:
     """Return the view of a planar frame: coded, else from the orientation, else from the image's name."""
-    coded = view_of_text(text(first(head, "ViewCodeSequence"), "CodeMeaning"))
+    coded = view_of_text(text(first_glance(head, "ViewCodeSequence"), "CodeMeaning"))
     named = "" if integer(ds, "NumberOfDetectors") == 2 else view_of_text(text(ds, "ImageID"))
     return coded or view_of_orientation(head) or view_of_orientation(ds) or named
 
@@ -105,12 +105,12 @@ def _durations(ds: Dataset, n: int) -> Callable[[int], float]:
         ("PhaseInformationSequence", "PhaseVector"),
         ("RotationInformationSequence", "RotationVector"),
     ):
-        if found := items(ds, sequence):
+        if found := glance(ds, sequence):
             indices = _vector(ds, vector, n)
             return lambda i: _or_nan(number(_item(found, sequence, indices[i]), "ActualFrameDuration"))
     overall = number(ds, "ActualFrameDuration")
-    data = first(first(ds, "GatedInformationSequence"), "DataInformationSequence")
-    gates = items(data, "TimeSlotInformationSequence")
+    data = first_glance(first_glance(ds, "GatedInformationSequence"), "DataInformationSequence")
+    gates = glance(data, "TimeSlotInformationSequence")
     if overall is None and gates:
         slots = _vector(ds, "TimeSlotVector", n)
         return lambda i: _or_nan(number(gates[slots[i] - 1], "TimeSlotTime") if 0 < slots[i] <= len(gates) else None)

@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 
 from ..errors import InputError
 from ..frames import Units
-from .attributes import first, items, number, tag_name, text
+from .attributes import first_glance, glance, number, tag_name, text
 
 # UCUM codes of Measurement Units Code Sequence (0040,08EA).
 _UCUM = {
@@ -87,7 +87,7 @@ def frame_scaling(header: Dataset, shared: Dataset, frame: Dataset) -> Scaling:
     mapping = _mapping(frame) or _mapping(shared)
     if mapping and mapping.units is not Units.NONE:
         return mapping
-    transformation = first(frame, "PixelValueTransformationSequence") or first(
+    transformation = first_glance(frame, "PixelValueTransformationSequence") or first_glance(
         shared, "PixelValueTransformationSequence"
     )
     rescale = _rescale(transformation)
@@ -122,10 +122,10 @@ def _mapping(ds: Dataset) -> Scaling | None:
     Look-up tables are left alone: stored values stay valid.
     """
     found = []
-    for item in items(ds, "RealWorldValueMappingSequence"):
+    for item in glance(ds, "RealWorldValueMappingSequence"):
         slope = number(item, "RealWorldValueSlope")
         if slope:
-            units = _UCUM.get(text(first(item, "MeasurementUnitsCodeSequence"), "CodeValue"), Units.NONE)
+            units = _UCUM.get(text(first_glance(item, "MeasurementUnitsCodeSequence"), "CodeValue"), Units.NONE)
             found.append(Scaling(slope, number(item, "RealWorldValueIntercept") or 0.0, units))
     found = [mapping for mapping in found if mapping != Scaling()]  # identity without units says nothing
     return next((mapping for mapping in found if mapping.units is not Units.NONE), next(iter(found), None))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from pydicom.charset import default_encoding
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     UID,
@@ -13,7 +14,7 @@ from pydicom.uid import (
 
 from ..release import release
 from ..result import Result
-from .attributes import text
+from .attributes import has, text
 from .derived.codes import put
 from .derived.derivation import of_result, stamp
 from .derived.functional import derive_frames
@@ -72,7 +73,7 @@ def _derive(part: Part, series_uid: str) -> Dataset:
     if undecodable:
         remarks = (*remarks, f"Left out, as they cannot be decoded: {', '.join(undecodable)}.")
     stamp(ds, part.source, part.derivation, series_uid, remarks)
-    if "PerFrameFunctionalGroupsSequence" in ds:
+    if has(ds, "PerFrameFunctionalGroupsSequence"):
         derive_frames(ds, part.source, part.derivation)
     repair(ds)
     return ds
@@ -86,17 +87,18 @@ def _encoder(ds: Dataset) -> Encoder:
         PositronEmissionTomographyImageStorage: encode_pet,
         EnhancedPETImageStorage: encode_enhanced_pet,
     }
-    return encoders.get(ds.SOPClassUID, encode_same_scale)
+    return encoders.get(text(ds, "SOPClassUID"), encode_same_scale)
 
 
 def encode(ds: Dataset) -> bytes:
     """Return an object as a DICOM file, Explicit VR Little Endian."""
     meta = FileMetaDataset()
+    meta.set_original_encoding(False, True, default_encoding)
     put(
         meta,
         FileMetaInformationVersion=b"\0\1",
-        MediaStorageSOPClassUID=ds.SOPClassUID,
-        MediaStorageSOPInstanceUID=ds.SOPInstanceUID,
+        MediaStorageSOPClassUID=text(ds, "SOPClassUID"),
+        MediaStorageSOPInstanceUID=text(ds, "SOPInstanceUID"),
         TransferSyntaxUID=ExplicitVRLittleEndian,
         ImplementationClassUID=IMPLEMENTATION_CLASS_UID,
         ImplementationVersionName=f"PHOTOPEAK{release()}"[:16],

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from ...frames import Units
+from .plain import plain_element
 
 __all__ = ["CODES", "UNIT_CODES", "code", "item", "put"]
 
@@ -50,7 +51,9 @@ def code(entry: tuple[str, str, str]) -> Dataset:
 
 def item(**elements: Any) -> Dataset:
     """Return a data set with these elements, by keyword."""
-    return put(Dataset(), **elements)
+    ds = Dataset()
+    ds.set_original_encoding(False, True, default_encoding)
+    return put(ds, **elements)
 
 
 def put(ds: Dataset, **elements: Any) -> Dataset:
@@ -72,7 +75,7 @@ def put(ds: Dataset, **elements: Any) -> Dataset:
     """
     for keyword, value in elements.items():
         tag, vr = _described(keyword)
-        ds[tag] = DataElement(tag, vr, value)
+        ds[tag] = plain_element(tag, vr, value) or DataElement(tag, vr, value)
     return ds
 
 

@@ -14,7 +14,7 @@ from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, generate_uid
 
 from ...release import release
 from ...result import Result
-from ..attributes import integer, items, text
+from ..attributes import has, integer, items, tag_of, text
 from ..instance import Instance
 from .codes import CODES, code, item, put
 from .words import shorten
@@ -142,8 +142,8 @@ def stamp(ds: Dataset, source: Instance, derivation: Derivation, series_uid: str
         ContributingEquipmentSequence=[*items(ds, "ContributingEquipmentSequence"), _equipment(derivation)],
         ImageComments=shorten(" ".join(filter(None, comments)), 10 * _ST, placeholder=" ..."),
     )
-    if "LossyImageCompression" not in ds and source.header.file_meta.TransferSyntaxUID in _ALWAYS_LOSSY:
-        ds.LossyImageCompression = "01"
+    if not has(ds, "LossyImageCompression") and text(source.header.file_meta, "TransferSyntaxUID") in _ALWAYS_LOSSY:
+        put(ds, LossyImageCompression="01")
 
 
 def source_reference(source: Instance, derivation: Derivation, frames: Sequence[int]) -> Dataset:
@@ -159,14 +159,14 @@ def source_reference(source: Instance, derivation: Derivation, frames: Sequence[
 
 def sop_reference(source: Instance) -> Dataset:
     """Return a reference to an object."""
-    reference = item(ReferencedSOPClassUID=source.sop_class_uid)
-    reference.add(uid_element("ReferencedSOPInstanceUID", source.sop_instance_uid))
+    reference = item(ReferencedSOPClassUID=text(source.header, "SOPClassUID"))
+    reference.add(uid_element("ReferencedSOPInstanceUID", text(source.header, "SOPInstanceUID")))
     return reference
 
 
 def uid_element(keyword: str, uid: str) -> DataElement:
     """Return a UID as the source has it: scanners write leading zeros, which pydicom refuses but which must match."""
-    return DataElement(keyword, "UI", str(uid), validation_mode=IGNORE)
+    return DataElement(tag_of(keyword), "UI", str(uid), validation_mode=IGNORE)
 
 
 def _describe_series(ds: Dataset, derivation: Derivation) -> None:
@@ -220,6 +220,8 @@ def _domain(result: Result) -> str:
 
 def _local(moment: datetime, offset: str) -> datetime:
     """Return the moment in the object's time zone, or in this machine's when the object does not name one."""
+    if not offset:
+        return moment.astimezone()
     try:
         return moment.astimezone(datetime.strptime(offset, "%z").tzinfo)
     except ValueError:

@@ -86,7 +86,7 @@ def copy_header(instance: Instance) -> tuple[Dataset, tuple[str, ...]]:
 
 def _copied(holder: Dataset, tag: BaseTag) -> DataElement | RawDataElement | None:
     """Return a copy of an element: as it was read where that will do, else decoded, or None where it cannot be."""
-    element = holder.get_item(tag)
+    element = holder.get_item(tag, keep_deferred=True)
     if isinstance(element, RawDataElement) and is_sound(element):
         return element
     try:

@@ -9,7 +9,7 @@ from pydicom.uid import NuclearMedicineImageStorage, SecondaryCaptureImageStorag
 
 from ... import frame_operations
 from ...frames import Units
-from ..attributes import items, text
+from ..attributes import drop, has, integers, items, text
 from .codes import UNIT_CODES, put
 from .magnify import decimals
 from .part import Part
@@ -72,8 +72,7 @@ def encode_nuclear(ds: Dataset, part: Part) -> tuple[str, ...]:
     stored = round_to_stored(part.pixels, Scale(np.full(n, slope), np.zeros(n)), signed=signed)
     put(ds, NumberOfFrames=n)
     set_pixels(ds, stored)
-    for keyword in ("RescaleSlope", "RescaleIntercept", "RescaleType"):
-        ds.pop(keyword, None)
+    drop(ds, "RescaleSlope", "RescaleIntercept", "RescaleType")
     _map_values(ds, part, slope, signed=signed)
     _set_window(ds, part, slope)
     _complete(ds, n)
@@ -85,12 +84,12 @@ def encode_nuclear(ds: Dataset, part: Part) -> tuple[str, ...]:
 
 def _become_nuclear(ds: Dataset) -> tuple[str, ...]:
     """Turn a Secondary Capture that carries nuclear-medicine attributes into what it is."""
-    if ds.SOPClassUID == NuclearMedicineImageStorage:
+    found = text(ds, "SOPClassUID")
+    if found == NuclearMedicineImageStorage:
         return ()
-    was_capture = ds.SOPClassUID == SecondaryCaptureImageStorage
+    was_capture = found == SecondaryCaptureImageStorage
     ds.SOPClassUID = NuclearMedicineImageStorage
-    for keyword in _ONLY_SECONDARY_CAPTURE.split():
-        ds.pop(keyword, None)
+    drop(ds, *_ONLY_SECONDARY_CAPTURE.split())
     return (
         ("The source was a Secondary Capture with NM attributes; what it does not say is left empty.",)
         if was_capture
@@ -100,7 +99,7 @@ def _become_nuclear(ds: Dataset) -> tuple[str, ...]:
 
 def _map_values(ds: Dataset, part: Part, slope: float, *, signed: bool) -> None:
     """Let Real World Value Mapping lead from stored values to physical ones."""
-    if part.conserve == "sum" and part.derivation.scale > 1 and "RealWorldValueMappingSequence" in ds:
+    if part.conserve == "sum" and part.derivation.scale > 1 and has(ds, "RealWorldValueMappingSequence"):
         # A pixel now holds a part of the old pixel's counts: a mapping to concentration would no longer be true.
         kept = [m for m in ds.RealWorldValueMappingSequence if _unit(m) == UNIT_CODES[part.units][0]]
         ds.RealWorldValueMappingSequence = kept
@@ -108,7 +107,7 @@ def _map_values(ds: Dataset, part: Part, slope: float, *, signed: bool) -> None:
     remap(ds, (first.slope, first.intercept), (slope, 0.0), signed=signed)
     mappings = list(items(ds, "RealWorldValueMappingSequence"))
     if slope != 1 and not any(_unit(mapping) == UNIT_CODES[part.units][0] for mapping in mappings):
-        ds.RealWorldValueMappingSequence = [*mappings, unit_mapping(part.units, slope, signed=signed)]
+        put(ds, RealWorldValueMappingSequence=[*mappings, unit_mapping(part.units, slope, signed=signed)])
 
 
 def _unit(mapping: Dataset) -> str:
@@ -120,9 +119,9 @@ def _set_window(ds: Dataset, part: Part, slope: float) -> None:
     """Give a window in new stored values: the source's, carried over, or one that shows all but the hottest pixels."""
     shrink = part.derivation.scale**2 if part.conserve == "sum" else 1
     factor = part.info[0].slope / slope / shrink
-    source = [np.atleast_1d(ds.get(keyword) or []) for keyword in ("WindowCenter", "WindowWidth")]
-    for keyword in ("VOILUTSequence", "VOILUTFunction"):
-        ds.pop(keyword, None)
+    given = ((ds.get(keyword) if has(ds, keyword) else None) or [] for keyword in ("WindowCenter", "WindowWidth"))
+    source = [np.atleast_1d(values) for values in given]
+    drop(ds, "VOILUTSequence", "VOILUTFunction")
     if source[0].size and source[0].size == source[1].size and all(float(width) > 0 for width in source[1]):
         centres, widths = ([float(value) * factor for value in values] for values in source)
         widths = [max(width, 1.0) for width in widths]
@@ -141,26 +140,26 @@ def _complete(ds: Dataset, frames: int) -> None:
     put(ds, ImageType=["DERIVED", "PRIMARY", kind, values[3] or "EMISSION"])
     vectors = _VECTORS[kind]
     if frames == 1:
-        put(ds, **{keyword: 1 for keyword in vectors if keyword not in ds})
-    if all(keyword in ds for keyword in vectors):
+        put(ds, **{keyword: 1 for keyword in vectors if not has(ds, keyword)})
+    if all(has(ds, keyword) for keyword in vectors):
         put(ds, FrameIncrementPointer=[Tag(keyword) for keyword in vectors])
     for vector, number in _NUMBERS.items():
-        if vector in vectors and vector in ds and number not in ds:
-            setattr(ds, number, int(np.max(ds[vector].value)))
+        if vector in vectors and has(ds, vector) and not has(ds, number):
+            put(ds, **{number: max(integers(ds, vector))})
     for keyword in (*_TYPE_2, *_TYPE_2_OF.get(kind, ())):
-        if keyword not in ds:
-            setattr(ds, keyword, [])
+        if not has(ds, keyword):
+            put(ds, **{keyword: []})
     for keyword in (
         "CountsAccumulated",
         "PixelSpacing",
         "PatientOrientationCodeSequence",
         "PatientGantryRelationshipCodeSequence",
     ):
-        if keyword not in ds:
-            setattr(ds, keyword, [] if keyword.endswith("Sequence") else None)
+        if not has(ds, keyword):
+            put(ds, **{keyword: [] if keyword.endswith("Sequence") else None})
     if kind not in ("STATIC", "WHOLE BODY") and _has_duration_inside(ds):
         # Allowed here for these two kinds only; the others keep it with each phase or rotation.
-        ds.pop("ActualFrameDuration", None)
+        drop(ds, "ActualFrameDuration")
 
 
 def _kind_of(ds: Dataset) -> str:

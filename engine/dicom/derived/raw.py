@@ -34,9 +34,10 @@ def is_sound(raw: RawDataElement) -> bool:
     ----------
     * PS3.5 sections 6.2 (value representations), 7.1 (data elements) and 7.5 (sequences).
     """
-    if raw.VR is None or raw.is_implicit_VR or not raw.is_little_endian or raw.value is None:
+    if raw.VR is None or raw.is_implicit_VR or not raw.is_little_endian:
         return False
-    return raw.length == len(raw.value) and _is_sound(int(raw.tag), str(raw.VR), raw.value, _DEEPEST)
+    value = raw.value or b""  # None stands for the empty value of a number
+    return raw.length == len(value) and _is_sound(int(raw.tag), str(raw.VR), value, _DEEPEST)
 
 
 def _is_sound(tag: int, vr: str, value: bytes, depth: int) -> bool:

@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import PositronEmissionTomographyImageStorage
 
-from ..attributes import items, text
+from ..attributes import drop, glance, has, text
 from .codes import CODES, code, put
 from .magnify import decimals
 
@@ -66,10 +66,10 @@ def repair(ds: Dataset) -> None:
     """
     is_pet = text(ds, "SOPClassUID") == PositronEmissionTomographyImageStorage
     for keyword in _names(_TYPE_2) + (_names(_TYPE_2_OF_PET) if is_pet else ()):
-        if keyword not in ds:
+        if not has(ds, keyword):
             put(ds, **{keyword: [] if keyword.endswith("Sequence") else None})
-    if "FrameOfReferenceUID" in ds and "PositionReferenceIndicator" not in ds:
-        ds.PositionReferenceIndicator = None
+    if has(ds, "FrameOfReferenceUID") and not has(ds, "PositionReferenceIndicator"):
+        put(ds, PositionReferenceIndicator=None)
     if text(ds, "Modality") in ("NM", "PT"):
         _settle_orientation(ds)
     _settle_laterality(ds)
@@ -86,13 +86,13 @@ def _settle_orientation(ds: Dataset) -> None:
     """Let codes say how the patient lies: Patient Position must not stand beside them."""
     position = text(ds, "PatientPosition")
     gantry, lying = _GANTRY.get(position[:2]), _LYING.get(position[2:])
-    if not items(ds, "PatientOrientationCodeSequence") and gantry and lying:
+    if not glance(ds, "PatientOrientationCodeSequence") and gantry and lying:
         orientation = code(CODES["recumbent"])
         orientation.PatientOrientationModifierCodeSequence = [code(CODES[lying])]
         ds.PatientOrientationCodeSequence = [orientation]
         ds.PatientGantryRelationshipCodeSequence = [code(CODES[gantry])]
-    if "PatientOrientationCodeSequence" in ds:
-        ds.pop("PatientPosition", None)
+    if has(ds, "PatientOrientationCodeSequence"):
+        drop(ds, "PatientPosition")
 
 
 def _settle_laterality(ds: Dataset) -> None:
@@ -104,11 +104,11 @@ def _settle_laterality(ds: Dataset) -> None:
     if not part and text(ds, "ImageType").split("\\")[2:3] == ["WHOLE BODY"]:
         part = ds.BodyPartExamined = "WHOLEBODY"
     elsewhere = ("ImageLaterality", "SharedFunctionalGroupsSequence")
-    if part in _names(_UNPAIRED) or any(keyword in ds for keyword in elsewhere):
+    if part in _names(_UNPAIRED) or any(has(ds, keyword) for keyword in elsewhere):
         if not text(ds, "Laterality"):
-            ds.pop("Laterality", None)
-    elif "Laterality" not in ds:
-        ds.Laterality = None
+            drop(ds, "Laterality")
+    elif not has(ds, "Laterality"):
+        put(ds, Laterality=None)
 
 
 def _settle_conditions(ds: Dataset) -> None:
@@ -117,15 +117,15 @@ def _settle_conditions(ds: Dataset) -> None:
         return
     kind = text(ds, "SeriesType").split("\\")[0]
     for condition, keywords in _ONLY_IN_PET.items():
-        for keyword in keywords if kind != condition else ():
-            ds.pop(keyword, None)
+        if kind != condition:
+            drop(ds, *keywords)
 
 
 def _mend(ds: Dataset) -> None:
     """Rewrite values in forms that were never allowed, or no longer are, and drop sequences that must not be empty."""
     for keyword in _NOT_EMPTY:
-        if keyword in ds and not items(ds, keyword):
-            delattr(ds, keyword)
+        if has(ds, keyword) and not glance(ds, keyword):
+            drop(ds, keyword)
     for element in [*ds.values()]:
         if isinstance(element, RawDataElement):  # taken over because nothing in it needs mending
             continue

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from ... import frame_operations
 from ...frames import Units
-from ..attributes import first, items
+from ..attributes import first, has, items
 from .codes import UNIT_CODES, code, item, put
 from .magnify import decimals
 
@@ -115,7 +115,7 @@ def set_pixels(ds: Dataset, stored: Stored) -> None:
         HighBit=stored.bits - 1,
         PixelRepresentation=int(values.dtype.kind == "i"),
     )
-    if "NumberOfFrames" in ds:
+    if has(ds, "NumberOfFrames"):
         put(ds, NumberOfFrames=len(values))
     content = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
     ds.add_new("PixelData", "OW", content + b"\0" * (len(content) % 2))

@@ -2,12 +2,27 @@
 
 from datetime import datetime
 
+import pydicom
 import pytest
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from photopeak.engine.dicom.attributes import first, integer, integers, items, moment, number, numbers, text
+from photopeak.engine.dicom.attributes import (
+    drop,
+    first,
+    first_glance,
+    glance,
+    has,
+    integer,
+    integers,
+    items,
+    moment,
+    number,
+    numbers,
+    text,
+)
 from photopeak.engine.dicom.quiet import quiet_libraries
 from photopeak.engine.errors import InputError
 
@@ -76,3 +91,36 @@ def test_moment_of_date_and_time(date, time, expected):
 def test_no_moment(stamp):
     with quiet_libraries(), pytest.raises(InputError, match=r"Acquisition DateTime \(0008,002A\)"):
         moment(raw("AcquisitionDateTime", "DT", stamp.encode()), "AcquisitionDateTime")
+
+
+def test_elements_are_found_and_dropped_by_keyword():
+    ds = Dataset()
+    ds.Rows = 64
+    assert has(ds, "Rows")
+    assert not has(ds, "Columns")
+    drop(ds, "Rows", "Columns")
+    assert not has(ds, "Rows")
+
+
+def test_a_glance_leaves_a_sequence_as_it_was_read(dicom_factory):
+    path = dicom_factory("whole-body")[0]
+    ds, decoded = pydicom.dcmread(path), pydicom.dcmread(path)
+    before = ds.get_item("DetectorInformationSequence")
+    assert glance(ds, "DetectorInformationSequence") == items(decoded, "DetectorInformationSequence")
+    assert first_glance(ds, "DetectorInformationSequence") == first(decoded, "DetectorInformationSequence")
+    assert ds.get_item("DetectorInformationSequence") is before
+    assert glance(ds, "PhaseInformationSequence") == ()
+    assert first_glance(ds, "PhaseInformationSequence") == Dataset()
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_a_glance_at_other_encodings_decodes_them(dicom_factory, syntax):
+    ds = pydicom.dcmread(dicom_factory("whole-body", transfer_syntax=syntax)[0])
+    found = glance(ds, "DetectorInformationSequence")
+    assert found is ds.DetectorInformationSequence
+    assert len(found) == 2
+
+
+def test_a_glance_at_what_is_no_sequence_is_an_error():
+    with pytest.raises(InputError, match="is not a sequence"):
+        glance(raw("DetectorInformationSequence", "LO", b"odd "), "DetectorInformationSequence")
