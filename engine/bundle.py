@@ -19,6 +19,7 @@ from .errors import ModelError
 from .files import atomic_write
 from .golden import Golden, GoldenHeads, problem_of_golden, problem_of_heads, read_arrays
 from .manifest import Analysis, Domain, EmbeddingDomain, Grid, Input, Manifest, Output, Training
+from .schemes import Scheme, read_schemes, schemes_archive
 
 __all__ = [
     "Analysis",
@@ -31,6 +32,7 @@ __all__ = [
     "Input",
     "Manifest",
     "Output",
+    "Scheme",
     "Training",
     "archive",
     "open_bundle",
@@ -42,10 +44,10 @@ MANIFEST = "manifest.toml"
 MODEL = "model.onnx"
 GOLDEN = "golden.npz"
 CARD = "card.md"
-MODEL_INT8 = "model.int8.onnx"
+INT8 = "int8.npz"
 CALIBRATION = "calibration.npz"
 FILES = (MODEL, GOLDEN, CARD)
-OPTIONAL_FILES = (MODEL_INT8, CALIBRATION)
+OPTIONAL_FILES = (INT8, CALIBRATION)
 LARGEST_MODEL = 1 << 30
 LARGEST_OTHER_FILE = 64 << 20
 
@@ -82,14 +84,25 @@ class Bundle:
         return self.contents[MODEL]
 
     @property
-    def int8(self) -> bytes | None:
-        """The quantised ONNX graph, serialised; None where the bundle has none."""
-        return self.contents.get(MODEL_INT8)
-
-    @property
     def card(self) -> str:
         """The model card, Markdown."""
         return self.contents[CARD].decode()
+
+    @cached_property
+    def int8(self) -> dict[str, Scheme] | None:
+        """How layers are quantised, by their names; None where the bundle has no graph of int8.
+
+        Raises
+        ------
+        ModelError
+            If the file is not four float32 arrays for each layer, or their numbers make no sense.
+        """
+        if INT8 not in self.contents:
+            return None
+        try:
+            return read_schemes(self.contents[INT8])
+        except Exception as error:  # zipfile, zlib and NumPy raise what a damaged file provokes
+            raise ModelError(f"{self.folder / INT8} holds no schemes ({error}); quantise the bundle again.") from error
 
     @cached_property
     def golden(self) -> Golden:
@@ -179,7 +192,7 @@ def open_bundle(folder: Path) -> Bundle:
             "export it again."
         )
     contents = {
-        name: _verified(folder / name, expected, LARGEST_MODEL if name in (MODEL, MODEL_INT8) else LARGEST_OTHER_FILE)
+        name: _verified(folder / name, expected, LARGEST_MODEL if name == MODEL else LARGEST_OTHER_FILE)
         for name, expected in manifest.files.items()
     }
     try:
@@ -196,7 +209,7 @@ def write_bundle(
     model: bytes,
     golden: Golden | GoldenHeads,
     card: str,
-    int8: bytes | None = None,
+    int8: Mapping[str, Scheme] | None = None,
     calibration: Golden | None = None,
 ) -> Bundle:
     """Write a bundle, digests included, and open it again.
@@ -213,8 +226,8 @@ def write_bundle(
         Input, float32 output and truth; of a model that gives findings input and heads.
     card : str
         Model card, Markdown.
-    int8 : bytes, optional
-        Serialised ONNX graph with quantised layers.
+    int8 : mapping of str to Scheme, optional
+        How layers are quantised in the graph of int8, by their names.
     calibration : Golden, optional
         Frames from few counts to many that fidelity is measured on besides the golden ones; of a model that gives images.
 
@@ -225,7 +238,7 @@ def write_bundle(
     """
     contents = {MODEL: model, GOLDEN: archive(golden), CARD: card.encode()}
     if int8 is not None:
-        contents[MODEL_INT8] = int8
+        contents[INT8] = schemes_archive(int8)
     if calibration is not None:
         contents[CALIBRATION] = archive(calibration)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

@@ -5,7 +5,6 @@ import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,7 +159,7 @@ def read_arrays(content: bytes, names: Sequence[str], largest: int) -> dict[str,
         If it is not exactly that.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = {Path(member.filename).stem: member for member in archive.infolist()}
+        members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
         if sorted(members) != sorted(names) or len(archive.infolist()) != len(members):
             raise ValueError(f"it holds {sorted(members)}")
         if sum(member.file_size for member in members.values()) > largest:

@@ -6,18 +6,18 @@ checked, and only such a :class:`CheckedGraph` can be prepared.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-from .bundle import MODEL, MODEL_INT8, Bundle
+from .bundle import INT8, MODEL, Bundle
 from .checked_graph import CheckedGraph
 from .errors import ModelError
 from .golden import head_shapes, problem_of_head
 from .manifest import Manifest
 from .precisions import Precision
-from .quantised_graph import QUANTISATION, QUANTISED_TYPES, problems_of_quantisation, stored_weights
+from .quantised_graph import quantised_graph
 from .typed_graph import typed_graph
 
 __all__ = ["LARGEST_OPSET", "OPERATORS", "CheckedGraph", "check_graph"]
@@ -113,7 +113,8 @@ def check_graph(bundle: Bundle, precision: Precision = "fp32") -> CheckedGraph:
     bundle : Bundle
         An open bundle.
     precision : {"fp32", "bf16", "fp16", "int8"}
-        ``fp32`` and ``int8`` are the bundle's own graphs; the other two are derived from the checked one of float32.
+        ``fp32`` is the bundle's own graph; the others are derived from it when it was checked, ``int8`` with the schemes that
+        the bundle holds.
 
     Returns
     -------
@@ -125,7 +126,7 @@ def check_graph(bundle: Bundle, precision: Precision = "fp32") -> CheckedGraph:
     ModelError
         If it is not ONNX, too new or too large, uses external data, sub-graphs or operators outside of ``OPERATORS``, holds
         tensors whose bytes do not match their shapes, or has another input, other outputs or sizes than the manifest; of
-        ``int8`` also if scales are not positive stored numbers, or the bundle holds no such graph.
+        ``int8`` also if the bundle holds no schemes, or such that do not fit the graph.
 
     References
     ----------
@@ -139,29 +140,30 @@ def check_graph(bundle: Bundle, precision: Precision = "fp32") -> CheckedGraph:
     """
     if precision in ("bf16", "fp16"):
         return typed_graph(check_graph(bundle), precision)
-    stored, file = (bundle.model, MODEL) if precision == "fp32" else (bundle.int8, MODEL_INT8)
-    if stored is None:
-        raise ModelError(
-            f"{bundle.folder} holds no {file}; make one with 'photopeak export --to bundle --precision int8'."
-        )
+    if precision == "int8":
+        if bundle.int8 is None:
+            raise ModelError(
+                f"{bundle.folder} holds no {INT8}; make one with 'photopeak export --to bundle --precision int8'."
+            )
+        return quantised_graph(check_graph(bundle), bundle.int8)
     try:
-        given = onnx.load_model_from_string(stored)
-        problem = _problem_of_model(given) or next(_problems_of_graph(given.graph, precision), "")
+        given = onnx.load_model_from_string(bundle.model)
+        problem = _problem_of_model(given) or next(_problems_of_graph(given.graph), "")
         if not problem:
             clean = _rebuilt(given)
             problem = _problem_of_interface(clean.graph, bundle.manifest) or _problem_of_shapes(clean, bundle.manifest)
     except Exception as error:  # protobuf, its text and onnx's native code each raise errors of their own
         raise ModelError(
-            f"{bundle.folder / file}: the graph is not valid ONNX ({_line(error)}); export it again."
+            f"{bundle.folder / MODEL}: the graph is not valid ONNX ({_line(error)}); export it again."
         ) from error
     if problem:
-        raise ModelError(f"{bundle.folder / file}: {problem}; export the bundle again without it.")
+        raise ModelError(f"{bundle.folder / MODEL}: {problem}; export the bundle again without it.")
     manifest = bundle.manifest
     operators = tuple(sorted({node.op_type for node in clean.graph.node}))
     scale = 0 if manifest.analysis else manifest.image_output.scale
     data = clean.SerializeToString(deterministic=True)
     return CheckedGraph(
-        manifest.name, data, manifest.input.name, manifest.heads, scale, operators, precision, bundle.digest
+        manifest.name, data, manifest.input.name, manifest.heads, scale, operators, bundle=bundle.digest
     )
 
 
@@ -185,24 +187,19 @@ def _problem_of_model(model: ModelProto) -> str:
     return ""
 
 
-def _problems_of_graph(graph: GraphProto, precision: Precision) -> Iterator[str]:
+def _problems_of_graph(graph: GraphProto) -> Iterator[str]:
     """Yield what is wrong with tensors and nodes."""
     whole_numbers = set()
-    quantisation, types = (QUANTISATION, _TYPES | QUANTISED_TYPES) if precision == "int8" else (frozenset(), _TYPES)
     for tensor in graph.initializer:
-        yield from filter(None, [_problem_of_tensor(tensor, types)])
+        yield from filter(None, [_problem_of_tensor(tensor)])
         if tensor.data_type != TensorProto.FLOAT:
             whole_numbers.add(tensor.name)
     for node in graph.node:
-        if node.op_type in quantisation and node.domain in _STANDARD_DOMAINS:
-            continue
         yield from filter(None, [_problem_of_node(node)])
         if node.op_type == "Constant" and any(map(_is_whole, node.attribute)):
             whole_numbers.update(node.output)
         elif whole_numbers.intersection(node.input[: 1 if node.op_type in _TAKE_WHOLE_NUMBERS else None]):
             yield f"the operator {node.op_type} computes with whole numbers"
-    if quantisation:
-        yield from problems_of_quantisation(graph)
 
 
 def _problem_of_node(node: NodeProto) -> str:
@@ -227,11 +224,11 @@ def _is_whole(attribute: AttributeProto) -> bool:
     return attribute.type not in (AttributeProto.FLOAT, AttributeProto.FLOATS)
 
 
-def _problem_of_tensor(tensor: TensorProto, sizes: Mapping[int, int] = _TYPES) -> str:
+def _problem_of_tensor(tensor: TensorProto) -> str:
     """Compare the bytes of a tensor with its shape before anyone allocates that shape."""
     if tensor.data_location != TensorProto.DEFAULT or tensor.external_data:
         return f"the tensor {tensor.name!r} lies in an external file"
-    if tensor.data_type not in sizes:
+    if tensor.data_type not in _TYPES:
         return f"the tensor {tensor.name!r} is of a type that is not admitted, such as float32 and int64 are"
     if len(tensor.dims) > _LARGEST_RANK or any(size < 1 for size in tensor.dims):
         shape = list(tensor.dims)[: _LARGEST_RANK + 1]
@@ -239,7 +236,7 @@ def _problem_of_tensor(tensor: TensorProto, sizes: Mapping[int, int] = _TYPES) -
         if list(tensor.dims) != [0] or tensor.raw_data:
             return f"the tensor {tensor.name!r} has the impossible shape {shape}"
     values = math.prod(tensor.dims)
-    if len(tensor.raw_data) != values * sizes[tensor.data_type]:
+    if len(tensor.raw_data) != values * _TYPES[tensor.data_type]:
         return f"the tensor {tensor.name!r} has {len(tensor.raw_data)} raw bytes for the shape {list(tensor.dims)}"
     if tensor.data_type == TensorProto.INT64:
         numbers = onnx.numpy_helper.to_array(tensor).ravel().tolist()
@@ -300,18 +297,14 @@ def _problem_of_shapes(model: ModelProto, manifest: Manifest) -> str:
     pixels = tensor[0] * tensor[2] * tensor[3]
     inferred = _inferred(model, tensor)
     values = {value.name: value for value in (*inferred.value_info, *inferred.output)}
-    weights = stored_weights(inferred)
     for node in inferred.node:
         for name in filter(None, node.output):
             shape = _shape(values[name]) if name in values else ()
             if not all(shape) or len(shape) > _LARGEST_RANK or not shape:
                 return f"the size of {name!r} from the operator {node.op_type} cannot be told beforehand"
-            if math.prod(shape) > _MOST_VALUES_PER_PIXEL * pixels and name not in weights:
+            if math.prod(shape) > _MOST_VALUES_PER_PIXEL * pixels:
                 return f"the operator {node.op_type} makes {math.prod(shape)} values of {pixels} pixels"
-            if (
-                node.op_type not in ("Constant", "QuantizeLinear")
-                and values[name].type.tensor_type.elem_type != TensorProto.FLOAT
-            ):
+            if node.op_type != "Constant" and values[name].type.tensor_type.elem_type != TensorProto.FLOAT:
                 return f"the operator {node.op_type} gives {name!r}, which is not float32"
     found = {name: _shape(values[name]) for name in manifest.heads}
     if manifest.analysis is None:

@@ -98,7 +98,7 @@ def _golden(bundle: Bundle, provider: Provider, target: Target) -> Check:
     if reason := provider.check(target):
         return Check(name, None, reason)
     if target.precision == "int8" and bundle.int8 is None:
-        return Check(name, None, "the bundle holds no graph of int8")
+        return Check(name, None, "the bundle holds no schemes of int8")
     return _guarded(name, partial(compare, provider=provider, target=target), bundle)
 
 

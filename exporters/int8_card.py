@@ -12,7 +12,7 @@ __all__ = ["carried_over", "with_section"]
 _HEADING = "## Int8"
 _IMAGES = """{heading}
 
-`model.int8.onnx` computes {number} of the {all} convolutions of eight channels or more in 8 bits, {share:.0%} of their multiplications; the others,
+The graph of int8 (`int8.npz` holds its schemes) computes {number} of the {all} convolutions of eight channels or more in 8 bits, {share:.0%} of their multiplications; the others,
 sums and skips included, stay in float. Against float32, relative to the truth, on simulated frames from the fewest counts of training to the most
 and on the golden ones ({engine}; `photopeak export {name} --to bundle --precision int8 -o OUT` measures again):
 
@@ -20,7 +20,7 @@ and on the golden ones ({engine}; `photopeak export {name} --to bundle --precisi
 """
 _FINDINGS = """{heading}
 
-`model.int8.onnx` computes {number} of the {all} convolutions of eight channels or more in 8 bits, {share:.0%} of their multiplications; the others
+The graph of int8 (`int8.npz` holds its schemes) computes {number} of the {all} convolutions of eight channels or more in 8 bits, {share:.0%} of their multiplications; the others
 stay in float. On the golden frames it finds what float32 finds, and no probability changes by more than {loss:.4f}
 ({engine}; `photopeak export {name} --to bundle --precision int8 -o OUT` measures again).
 """

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ..engine.bundle import CALIBRATION, MODEL_INT8, Bundle, Golden, archive
+from ..engine.bundle import CALIBRATION, INT8, Bundle, Golden, archive
 from ..engine.fidelity import measure_fidelity
 from ..engine.graph import check_graph
 from ..engine.head_fidelity import (
@@ -16,6 +16,7 @@ from ..engine.head_fidelity import (
 from ..engine.plan import TOLERANCES
 from ..engine.processors import available_processors
 from ..engine.providers import Provider, Target, find
+from ..engine.schemes import Scheme, schemes_archive
 
 __all__ = ["Loss", "loss_of", "runner"]
 
@@ -49,24 +50,24 @@ def runner() -> Provider:
     return find("onnxruntime") if openvino.check(Target("cpu", "int8")) else openvino
 
 
-def loss_of(bundle: Bundle, graph: bytes, frames: Golden | None = None) -> Loss:
+def loss_of(bundle: Bundle, schemes: Mapping[str, Scheme], frames: Golden | None = None) -> Loss:
     """Return what a quantised graph costs on the golden frames, and on others of known truth.
 
     Parameters
     ----------
     bundle : Bundle
         The model.
-    graph : bytes
-        Its graph with quantised layers.
+    schemes : mapping of str to Scheme
+        How layers are quantised, by their names.
     frames : Golden, optional
         Further frames of a model of images; by default those that the bundle holds.
 
     Raises
     ------
     ModelError
-        If the graph does not pass the guard, or does not run.
+        If schemes do not fit the graph, or it does not run.
     """
-    files: Mapping[str, bytes] = {**bundle.contents, MODEL_INT8: graph}
+    files: Mapping[str, bytes] = {**bundle.contents, INT8: schemes_archive(schemes)}
     if frames is not None:
         files = {**files, CALIBRATION: archive(frames)}
     candidate = replace(bundle, contents=files)

@@ -9,7 +9,8 @@ from onnx import ModelProto, TensorProto, helper
 from torch.nn import functional
 
 from ..engine.providers.onnxruntime_module import onnxruntime_module
-from .quantised_layers import Layer, Scheme, whole_weights
+from ..engine.quantised_graph import Layer, whole_weights
+from ..engine.schemes import Scheme
 
 __all__ = ["Fit", "activations", "fit"]
 
@@ -107,7 +108,7 @@ def _tried(
 ) -> tuple[float, Scheme]:
     """Return the mean squared error of one scheme and the scheme, its bias corrected."""
     factors = _factors(layer, given, exponent)
-    evened = given if factors is None else given * torch.from_numpy(factors)[None, :, None, None]
+    evened = given * torch.from_numpy(factors)[None, :, None, None]
     least, most = share * min(float(evened.min()), 0.0), share * max(float(evened.max()), 0.0)
     step = (most - least) / _STEPS
     zero = round(-least / step)
@@ -116,10 +117,10 @@ def _tried(
     return float((error - shift).square().mean()), Scheme(factors, step, zero, layer.bias + shift.numpy().ravel())
 
 
-def _factors(layer: Layer, given: torch.Tensor, exponent: float) -> Floats | None:
+def _factors(layer: Layer, given: torch.Tensor, exponent: float) -> Floats:
     """Return what each channel is multiplied by: 1 for the widest, more for the others."""
     if exponent == 0:
-        return None
+        return np.ones(given.shape[1], np.float32)
     reach = given.abs().amax(dim=(0, 2, 3)).clamp_min(_TINY).numpy()
     weight = np.maximum(np.abs(layer.weights).max(axis=(0, 2, 3)), _TINY)
     factors = weight ** (1 - exponent) / reach**exponent
@@ -128,10 +129,9 @@ def _factors(layer: Layer, given: torch.Tensor, exponent: float) -> Floats | Non
     return np.asarray(factors, np.float32)
 
 
-def _stepped(weights: Floats, factors: Floats | None) -> torch.Tensor:
+def _stepped(weights: Floats, factors: Floats) -> torch.Tensor:
     """Return weights as 8 bits hold them."""
-    given = weights if factors is None else weights / factors[None, :, None, None]
-    whole, scale = whole_weights(given)
+    whole, scale = whole_weights(weights / factors[None, :, None, None])
     return torch.from_numpy(whole.astype(np.float32) * scale[:, None, None, None])
 
 

@@ -12,11 +12,12 @@ from onnx import ModelProto
 from ..engine.bundle import Bundle, Golden, write_bundle
 from ..engine.errors import ModelError, UsageError
 from ..engine.graph import check_graph
+from ..engine.quantised_graph import find_layers
+from ..engine.schemes import Scheme
 from .calibration_frames import calibration_frames, frames_to_keep
 from .int8_card import with_section
 from .int8_losses import Loss, loss_of, runner
 from .quantisation_schemes import Fit, activations, fit
-from .quantised_layers import find_layers, quantised
 
 __all__ = ["Quantised", "QuantisedLayer", "Report", "quantise", "quantise_bundle", "write_quantised"]
 
@@ -89,24 +90,24 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
-    """A quantised graph and how it came about.
+    """How a model is quantised, and how that came about.
 
     Parameters
     ----------
-    graph : bytes
-        Serialised.
+    schemes : mapping of str to Scheme
+        Of the layers in 8 bits, by their names; the graph is derived from them.
     report : Report
         What it costs, layer by layer.
     """
 
-    graph: bytes
+    schemes: Mapping[str, Scheme]
     report: Report
 
 
 def quantise(
     bundle: Bundle, frames: Golden | None = None, *, max_loss_db: float = 0.1, tell: Tell = lambda text: None
 ) -> Quantised:
-    """Return a bundle's graph with as many layers in 8 bits as its fidelity admits.
+    """Return the schemes of as many layers of a bundle's graph as its fidelity admits in 8 bits.
 
     Each layer gets the step, the factors of its channels and the correction of its bias that change its output least. All
     layers are tried first; where that loses too much, those that cost most for what they save stay in float.
@@ -126,7 +127,7 @@ def quantise(
     Returns
     -------
     Quantised
-        The graph, which passed the guard and ran, and the report.
+        The schemes, whose graph ran, and the report.
 
     Raises
     ------
@@ -152,7 +153,7 @@ def quantise(
     chosen = search.run()
     if not chosen:
         raise ModelError(f"{bundle.name}: no layer can be quantised at {max_loss_db:g} dB; keep the bundle as it is.")
-    return Quantised(search.graph(chosen), search.report(chosen))
+    return Quantised(search.schemes(chosen), search.report(chosen))
 
 
 def quantise_bundle(
@@ -163,7 +164,7 @@ def quantise_bundle(
     max_loss_db: float = 0.1,
     tell: Tell = lambda text: None,
 ) -> tuple[Bundle, Report]:
-    """Write a bundle with a graph of int8 beside that of float32, and of images with calibration frames.
+    """Write a bundle with the schemes of a graph of int8, and of images with calibration frames.
 
     Parameters
     ----------
@@ -191,7 +192,7 @@ def quantise_bundle(
 
 
 def write_quantised(bundle: Bundle, out: Path, made: Quantised) -> Bundle:
-    """Write a bundle with a graph that was quantised, and what its card has to say about it.
+    """Write a bundle with the schemes that were found, and what its card has to say about them.
 
     Parameters
     ----------
@@ -212,7 +213,7 @@ def write_quantised(bundle: Bundle, out: Path, made: Quantised) -> Bundle:
         model=bundle.model,
         golden=bundle.golden_heads if findings else bundle.golden,
         card=with_section(bundle.card, made.report),
-        int8=made.graph,
+        int8=made.schemes,
         calibration=None if findings else bundle.calibration or frames_to_keep(bundle),
     )
 
@@ -280,10 +281,9 @@ class _Search:
                 chosen |= {name}
         return chosen
 
-    def graph(self, names: Iterable[str]) -> bytes:
-        """Return the graph with these layers quantised."""
-        made = quantised(self._model, {name: self._fits[name].scheme for name in names})
-        return bytes(made.SerializeToString(deterministic=True))
+    def schemes(self, names: Iterable[str]) -> dict[str, Scheme]:
+        """Return how these layers are quantised."""
+        return {name: self._fits[name].scheme for name in names}
 
     def report(self, chosen: frozenset[str]) -> Report:
         """Return what became of each layer."""
@@ -306,7 +306,7 @@ class _Search:
         return Report(self._bundle.name, loss.amount, loss.by_level, share, layers, engine)
 
     def _loss(self, names: Iterable[str]) -> Loss:
-        return loss_of(self._bundle, self.graph(names), self._kept)
+        return loss_of(self._bundle, self.schemes(names), self._kept)
 
     def _holds(self, names: frozenset[str]) -> bool:
         found = self._loss(names)

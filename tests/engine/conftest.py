@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from photopeak.engine.bundle import Bundle, Domain, Golden, Input, Manifest, Output, Training, write_bundle
+from photopeak.engine.bundle import Bundle, Domain, Golden, Input, Manifest, Output, Scheme, Training, write_bundle
 from photopeak.engine.domain import FEATURES
 from photopeak.engine.frames import Units
+from photopeak.engine.quantised_graph import find_layers
 
 Array = NDArray[np.float32]
 
@@ -81,6 +82,20 @@ RECIPES = {
         _pooled,
         multiple=2,
     ),
+    # Channels enough for 8 bits: 'same' and 'image' can be quantised.
+    "averaged": Recipe(
+        (
+            helper.make_node("Conv", ["counts", "spread"], ["many"]),
+            helper.make_node("Conv", ["many", "eight"], ["same"]),
+            helper.make_node("Conv", ["same", "joined"], ["image"], pads=[1, 1, 1, 1]),
+        ),
+        {
+            "spread": np.ones((8, 1, 1, 1), np.float32),
+            "eight": np.eye(8, dtype=np.float32)[:, :, None, None],
+            "joined": np.full((1, 8, 3, 3), 1 / 72, np.float32),
+        },
+        _smooth,
+    ),
     "brightened": Recipe(
         (helper.make_node("Mul", ["counts", "factor"], ["image"]),),
         {"factor": np.full((1,), 1.25, np.float32)},
@@ -114,36 +129,15 @@ def graph_of() -> Callable[[str], onnx.ModelProto]:
     return lambda name: make_graph(RECIPES[name])
 
 
-def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy whose convolutions take inputs up to 63.75 in steps of 1/4 and weights of 8 bits, one scale each."""
-    quantised = onnx.ModelProto()
-    quantised.CopyFrom(model)
-    graph = quantised.graph
-    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    added = {"step": np.float32(0.25), "zero": np.uint8(0), "none": np.int8(0)}
-    nodes = []
-    for node in graph.node:
-        if node.op_type == "Conv":
-            data, kernel = node.input[:2]
-            added[f"{kernel}.scale"] = np.float32(np.abs(weights[kernel]).max() / 127)
-            added[f"{kernel}.whole"] = np.rint(weights[kernel] / added[f"{kernel}.scale"]).astype(np.int8)
-            nodes += [
-                helper.make_node("QuantizeLinear", [data, "step", "zero"], [f"{data}.q"]),
-                helper.make_node("DequantizeLinear", [f"{data}.q", "step", "zero"], [f"{data}.d"]),
-                helper.make_node("DequantizeLinear", [f"{kernel}.whole", f"{kernel}.scale", "none"], [f"{kernel}.d"]),
-            ]
-            node.input[0], node.input[1] = f"{data}.d", f"{kernel}.d"
-        nodes.append(node)
-    del graph.node[:]
-    graph.node.extend(nodes)
-    graph.initializer.extend(onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in added.items())
-    return quantised
-
-
 @pytest.fixture(scope="session")
-def quantised_of() -> Callable[[str], onnx.ModelProto]:
-    """Return a function from a recipe's name to its model with quantised convolutions."""
-    return lambda name: quantise(make_graph(RECIPES[name]))
+def schemes_of() -> Callable[[str], dict[str, Scheme] | None]:
+    """Return a function from a recipe's name to schemes whose layers take up to 63.75 in steps of 1/4, if it has layers."""
+
+    def schemes(name: str) -> dict[str, Scheme] | None:
+        layers = find_layers(make_graph(RECIPES[name]))
+        return {layer.name: Scheme(np.ones(8, np.float32), 0.25, 0, layer.bias) for layer in layers} or None
+
+    return schemes
 
 
 def make_manifest(recipe: Recipe) -> Manifest:
@@ -177,7 +171,7 @@ def bundle_factory(tmp_path: Path) -> Callable[..., Bundle]:
         name: str = "smooth",
         model: bytes | None = None,
         folder: str = "bundle",
-        int8: bytes | None = None,
+        int8: dict[str, Scheme] | None = None,
         calibration: Golden | None = None,
         **changes: object,
     ) -> Bundle:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from photopeak.engine.bundle import Golden, Manifest, open_bundle
+from photopeak.engine.bundle import Golden, Manifest, Scheme, open_bundle
 from photopeak.engine.errors import ModelError
 
 
@@ -234,21 +234,23 @@ def _fail(descriptor):
 def optional_files():
     rng = np.random.default_rng(5)
     frames = rng.poisson(9, (3, 1, 8, 8)).astype(np.float32)
-    return {"int8": b"\x08\x0a", "calibration": Golden(frames, frames + 1, frames + 2)}
+    scheme = Scheme(np.geomspace(0.01, 100, 9, dtype=np.float32), 0.3, 7, frames[0, 0, 0])
+    return {"int8": {"conv": scheme}, "calibration": Golden(frames, frames + 1, frames + 2)}
 
 
-def test_bundle_may_hold_a_quantised_graph_and_calibration_frames(bundle_factory):
+def test_bundle_may_hold_schemes_of_int8_and_calibration_frames(bundle_factory):
     given = optional_files()
     bundle = open_bundle(bundle_factory(**given).folder)
-    assert bundle.int8 == given["int8"]
+    assert bundle.int8.keys() == {"conv"}
+    np.testing.assert_array_equal(bundle.int8["conv"].factors, given["int8"]["conv"].factors)
     np.testing.assert_array_equal(bundle.calibration.output, given["calibration"].output)
-    assert set(bundle.manifest.files) == {"model.onnx", "golden.npz", "card.md", "model.int8.onnx", "calibration.npz"}
+    assert set(bundle.manifest.files) == {"model.onnx", "golden.npz", "card.md", "int8.npz", "calibration.npz"}
     plain = bundle_factory(folder="plain")
     assert (plain.int8, plain.calibration) == (None, None)
     assert plain.digest != bundle.digest
 
 
-@pytest.mark.parametrize("name", ["model.int8.onnx", "calibration.npz"])
+@pytest.mark.parametrize("name", ["int8.npz", "calibration.npz"])
 def test_optional_file_is_bound_by_its_digest(bundle_factory, name):
     folder = bundle_factory(**optional_files()).folder
     (folder / name).write_bytes(b"something else")
@@ -261,8 +263,17 @@ def test_optional_file_is_bound_by_its_digest(bundle_factory, name):
 
 def test_optional_file_that_the_manifest_does_not_know_is_not_read(bundle_factory):
     folder = bundle_factory().folder
-    (folder / "model.int8.onnx").write_bytes(b"stray")
+    (folder / "int8.npz").write_bytes(b"stray")
     assert open_bundle(folder).int8 is None
+
+
+def test_file_that_no_bundle_holds_is_refused(bundle_factory):
+    folder = bundle_factory(**optional_files()).folder
+    (folder / "int8.npz").rename(folder / "model.int8.onnx")
+    manifest = folder / "manifest.toml"
+    manifest.write_text(manifest.read_text().replace("int8.npz", "model.int8.onnx"))
+    with pytest.raises(ModelError, match=r"exactly model\.onnx, golden\.npz, card\.md, and may of int8\.npz and"):
+        open_bundle(folder)
 
 
 def test_new_bundle_drops_the_optional_files_of_the_one_before(bundle_factory):

@@ -1,167 +1,185 @@
-"""What may stand round whole numbers of 8 bits, and what an attacker would put there."""
+"""The graph of int8 is what its schemes say, the same on every machine, and nothing else can come of a bundle's files."""
+
+import io
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper, numpy_helper
 
+from photopeak.engine import zoo
+from photopeak.engine.bundle import Scheme
 from photopeak.engine.errors import ModelError
 from photopeak.engine.graph import check_graph
-
-
-def refused(bundle_factory, model, match):
-    bundle = bundle_factory("smooth", int8=model.SerializeToString())
-    with pytest.raises(ModelError, match=match):
-        check_graph(bundle, "int8")
-
-
-@pytest.mark.parametrize("name", ["smooth", "anscombe", "quarters", "pooled"])
-def test_quantised_graph_is_accepted(bundle_factory, quantised_of, name):
-    graph = check_graph(bundle_factory(name, int8=quantised_of(name).SerializeToString()), "int8")
-    assert (graph.input, graph.output, graph.precision) == ("counts", "image", "int8")
-    assert ("QuantizeLinear" in graph.operators) == (name in ("smooth", "quarters"))
-
-
-def test_graph_of_float32_may_not_be_quantised(bundle_factory, quantised_of):
-    bundle = bundle_factory("smooth", model=quantised_of("smooth").SerializeToString())
-    with pytest.raises(ModelError, match="'zero' is of a type that is not admitted"):
-        check_graph(bundle)
-
-
-def test_bundle_without_a_quantised_graph_says_how_to_make_one(bundle_factory):
-    with pytest.raises(ModelError, match=r"holds no model\.int8\.onnx; make one with 'photopeak export"):
-        check_graph(bundle_factory(), "int8")
-
-
-def replaced(model, name, value):
-    """Replace a stored tensor."""
-    (tensor,) = [tensor for tensor in model.graph.initializer if tensor.name == name]
-    tensor.CopyFrom(onnx.numpy_helper.from_array(np.asarray(value), name))
-    return model
-
+from photopeak.engine.quantised_graph import find_layers, quantised, whole_weights
+from small_networks import residual_network
 
 F32 = np.float32
-TENSORS = {
-    "scale of zero": ("step", F32(0), "scale that is not positive"),
-    "negative scale": ("step", F32(-1), "scale that is not positive"),
-    "scale that is not a number": ("step", F32("nan"), "scale that is not positive"),
-    "infinite scale": ("step", F32("inf"), "scale that is not positive"),
-    "scale whose reciprocal overflows": ("step", np.float32(1e-40), "scale that is not positive"),
-    "several scales of a computed tensor": ("step", np.ones(2, F32), "zero point of shape"),
-    "no scale": ("step", np.ones(0, F32), "impossible shape|zero point of shape"),
-    "scale of whole numbers": ("step", np.int64(1), "not float32"),
-    "zero point of int32": ("zero", np.int32(0), "int32"),
-    "zero point of another type": ("none", np.uint8(0), "zero point of another type"),
-    "zero point of float32": ("none", F32(0), "neither int8, uint8 nor int32"),
-    "zero points of another shape": ("none", np.zeros(3, np.int8), "zero point of shape"),
-    "weights of float32": ("kernel.whole", np.ones((1, 1, 3, 3), F32), "takes what is not quantised"),
-    "weights of int64": ("kernel.whole", np.ones((1, 1, 3, 3), np.int64), "takes what is not quantised"),
-}
 
 
-@pytest.mark.parametrize("name", TENSORS)
-def test_hostile_tensor_is_refused(bundle_factory, quantised_of, name):
-    tensor, value, match = TENSORS[name]
-    refused(bundle_factory, replaced(quantised_of("smooth"), tensor, value), match)
+def run(model, images):
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"counts": images})[0]
 
 
-def test_zero_point_of_int32_is_none(bundle_factory, quantised_of):
-    model = replaced(quantised_of("smooth"), "kernel.whole", np.ones((1, 1, 3, 3), np.int32))
-    refused(bundle_factory, replaced(model, "none", np.int32(3)), "zero point other than 0")
+@pytest.fixture
+def images():
+    return np.random.default_rng(2).poisson(20, (3, 1, 16, 24)).astype(F32)
+
+
+def test_layers_are_convolutions_of_eight_channels_or_more():
+    layers = find_layers(residual_network())
+    assert [layer.name for layer in layers] == ["second", "third"]
+    assert [layer.weights.shape for layer in layers] == [(8, 8, 3, 3), (1, 8, 3, 3)]
+    assert (layers[0].strides, layers[0].dilations, layers[0].pads) == ((1, 1), (1, 1), (1, 1, 1, 1))
+    assert (layers[1].bias == 0).all()
 
 
 @pytest.mark.parametrize(
-    ("count", "axis", "match"),
-    [(1, 0, None), (2, 0, "2 scales for axis 0"), (3, 3, None), (3, 1, "3 scales for axis 1"), (3, 99, "axis 99")],
+    ("change", "left"),
+    [({"group": 8}, 1), ({"auto_pad": "SAME_UPPER"}, 1), ({"dilations": [1, 1]}, 2)],
+    ids=["groups", "automatic pads", "plain"],
 )
-def test_scales_of_weights_fit_their_axis(bundle_factory, quantised_of, count, axis, match):
-    """Libraries index scales by the axis: too few of them are read beyond their end."""
-    model = quantised_of("smooth")
-    replaced(model, "kernel.scale", np.full(count, 1e-3, F32))
-    replaced(model, "none", np.zeros(count, np.int8))
-    model.graph.node[2].attribute.append(helper.make_attribute("axis", axis))
-    if match:
-        refused(bundle_factory, model, match)
-    else:
-        assert check_graph(bundle_factory("smooth", int8=model.SerializeToString()), "int8").operators
+def test_other_convolutions_stay_as_they_are(change, left):
+    model = residual_network()
+    (second,) = [node for node in model.graph.node if node.output[0] == "second"]
+    for name, value in change.items():
+        kept = [attribute for attribute in second.attribute if attribute.name != name]
+        del second.attribute[:]
+        second.attribute.extend([*kept, helper.make_attribute(name, value)])
+    assert len(find_layers(model)) == left
 
 
-def test_bytes_of_weights_match_their_shape(bundle_factory, quantised_of):
-    model = quantised_of("smooth")
-    (tensor,) = [tensor for tensor in model.graph.initializer if tensor.name == "kernel.whole"]
-    tensor.dims[0] = 1 << 40
-    refused(bundle_factory, model, "has 9 raw bytes")
-
-
-def test_weights_in_another_file_are_refused(bundle_factory, quantised_of):
-    model = quantised_of("smooth")
-    (tensor,) = [tensor for tensor in model.graph.initializer if tensor.name == "kernel.whole"]
-    onnx.external_data_helper.set_external_data(tensor, "/proc/self/mem")
-    refused(bundle_factory, model, "external file")
-
-
-def with_node(model, place, node):
-    model.graph.node.insert(place, node)
-    return model
-
-
-def test_scale_that_is_computed_is_refused(bundle_factory, quantised_of):
-    model = with_node(quantised_of("smooth"), 0, helper.make_node("ReduceMax", ["counts"], ["found"], keepdims=0))
-    model.graph.node[1].input[1] = "found"
-    refused(bundle_factory, model, "no stored number")
+def test_weights_are_off_by_half_a_step_at_most():
+    weights = np.random.default_rng(1).normal(0, [[[[0.01]]], [[[5.0]]]], (2, 4, 3, 3)).astype(F32)
+    whole, scale = whole_weights(weights)
+    assert (whole.dtype, scale.shape) == (np.int8, (2,))
+    assert np.abs(whole).max(axis=(1, 2, 3)).tolist() == [127, 127]
+    error = np.abs(whole * scale[:, None, None, None] - weights).max(axis=(1, 2, 3))
+    assert (error <= scale / 2 * 1.0001).all()
+    assert not whole_weights(np.zeros((1, 1, 1, 1), F32))[0].any()
 
 
 @pytest.mark.parametrize(
-    ("node", "match"),
+    "factors", [np.ones(8, F32), np.array([0.5, 2, 4, 1, 0.25, 8, 1, 1], F32)], ids=["ones", "uneven"]
+)
+def test_quantised_graph_computes_the_same_within_its_steps(images, factors):
+    model = residual_network()
+    layer = find_layers(model)[0]
+    step = 0.3 * float(factors.max())
+    made = quantised(model, {"second": Scheme(factors, step, 0, layer.bias)})
+    operators = [node.op_type for node in made.graph.node]
+    assert operators.count("QuantizeLinear") == 1
+    assert operators.count("Mul") == (factors.max() > 1)
+    assert "second.kernel" not in {tensor.name for tensor in made.graph.initializer}
+    exact, found = run(model, images), run(made, images)
+    assert 0 < np.abs(found - exact).max() < 0.05 * np.abs(exact).max()
+    onnx.checker.check_model(made, full_check=True)
+
+
+def test_activations_are_rounded_to_steps_and_clipped_at_both_ends():
+    """A layer that passes its input on shows it as 8 bits hold it: round(x / step) + zero, within 0 and 255."""
+    nodes = [helper.make_node("Conv", ["counts", "kernel"], ["image"])]
+    value = helper.make_tensor_value_info
+    kernel = numpy_helper.from_array(np.eye(8, dtype=F32)[:, :, None, None], "kernel")
+    shapes = [value(name, onnx.TensorProto.FLOAT, ["n", 8, "h", "w"]) for name in ("counts", "image")]
+    graph = helper.make_graph(nodes, "passes", shapes[:1], shapes[1:], [kernel])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    given = np.random.default_rng(3).uniform(-9, 80, (1, 8, 20, 20)).astype(F32)
+    made = quantised(model, {"image": Scheme(np.ones(8, F32), 0.25, 20, np.arange(8, dtype=F32))})
+    expected = np.clip(np.rint(given / 0.25), -20, 235) * 0.25 + np.arange(8)[None, :, None, None]
+    np.testing.assert_allclose(run(made, given), expected, atol=1e-4)
+
+
+def test_nothing_quantised_is_the_graph_itself(images):
+    model = residual_network()
+    np.testing.assert_array_equal(run(quantised(model, {}), images), run(model, images))
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.names() if zoo.load_bundle(name).int8])
+def test_graphs_that_ship_quantise_what_their_schemes_name(name):
+    bundle = zoo.load_bundle(name)
+    graph = check_graph(bundle, "int8")
+    assert graph.data == check_graph(bundle, "int8").data
+    assert (graph.precision, graph.bundle) == ("int8", bundle.digest)
+    model = onnx.load_model_from_string(graph.data)
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    plain = {layer.name: layer.weights for layer in find_layers(onnx.load_model_from_string(bundle.model))}
+    whole = {name.partition(":")[0] for name in stored if name.endswith(":weights")}
+    assert whole == bundle.int8.keys() <= plain.keys()
+    for layer in whole:
+        scale = stored[f"{layer}:scale"][:, None, None, None]
+        factors = bundle.int8[layer].factors[None, :, None, None]
+        # Half a step of the weights, in units of what the channel is multiplied by.
+        error = np.abs(stored[f"{layer}:weights"] * scale * factors - plain[layer])
+        assert (error <= 0.5001 * scale * factors).all()
+
+
+def refused(bundle, match):
+    with pytest.raises(ModelError, match=match) as caught:
+        check_graph(bundle, "int8")
+    assert "\n" not in str(caught.value)
+
+
+def test_bundle_without_schemes_says_how_to_make_them(bundle_factory):
+    refused(bundle_factory(), r"holds no int8\.npz; make one with 'photopeak export")
+
+
+@pytest.mark.parametrize(
+    ("layer", "scheme", "match"),
     [
-        (helper.make_node("Add", ["counts.q", "counts.q"], ["x"]), "Add computes with whole numbers"),
-        (helper.make_node("MaxPool", ["counts.q"], ["x"], kernel_shape=[2, 2]), "MaxPool computes with whole numbers"),
-        (helper.make_node("Div", ["kernel.whole", "kernel.whole"], ["x"]), "Div computes with whole numbers"),
-        (helper.make_node("Pad", ["counts", "kernel.whole"], ["x"]), "Pad computes with whole numbers"),
-        (helper.make_node("QuantizeLinear", ["counts.q", "step", "zero"], ["x"]), "takes whole numbers"),
-        (helper.make_node("DequantizeLinear", ["counts", "step", "zero"], ["x"]), "takes what is not quantised"),
-        (helper.make_node("QuantizeLinear", ["counts", "step"], ["x"]), "needs a tensor, a scale and a zero point"),
-        (helper.make_node("QuantizeLinear", ["counts", "step", "none"], ["x"], saturate=0), "carries 'saturate'"),
-        (helper.make_node("QuantizeLinear", ["counts", "step", "zero"], ["x"], domain="evil"), r"evil\.QuantizeLinear"),
-        (helper.make_node("QLinearConv", ["counts"], ["x"]), "operator ai.onnx.QLinearConv"),
-        (helper.make_node("Cast", ["counts"], ["x"], to=TensorProto.INT8), "operator ai.onnx.Cast"),
-        (helper.make_node("DynamicQuantizeLinear", ["counts"], ["x", "y", "z"]), "DynamicQuantizeLinear"),
+        ("many", Scheme(np.ones(1, F32), 0.25, 0, np.zeros(8, F32)), "'many' is no convolution of 8 input channels"),
+        ("none", Scheme(np.ones(8, F32), 0.25, 0, np.zeros(8, F32)), "'none' is no convolution of 8 input channels"),
+        ("same", Scheme(np.ones(7, F32), 0.25, 0, np.zeros(8, F32)), "7 factors and 8 biases do not fit 'same'"),
+        ("same", Scheme(np.ones(8, F32), 0.25, 0, np.zeros(9, F32)), "8 factors and 9 biases do not fit 'same'"),
     ],
-    ids=lambda value: value.op_type if isinstance(value, onnx.NodeProto) else "",
 )
-def test_whole_numbers_of_8_bits_stand_between_their_operators_only(bundle_factory, quantised_of, node, match):
-    refused(bundle_factory, with_node(quantised_of("smooth"), 1, node), match)
+def test_schemes_of_another_graph_are_refused(bundle_factory, layer, scheme, match):
+    refused(
+        bundle_factory("averaged", int8={layer: scheme}), f"test-model has no int8 graph .*{match}.*quantise it again"
+    )
 
 
-def test_constant_of_8_bits_is_refused(bundle_factory, quantised_of):
-    value = onnx.numpy_helper.from_array(np.zeros(4, np.int8), "hidden")
-    node = helper.make_node("Constant", [], ["x"], value=value)
-    refused(bundle_factory, with_node(quantised_of("smooth"), 0, node), "not admitted")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_without_a_size_are_refused(bundle_factory, graph_of, schemes_of, value):
+    model = graph_of("averaged")
+    (tensor,) = [tensor for tensor in model.graph.initializer if tensor.name == "eight"]
+    kernel = numpy_helper.to_array(tensor).copy()
+    kernel[0, 0] = value
+    tensor.CopyFrom(numpy_helper.from_array(kernel, "eight"))
+    bundle = bundle_factory("averaged", model=model.SerializeToString(), int8=schemes_of("averaged"))
+    refused(bundle, "weights are not finite")
 
 
-def test_output_may_not_be_quantised(bundle_factory, quantised_of):
-    model = quantised_of("smooth")
-    model.graph.node[0].output[0] = model.graph.node[1].input[0] = "image"
-    model.graph.node[-1].output[0] = "other"
-    refused(bundle_factory, model, "gives a quantised tensor")
+@pytest.mark.parametrize("name", ["same:step", "image:weights", "same:whole", "image:taken"])
+def test_graph_that_holds_a_name_already_is_refused(bundle_factory, graph_of, schemes_of, name):
+    """Else its own numbers would stand where those of the scheme belong."""
+    model = graph_of("averaged")
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(1, F32), name))
+    model.graph.node.insert(0, helper.make_node("Mul", ["counts", name], ["other"]))
+    bundle = bundle_factory("averaged", model=model.SerializeToString(), int8=schemes_of("averaged"))
+    assert check_graph(bundle).operators
+    refused(bundle, "holds 'same:step' already|holds 'image:weights' already|no int8 graph")
 
 
-def test_two_tensors_of_one_name_are_refused(bundle_factory, quantised_of):
-    """Which of them a library reads is its own affair: one is checked and the other one runs."""
-    model = quantised_of("smooth")
-    model.graph.initializer.append(onnx.numpy_helper.from_array(F32(0.5), "step"))
-    refused(bundle_factory, model, "share a name|not valid ONNX")
+def test_damaged_schemes_are_a_model_error(bundle_factory, schemes_of):
+    bundle = bundle_factory("averaged", int8=schemes_of("averaged"))
+    buffer = io.BytesIO()
+    np.savez(buffer, same=np.ones(3, F32))
+    damaged = type(bundle)(
+        bundle.folder, bundle.manifest, bundle.digest, {**bundle.contents, "int8.npz": buffer.getvalue()}
+    )
+    refused(damaged, r"int8\.npz holds no schemes \(.*\); quantise the bundle again")
 
 
-def test_graph_grows_no_more_than_one_of_float32(bundle_factory, quantised_of):
-    """What the operator makes of stored bytes is four times their size; what is computed keeps its limit."""
-    model = quantised_of("smooth")
-    scale = onnx.numpy_helper.from_array(np.array([1, 1, 100, 100], F32), "times")
-    model.graph.initializer.append(scale)
-    nodes = [
-        helper.make_node("Resize", ["counts", "", "times"], ["large"], mode="nearest"),
-        helper.make_node("QuantizeLinear", ["large", "step", "zero"], ["large.q"]),
-    ]
-    for node in reversed(nodes):
-        with_node(model, 0, node)
-    refused(bundle_factory, model, "the operator Resize makes")
+def test_operators_of_an_old_set_have_no_8_bits(bundle_factory, graph_of, schemes_of):
+    model = graph_of("averaged")
+    model.opset_import[0].version = 9
+    refused(bundle_factory("averaged", model=model.SerializeToString(), int8=schemes_of("averaged")), "no int8 graph")
+
+
+def test_graph_of_float32_may_not_be_quantised(bundle_factory, graph_of, schemes_of):
+    model = quantised(graph_of("averaged"), schemes_of("averaged"))
+    with pytest.raises(ModelError, match="is of a type that is not admitted"):
+        check_graph(bundle_factory("averaged", model=model.SerializeToString()))

@@ -81,8 +81,8 @@ def test_damaged_graph_is_refused(bundle_factory):
         build(damaged, key_of(damaged), TENSORRT_RTX)
 
 
-def test_graphs_whose_zero_is_not_stored_as_0_are_refused(bundle_factory, quantised_of):
-    graph = check_graph(bundle_factory("smooth", int8=quantised_of("smooth").SerializeToString()), "int8")
+def test_graphs_whose_zero_is_not_stored_as_0_are_refused(bundle_factory, schemes_of):
+    graph = check_graph(bundle_factory("averaged", int8=schemes_of("averaged")), "int8")
     with pytest.raises(UsageError, match="takes no int8 graphs; use fp32, bf16, fp16"):
         build(graph, key_of(graph), TENSORRT_RTX)
 
