@@ -32,6 +32,9 @@ __all__ = ["Progress", "Session", "load", "load_for_images"]
 
 # Shapes whose plan is at hand; stacks of any length may come.
 _SHAPES_KEPT = 64
+# Pixels of a batch that pay for staging and finishing it with several threads: those of OpenMP go on waiting in a loop for
+# some milliseconds, and take the processors from the library that runs the graph.
+_PIXELS_FOR_THREADS = 1 << 23
 Progress = Callable[[int, int], None]
 """Called with the frames done and the frames in all."""
 
@@ -157,11 +160,12 @@ class _Pool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Way:
-    """How frames of one shape are run."""
+    """How frames of one shape are run, and with how many threads they are staged and finished."""
 
     plan: Plan
     tiling: Tiling
     pool: _Pool
+    threads: int
 
 
 @dataclass(slots=True, eq=False)  # not frozen: that costs microseconds a call, which count at 64 x 64
@@ -169,8 +173,7 @@ class _Job:
     """What one call works on: admitted pixels, how they are run, and where the result goes."""
 
     pixels: NDArray[np.float32]
-    plan: Plan
-    tiling: Tiling
+    way: _Way
     finisher: postprocess.Finisher
 
 
@@ -227,18 +230,18 @@ class Session:
         source = frames if isinstance(frames, Frames) else self._as_frames(frames)
         pixels, taken, kept = source.pixels, self._taken, self._kept
         way = self._ways.get(pixels.shape) or self._way_for(source.matrix, len(pixels))
-        plan = way.plan
-        sums, lowest, misfit = _native.admit(pixels, plan.threads)
+        plan, threads = way.plan, way.threads
+        sums, lowest, misfit = _native.admit(pixels, threads)
         warnings = self._admit(source, lowest, misfit)
         if lowest < 0 and taken.units is Units.COUNTS:
             pixels = np.maximum(pixels, np.float32(0))
-            sums, _, _ = _native.admit(pixels, plan.threads)
+            sums, _, _ = _native.admit(pixels, threads)
         before = sums if kept.conserve == "sum" else sums / source.matrix.pixels
         judge = partial(domain.judge_pixels, source.pixels, taken, self._domain, plan.threads)
         admitted = perf_counter()
-        peaks = postprocess.peaks(pixels, plan.threads) if taken.scaling == "robust" else None
-        finisher = postprocess.Finisher(source, before, peaks, kept, plan.threads)
-        stages = self._infer(_Job(pixels, plan, way.tiling, finisher), way.pool, progress)
+        peaks = postprocess.peaks(pixels, threads) if taken.scaling == "robust" else None
+        finisher = postprocess.Finisher(source, before, peaks, kept, threads)
+        stages = self._infer(_Job(pixels, way, finisher), progress)
         stages["stage"] += perf_counter() - admitted - sum(stages.values())
         timings = {"check": 1e3 * (admitted - start)} | {name: 1e3 * seconds for name, seconds in stages.items()}
         conservation = finisher.conservation()
@@ -283,7 +286,10 @@ class Session:
         overlap = min(4 * manifest.input.overlap, edge // 2)
         tiling = Tiling(matrix, MatrixSize(edge, edge), overlap, scale, multiple)
         # Two threads may come here at once: both may go on, but with the same workspaces.
-        way = _Way(plan, tiling, self._pools.setdefault(id(runnable), _Pool(runnable)))
+        pool = self._pools.setdefault(id(runnable), _Pool(runnable))
+        pixels = min(frames, plan.batch) * scale**2 * matrix.pixels
+        threads = plan.threads if pixels >= _PIXELS_FOR_THREADS else 1
+        way = _Way(plan, tiling, pool, threads)
         if len(self._ways) >= _SHAPES_KEPT:
             self._ways.clear()
         return self._ways.setdefault((frames, *matrix), way)
@@ -311,37 +317,38 @@ class Session:
             warnings.append(f"Negative counts (down to {lowest:g}) were taken as 0.")
         return tuple(warnings)
 
-    def _infer(self, job: _Job, pool: _Pool, progress: Progress | None) -> dict[str, float]:
+    def _infer(self, job: _Job, progress: Progress | None) -> dict[str, float]:
         """Stage, run and finish batch after batch; return the seconds inside the graph and those of finishing."""
-        workspace = pool.borrow()
+        way, workspace = job.way, job.way.pool.borrow()
         n, seconds = len(job.pixels), {"stage": 0.0, "infer": 0.0, "finish": 0.0}
-        for first in range(0, n, job.plan.batch):
-            batch = slice(first, min(first + job.plan.batch, n))
+        for first in range(0, n, way.plan.batch):
+            batch = slice(first, min(first + way.plan.batch, n))
             start = perf_counter()
             if isinstance(workspace.lane, DeviceLane):
                 # Staging and finishing are work of the device too, in one queue with the graph.
-                job.finisher.finish_on(workspace.lane, batch, job.pixels[batch], job.tiling)
+                job.finisher.finish_on(workspace.lane, batch, job.pixels[batch], way.tiling)
                 inside, ran = perf_counter() - start, perf_counter()
             else:
                 tiles, inside = self._run_batch(job, batch, workspace)
                 ran = perf_counter()
-                job.finisher.finish(batch, tiles, job.tiling)
+                job.finisher.finish(batch, tiles, way.tiling)
             seconds["stage"] += ran - start - inside
             seconds["infer"] += inside
             seconds["finish"] += perf_counter() - ran
             if progress:
                 progress(batch.stop, n)
         # Only a workspace that ended well goes back: after an error its bindings may be half made.
-        pool.idle.append(workspace)
+        way.pool.idle.append(workspace)
         return seconds
 
     def _run_batch(self, job: _Job, batch: slice, workspace: _Workspace) -> tuple[NDArray[np.float32], float]:
         """Return the graph's output for all tiles of a batch, and the seconds inside the graph."""
-        if len(job.tiling) == 1:
+        tiling = job.way.tiling
+        if len(tiling) == 1:
             return self._run_tile(job, batch, 0, workspace)
-        n, (rows, columns), scale = batch.stop - batch.start, job.tiling.tile, job.tiling.scale
-        tiles, seconds = np.empty((n, len(job.tiling), scale * rows, scale * columns), np.float32), 0.0
-        for tile in range(len(job.tiling)):
+        n, (rows, columns), scale = batch.stop - batch.start, tiling.tile, tiling.scale
+        tiles, seconds = np.empty((n, len(tiling), scale * rows, scale * columns), np.float32), 0.0
+        for tile in range(len(tiling)):
             # What a lane gives lasts until its next run only.
             tiles[:, tile], inside = self._run_tile(job, batch, tile, workspace)
             seconds += inside
@@ -349,10 +356,10 @@ class Session:
 
     def _run_tile(self, job: _Job, batch: slice, tile: int, workspace: _Workspace) -> tuple[NDArray[np.float32], float]:
         """Stage one tile of each frame of a batch where the graph reads it, and run the graph."""
-        n, plan, tiling, peaks = batch.stop - batch.start, job.plan, job.tiling, job.finisher.peaks
+        n, plan, tiling, peaks = batch.stop - batch.start, job.way.plan, job.way.tiling, job.finisher.peaks
         tensor, tiles = workspace.tensor(n, tiling.tile)
         high = 1.0 if peaks is None else peaks[batch]
-        tiling.stage(job.pixels[batch], high=high, tile=tile, out=tiles, threads=plan.threads)
+        tiling.stage(job.pixels[batch], high=high, tile=tile, out=tiles, threads=job.way.threads)
         start = perf_counter()
         try:
             raw = workspace.lane.run(tensor)
