@@ -1,5 +1,6 @@
 """Writing files so that a crash leaves the old file or the new one, never a part."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,11 @@ def atomic_write(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
     replace : bool
         False raises FileExistsError rather than replace a file, also when another process makes it meanwhile.
 
+    Raises
+    ------
+    OSError
+        If the file cannot be written; its ``filename`` is `path`, or the folder that cannot be made.
+
     Examples
     --------
     >>> folder = getfixture("tmp_path")
@@ -29,6 +35,8 @@ def atomic_write(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
     >>> (folder / "a.txt").read_bytes()
     b'whole'
     """
+    if not path.name:  # "." and "/", or no name at all
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:64]}.{uuid4().hex}.part")
     try:
@@ -40,8 +48,10 @@ def atomic_write(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
             temporary.replace(path)
         else:
             _rename_new(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            error.filename = str(path)  # the name that people gave
         raise
     _sync_folder(path.parent)
 

@@ -16,7 +16,9 @@ Regions = Sequence[Sequence[RegionShare]]
 
 def findings_json(result: AnalysisResult, regions: Regions = ()) -> bytes:
     """Return :func:`described` as JSON."""
-    return (json.dumps(described(result, regions), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (json.dumps(described(result, regions), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode(
+        errors="backslashreplace"  # as JSON escapes what is no text
+    )
 
 
 def described(result: AnalysisResult, regions: Regions = ()) -> dict[str, Any]:

@@ -1,9 +1,13 @@
 """Putting the commands together and turning errors into sentences and exit codes."""
 
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -27,10 +31,14 @@ from .warmup import warmup
 HELP = """Fast inference for nuclear-medicine images: DICOM in, DICOM out.
 
 Exit codes: 0 done, 1 unexpected error, 2 usage, 3 bad input, 4 model, 5 device, 6 network, 7 some items failed,
-130 interrupted.
+130 interrupted, 143 terminated.
 """
-_UNEXPECTED, _USAGE, _INTERRUPTED = 1, 2, 130
+_UNEXPECTED, _USAGE, _BAD_INPUT, _INTERRUPTED, _TERMINATED = 1, 2, 3, 130, 143
 _COMMANDS = (run, iqa, mtf, nps, reconstruct, models, info, validate, doctor, tune, plan, demo, warmup)
+
+
+class Terminated(BaseException):
+    """Somebody asked the process to end; what is under way is undone on the way out."""
 
 
 def build() -> typer.Typer:
@@ -54,7 +62,15 @@ def main(arguments: list[str] | None = None) -> None:
     arguments : list of str, optional
         What follows the program's name; by default that of this process.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    # Names of files may hold bytes that are no text, and terminals may lack letters; neither is a reason to fail.
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
+    with _terminating():
+        _main(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(words: list[str]) -> None:
     debug = "--debug" in words
     # Accepted before and after the command's name, as people type it where the error appeared.
     words = [word for word in words if word != "--debug"]
@@ -88,8 +104,34 @@ def _explain(error: BaseException) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; what was written before is complete.", _INTERRUPTED
+    if isinstance(error, Terminated):
+        return "terminated; what was written before is complete.", _TERMINATED
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}cannot be read or written ({error.strerror}); check the path and the disk.", _BAD_INPUT
     described = f"unexpected {type(error).__name__}: {error}"
     return f"{described}. Run again with --debug for the traceback and report it.", _UNEXPECTED
+
+
+@contextmanager
+def _terminating() -> Iterator[None]:
+    """Let SIGTERM end the block with an exception, so that no part of a file and no part of a series stays behind."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    # Python lets the main thread alone set handlers; one that somebody else has set stays.
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    ):
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _wants_json(app: typer.Typer | None, words: list[str]) -> bool:

@@ -70,7 +70,7 @@ def say(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON, for programs; NaN, which JSON lacks, becomes null."""
-    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(plain(value), indent=2) + "\n")
 
 
 def plain(value: Any) -> Any:

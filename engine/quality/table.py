@@ -155,7 +155,7 @@ def write_rows(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any]
     writer.writerow(columns)
     writer.writerows(lines)
     with atomic_write(path) as file:
-        file.write(text.getvalue().encode())
+        file.write(text.getvalue().encode(errors="backslashreplace"))
     return path
 
 

@@ -96,7 +96,7 @@ def write_document(
     )
     try:
         with atomic_write(path) as file:
-            file.write(html.encode())
+            file.write(html.encode(errors="backslashreplace"))
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); choose another place.") from error
     return path

@@ -1,5 +1,6 @@
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +53,24 @@ def test_mode_follows_the_umask(tmp_path):
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "file.bin").stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_no_name_is_refused_as_a_folder(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(IsADirectoryError) as caught, atomic_write(Path(name)):
+        pytest.fail("the block must not begin")
+    assert caught.value.filename == str(Path(name))
+
+
+def test_errors_name_the_file_and_not_its_part(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left") as caught, atomic_write(tmp_path / "file.bin") as file:
+        file.write(b"new")
+    assert caught.value.filename == str(tmp_path / "file.bin")
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(tmp_path / "file.bin"):
+        (tmp_path / "other").open()
+    assert caught.value.filename == str(tmp_path / "other")

@@ -1,8 +1,11 @@
 import json
+import os
+import signal
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
 
+import numpy as np
 import pytest
 
 from analysis_models import write_finder
@@ -111,7 +114,7 @@ def test_command_that_cannot_be_loaded_says_why_and_leaves_the_others(photopeak,
 def test_help_lists_all_exit_codes(photopeak):
     _, out, _ = photopeak("--help")
     words = " ".join(out.split())
-    assert all(f" {code} " in words for code in (0, 1, 2, 3, 4, 5, 6, 7, 130))
+    assert all(f" {code} " in words for code in (0, 1, 2, 3, 4, 5, 6, 7, 130, 143))
 
 
 def test_demo_processes_the_real_bone_scan(photopeak_json, tmp_path):
@@ -137,6 +140,45 @@ def test_unexpected_error_is_one_sentence(photopeak, monkeypatch):
     assert code == 1
     assert "unexpected ZeroDivisionError" in err
     assert "Traceback" not in err
+
+
+def test_an_error_of_the_file_system_is_one_sentence_about_the_file(photopeak, monkeypatch):
+    def broken():
+        raise PermissionError(13, "Permission denied", "/protected/c.csv")
+
+    monkeypatch.setattr(app, "build", lambda: lambda args: broken())
+    code, _, err = photopeak("models")
+    assert code == 3
+    assert err.startswith("photopeak: /protected/c.csv: cannot be read or written (Permission denied)")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_termination_undoes_what_is_under_way(photopeak, bundle_factory, monkeypatch, as_json):
+    def ended(folder):
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield from ()
+
+    monkeypatch.setattr("photopeak.engine.validation.validate", ended)
+    code, out, err = photopeak("validate", bundle_factory().folder, *["--json"] * as_json)
+    assert (code, err) == (143, "photopeak: terminated; what was written before is complete.\n")
+    assert not as_json or json.loads(out)["exit_code"] == 143
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_names_that_are_no_text_and_poor_terminals_stop_nothing(tmp_path, encoding):
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    np.save(folder / os.fsdecode(b"n\xfe.npy"), np.random.default_rng(0).poisson(20, (64, 64)).astype(np.uint16))
+    run = [sys.executable, "-c", "from photopeak.engine.cli import main; main()"]
+    words = ("iqa", "studies", "--csv", "scores.csv", "--report", "page.html")
+    for end in ([], ["--json"]):
+        environment = os.environ | {"PYTHONIOENCODING": encoding}
+        done = subprocess.run([*run, *words, *end], cwd=tmp_path, capture_output=True, env=environment, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["images"][0]["frames"][0]["file"] == "studies/n\udcfe.npy"
+    assert "n\\udcfe.npy" in (tmp_path / "scores.csv").read_text()
+    assert "n\\udcfe.npy" in (tmp_path / "page.html").read_text()
 
 
 def test_help_imports_no_inference_library():
