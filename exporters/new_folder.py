@@ -17,8 +17,10 @@ def require_new(output: Path) -> None:
     Raises
     ------
     InputError
-        If something is there already, but for an empty folder.
+        If something is there already, but for an empty folder, or the place has no name.
     """
+    if output.name in ("", ".."):
+        raise InputError(f"{output}: is no name for a new folder; give one.")
     try:
         taken = output.is_symlink() or (output.exists() and (not output.is_dir() or any(output.iterdir())))
     except OSError as error:

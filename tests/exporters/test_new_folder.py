@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from photopeak.engine.errors import InputError
@@ -46,3 +48,12 @@ def test_a_place_below_a_file_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="file/made: cannot be"), new_folder(tmp_path / "file" / "made"):
         pytest.fail("the block must not begin")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "deep/.."])
+def test_what_is_no_name_is_refused(tmp_path, monkeypatch, name):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(InputError, match="is no name for a new folder"), new_folder(Path(name)):
+        pytest.fail("the block must not begin")
+    assert [path.name for path in tmp_path.rglob("*")] == ["here"]
