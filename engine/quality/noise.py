@@ -6,7 +6,7 @@ from typing import Any
 
 from ...kernels.noise.power import NoisePowerSpectrum
 from ...kernels.noise.spectrum import noise_power_spectrum
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from .images import Image
 from .sharpness import Roi, frame_pixels, spelled
 
@@ -50,6 +50,8 @@ def layout(image: Image, areas: Sequence[Roi] = (), size: int | None = None) -> 
     ------
     InputError
         If an area lies outside of the image, or is smaller than a region.
+    UsageError
+        If regions shall have no pixels.
 
     Examples
     --------
@@ -61,6 +63,8 @@ def layout(image: Image, areas: Sequence[Roi] = (), size: int | None = None) -> 
     >>> found.size, found.regions
     (64, (((0, 64), (0, 64)), ((32, 96), (0, 64))))
     """
+    if size is not None and size < 1:
+        raise UsageError(f"regions of {size} pixels hold nothing; give 8 or more, such as --roi-size {MOST_PIXELS}.")
     rows, columns = image.frames.matrix
     chosen = tuple(areas) or (((0, rows), (0, columns)),)
     side = size or min(MOST_PIXELS, *(stop - start for area in chosen for start, stop in area))

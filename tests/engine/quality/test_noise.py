@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photopeak import kernels
-from photopeak.engine.errors import InputError
+from photopeak.engine.errors import InputError, UsageError
 from photopeak.engine.quality.noise import layout, measure_nps
 
 
@@ -34,6 +34,12 @@ def test_size_follows_the_smallest_area(of_array):
 def test_areas_that_do_not_fit_are_refused(of_array, area, size, words):
     with pytest.raises(InputError, match=words):
         layout(of_array(np.zeros((64, 64))), [area], size)
+
+
+@pytest.mark.parametrize("size", [-5, 0])
+def test_regions_without_pixels_are_refused(of_array, size):
+    with pytest.raises(UsageError, match=f"regions of {size} pixels hold nothing"):
+        layout(of_array(np.zeros((64, 64))), size=size)
 
 
 def test_spectrum_is_that_of_the_kernel(of_array):
