@@ -142,12 +142,15 @@ def write_outputs(found: Reconstruction, targets: Targets) -> list[Path]:
             objects = _dicom_objects(found, surface=targets.mesh is not None)
             contents += [(targets.dicom / f"{name}.dcm", encode(ds)) for name, ds in objects]
     # No file takes its name before all of them are whole.
-    with ExitStack() as stack:
-        for path, content in contents:
-            try:
-                stack.enter_context(atomic_write(path)).write(content)
-            except OSError as error:
-                raise _not_written(path, error) from error
+    try:
+        with ExitStack() as stack:
+            for path, content in contents:
+                try:
+                    stack.enter_context(atomic_write(path)).write(content)
+                except OSError as error:
+                    raise _not_written(path, error) from error
+    except OSError as error:  # a full disk may show only when a file is closed
+        raise _not_written(Path(error.filename or targets.volume), error) from error
     return [path for path, _ in contents]
 
 

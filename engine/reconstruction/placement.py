@@ -15,6 +15,7 @@ from .nuclear_views import Camera
 __all__ = ["grid_around", "middle", "place"]
 
 _FEW_VOXELS, _MOST_VOXELS = 1 << 23, 1 << 30
+_MOST_FACTOR = 1e6
 _UPRIGHT = 0.7  # cosine: rows run along the patient within 45 degrees
 _ROUNDING = 1e-3  # of a voxel
 _APART = 0.25  # of the field of view: detectors that miss each other by more were not placed in one frame of reference
@@ -122,7 +123,12 @@ def grid_around(views: Sequence[View], center: Vector, voxel_mm: float | None = 
         edge = np.full(2, voxel_mm)
     else:
         edge = sizes.min(axis=0) if upright else np.full(2, sizes.min())
-        edge = next(edge * factor for factor in count(1) if _voxels(height, across, edge * factor) <= _FEW_VOXELS)
+        # Pixels of two views may differ by many orders of magnitude: the factor is not counted up from 1.
+        least = (_voxels(height, across, edge) / _FEW_VOXELS) ** (1 / 3)
+        if not least < _MOST_FACTOR:
+            raise UsageError("pixels of the views differ too much in size; correct the geometry, or give --voxel.")
+        factors = count(max(1, int(least)))
+        edge = next(edge * factor for factor in factors if _voxels(height, across, edge * factor) <= _FEW_VOXELS)
     if _voxels(height, across, edge) > _MOST_VOXELS:
         raise UsageError(f"voxels of {voxel_mm:g} mm would be over a billion; give larger ones.")
     slices, columns = ceil(height / edge[0] - _ROUNDING), ceil(across / edge[1] - _ROUNDING)
@@ -130,7 +136,8 @@ def grid_around(views: Sequence[View], center: Vector, voxel_mm: float | None = 
 
 
 def _voxels(height: float, across: float, edge: NDArray[np.float64]) -> float:
-    return float(height / edge[0] * (across / edge[1]) ** 2)
+    with np.errstate(over="ignore"):  # infinitely many are too many
+        return float(height / edge[0] * (across / edge[1]) ** 2)
 
 
 def _scaled(vector: Vector, factor: float) -> Vector:

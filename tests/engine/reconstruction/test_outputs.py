@@ -183,3 +183,13 @@ def test_volume_of_a_volume_is_that_above_half_of_its_peak():
     assert found.volume_ml == 0
     with pytest.raises(InputError, match="empty"):
         found.mesh  # noqa: B018
+
+
+def test_a_disk_that_is_full_when_files_are_closed_is_one_sentence(shape, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(InputError, match=r"a.nii: cannot be written \(No space left on device\)"):
+        write_outputs(shape, Targets(tmp_path / "out" / "a.nii"))
+    assert list((tmp_path / "out").iterdir()) == []

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from photopeak.engine.errors import InputError, UsageError
+from photopeak.engine.reconstruction.placement import grid_around
 from photopeak.engine.reconstruction.views import read_views
 from photopeak.kernels import View
 
@@ -285,3 +286,18 @@ def test_voxels_may_be_chosen(dicom_factory):
     grid = read_views(dicom_factory("static"), voxel_mm=8.0).geometry.grid
     assert grid.spacing_mm == (8, 8, 8)
     assert grid.shape == (39, 32, 32)
+
+
+@pytest.mark.parametrize("sizes", [(4.0, 4.0), (0.5, 0.5), (0.1, 4.0), (1e-2, 4.0)])
+def test_voxels_are_the_least_multiple_of_a_pixel_that_few_hold(sizes):
+    views = [View.gamma_camera((256, 256), (size, size), angle) for size, angle in zip(sizes, (0, 90), strict=True)]
+    height, across, pixel = 256 * min(sizes), 256 * max(sizes), min(sizes)
+    factor = next(f for f in range(1, 10_000) if height * across**2 / (f * pixel) ** 3 <= 1 << 23)
+    assert grid_around(views, (0.0, 0.0, 0.0)).spacing_mm == pytest.approx((factor * pixel,) * 3)
+
+
+@pytest.mark.parametrize("sizes", [(1e-12, 4.0), (1e-300, 1e300)])
+def test_pixels_of_absurdly_different_size_are_refused_at_once(sizes):
+    views = [View.gamma_camera((64, 64), (size, size), angle) for size, angle in zip(sizes, (0, 90), strict=True)]
+    with pytest.raises(UsageError, match="differ too much in size"):
+        grid_around(views, (0.0, 0.0, 0.0))
