@@ -10,15 +10,15 @@ import hashlib
 import json
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from platformdirs import user_cache_path
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from ..kernels import user_cache
+from ..kernels.user_cache import read_plain
 from .domain_statistics import Strict
 from .files import atomic_write
 from .machine import Machine, machine, versions
@@ -173,8 +173,7 @@ def key_of(digest: str) -> Key:
 
 def cache_folder() -> Path:
     """Return the folder of all tables, in ``PHOTOPEAK_CACHE_DIR`` or the user's cache; it need not exist."""
-    chosen = os.environ.get("PHOTOPEAK_CACHE_DIR")
-    return (Path(chosen) if chosen else user_cache_path("photopeak", appauthor=False)) / "plans"
+    return user_cache.cache_folder("plans")
 
 
 def store(table: Table) -> Path:
@@ -210,7 +209,7 @@ def cells(key: Key) -> tuple[Cell, ...]:
 def read(key: Key, cell: Cell) -> Table | None:
     """Return the table of a cell; None where there is none, or it is not exactly what it should be."""
     try:
-        table = Table.model_validate_json(_content(_folder(key) / cell.file))
+        table = Table.model_validate_json(read_plain(_folder(key) / cell.file, LARGEST_TABLE))
     except (OSError, ValidationError):
         return None
     return table if (table.key, table.cell) == (key, cell) else None
@@ -220,25 +219,6 @@ def _folder(key: Key) -> Path:
     """Return the folder of everything that was measured under a key."""
     words = json.dumps(key.model_dump(), sort_keys=True)
     return cache_folder() / hashlib.sha256(words.encode()).hexdigest()[:32]
-
-
-def _content(path: Path) -> bytes:
-    """Return the content of a plain file that is not too large.
-
-    Raises
-    ------
-    OSError
-        If it is anything else; a pipe is not waited for.
-    """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_TABLE:
-            raise OSError(f"{path} is no table.")
-        # Ours, or provided by the administrator; what anybody may write to may say anything.
-        if os.name == "posix" and (status.st_uid not in (os.getuid(), 0) or status.st_mode & stat.S_IWOTH):
-            raise OSError(f"{path} may be from somebody else.")
-        return file.read(LARGEST_TABLE)
 
 
 def _forget_oldest(keep: Path) -> None:

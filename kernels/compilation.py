@@ -7,8 +7,6 @@ that others could write to is not used.
 """
 
 import hashlib
-import os
-import stat
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -23,8 +21,8 @@ from numba.core import sigutils
 from numba.core.caching import Cache, CompileResultCacheImpl, FunctionCache, NullCache, UserWideCacheLocator
 from numba.core.dispatcher import Dispatcher
 from numba.core.runtime.nrt import rtsys
-from platformdirs import user_cache_path
 
+from . import user_cache
 from .entries import Entries
 from .parts import Part, WholeCompiler
 
@@ -153,8 +151,7 @@ def _import_all() -> None:
 
 def cache_folder() -> Path:
     """Return the folder that compiled kernels are kept in; it need not exist."""
-    chosen = os.environ.get("PHOTOPEAK_CACHE_DIR")
-    return (Path(chosen) if chosen else user_cache_path("photopeak", appauthor=False)) / "kernels"
+    return user_cache.cache_folder("kernels")
 
 
 class _LazyCache(FunctionCache):
@@ -272,15 +269,7 @@ def _digest_of(file: str) -> bytes:
 @cache
 def _unusable(folder: Path) -> str:
     """Return why compiled code cannot be kept in `folder`, once also as a warning; empty if it can."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-        if os.name == "posix" and (status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-            problem = "others may write to it"
-        else:
-            problem = "" if os.access(folder, os.W_OK) else "it is read-only"
-    except OSError as error:
-        problem = str(error.strerror)
+    problem = user_cache.problem_of_folder(folder)
     if problem:
         _warn(folder, problem)
     return problem

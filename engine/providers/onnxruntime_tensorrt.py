@@ -7,14 +7,12 @@ References
 
 import ctypes
 import hashlib
-import os
 import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
+from ...kernels import user_cache
 from ..graph import CheckedGraph
 from .base import Target
 from .tensorrt.store import unusable
@@ -98,8 +96,7 @@ def engine_key(graph: CheckedGraph, target: Target, shape: tuple[int, ...]) -> s
 
 def cache_folder() -> Path:
     """Return the folder of all engines; it need not exist."""
-    chosen = os.environ.get("PHOTOPEAK_CACHE_DIR")
-    return (Path(chosen) if chosen else user_cache_path("photopeak", appauthor=False)) / "onnxruntime-tensorrt"
+    return user_cache.cache_folder("onnxruntime-tensorrt")
 
 
 def _onnxruntime_version() -> str:

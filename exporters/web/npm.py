@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import io
-import os
 import shutil
 import subprocess
 import tarfile
@@ -11,10 +10,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from ...engine.errors import InputError, UsageError
 from ...engine.files import atomic_write
+from ...kernels import user_cache
 
 __all__ = [
     "DICOM_PARSER",
@@ -79,8 +77,7 @@ PACKAGES = (ONNX_RUNTIME, DICOM_PARSER, OPENJPEG)
 
 def cache_folder() -> Path:
     """Return the folder that verified archives are kept in; it need not exist."""
-    chosen = os.environ.get("PHOTOPEAK_CACHE_DIR")
-    return (Path(chosen) if chosen else user_cache_path("photopeak", appauthor=False)) / "npm"
+    return user_cache.cache_folder("npm")
 
 
 def find(package: Package, folder: Path | None = None) -> bytes:

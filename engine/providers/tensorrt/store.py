@@ -6,7 +6,6 @@ its record, or whose record is for something else.
 
 import hashlib
 import os
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,9 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from platformdirs import user_cache_path
 from pydantic import Field, ValidationError
 
+from ....kernels import user_cache
+from ....kernels.user_cache import read_plain
 from ...domain_statistics import Strict
 from ...errors import ModelError, UsageError
 from ...files import atomic_write
@@ -74,8 +74,7 @@ class Record(Strict):
 
 def cache_folder() -> Path:
     """Return the folder of this user's engines, in ``PHOTOPEAK_CACHE_DIR`` or the user's cache; it need not exist."""
-    chosen = os.environ.get("PHOTOPEAK_CACHE_DIR")
-    return (Path(chosen) if chosen else user_cache_path("photopeak", appauthor=False)) / "engines"
+    return user_cache.cache_folder("engines")
 
 
 def write_engine(folder: Path, stem: str, built: Built) -> Record:
@@ -105,7 +104,7 @@ def read_record(path: Path) -> Record:
         If it is anything else.
     """
     try:
-        return Record.model_validate_json(_content(path, LARGEST_RECORD))
+        return Record.model_validate_json(read_plain(path, LARGEST_RECORD, owned=False))
     except (OSError, ValidationError) as error:
         raise ModelError(f"{path} is no record of an engine; build the engine again.") from error
 
@@ -119,7 +118,7 @@ def read_engine(path: Path, record: Record) -> bytes:
         If it cannot be read, or was changed.
     """
     try:
-        data = _content(path, record.size)
+        data = read_plain(path, record.size, owned=False)
     except OSError as error:
         raise ModelError(f"{path} is no engine of {record.size} bytes ({error}); build it again.") from error
     found = hashlib.sha256(data).hexdigest()
@@ -211,7 +210,7 @@ def write_blob(path: Path, data: bytes) -> None:
 def read_blob(path: Path) -> bytes:
     """Return what was kept, or nothing when it is missing or damaged."""
     try:
-        content = _content(path, LARGEST_BLOB)
+        content = read_plain(path, LARGEST_BLOB)
     except OSError:
         return b""
     digest, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
@@ -228,15 +227,7 @@ def discard(path: Path) -> None:
 @cache
 def unusable(folder: Path) -> str:
     """Return why engines cannot be kept in `folder`, once also as a warning; empty if they can."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-        if os.name == "posix" and (status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-            problem = "others may write to it"
-        else:
-            problem = "" if os.access(folder, os.W_OK) else "it is read-only"
-    except OSError as error:
-        problem = str(error.strerror)
+    problem = user_cache.problem_of_folder(folder)
     if problem:
         warnings.warn(
             f"Engines cannot be kept in {folder} ({problem}), so that each session builds them again; "
@@ -257,22 +248,6 @@ def _whole(path: Path) -> Record | None:
         discard(path)
         return None
     return record
-
-
-def _content(path: Path, largest: int) -> bytes:
-    """Return the content of a plain file that is not too large.
-
-    Raises
-    ------
-    OSError
-        If it is anything else: a link may lead out of the folder, and a pipe would be waited for.
-    """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > largest:
-            raise OSError(f"no plain file of at most {largest} bytes")
-        return file.read(largest)
 
 
 def _forget_oldest(folder: Path, newest: str) -> None:
