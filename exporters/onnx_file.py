@@ -11,7 +11,7 @@ from onnx import helper
 
 from ..engine.bundle import Bundle
 from ..engine.cli.console import plain
-from ..engine.errors import UsageError
+from ..engine.errors import ModelError, UsageError
 from ..engine.graph import check_graph
 from ..engine.providers import Precision
 from .complete_graph import complete_graph
@@ -51,7 +51,8 @@ class Exported:
     def summary(self) -> str:
         """Return one sentence for people."""
         compared = len(self.files) + len(self.parity.ran)
-        failed = sum(not one.passed for one in self.files) + len(self.parity.failed)
+        # Of precisions that were not written: the others were an error.
+        failed = len(self.parity.failed)
         verdict = "all within their tolerance" if not failed else f"{failed} OUTSIDE of their tolerance"
         return f"{compared} files, providers and precisions compared with the golden output, {verdict}; see parity.md."
 
@@ -169,7 +170,8 @@ def export_onnx(
     InputError
         If the place is taken or cannot be written to.
     ModelError
-        If the graph is not as the manifest says, or the bundle has none of a precision.
+        If the graph is not as the manifest says, the bundle has none of a precision, or a graph that was written, or what a
+        provider makes of the bundle in its precision, is farther from the golden output than the precision explains.
     UsageError
         As in :func:`graph_file`.
     """
@@ -183,9 +185,24 @@ def export_onnx(
             graphs[str(precision)] = output / name
             files.append(compare_file(bundle, name, data, precision, complete=complete))
         made = Exported(output, graphs, tuple(files), compare_providers(bundle, tell=tell))
+        _require_parity(made)
         stored = {name: made.found()[name] for name in ("digest", "files", "parity")}
         (folder / "parity.json").write_text(json.dumps(plain(stored), indent=2) + "\n", encoding="utf-8")
         text = f"{made.parity.markdown()}\n{files_table(made.files)}"
         (folder / "parity.md").write_text(text, encoding="utf-8")
         (folder / "card.md").write_text(bundle.card, encoding="utf-8")
     return made
+
+
+def _require_parity(made: Exported) -> None:
+    """Refuse graphs whose output is not that of the bundle; what a provider makes of other precisions is for the report."""
+    outside = [(one.name, one.difference, one.tolerance) for one in made.files if not one.passed]
+    for one in made.parity.failed:
+        if one.precision in made.graphs and one.difference is not None:
+            outside.append((f"{one.provider} {one.precision} on {one.device}", one.difference, one.tolerance))
+    if outside:
+        words = "; ".join(f"{name} by {far:.1e} of the peak, {near:.0e} are admitted" for name, far, near in outside)
+        raise ModelError(
+            f"{made.parity.model}: what was exported differs from the golden output ({words}), so nothing was written; "
+            f"'photopeak validate' tells whether the bundle is whole, else leave out that precision."
+        )

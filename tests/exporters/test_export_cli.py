@@ -41,6 +41,17 @@ def test_a_complete_graph_says_so(tmp_path, capsys):
     assert {entry.key: entry.value for entry in model.metadata_props}["photopeak.complete"] == "true"
 
 
+def test_a_graph_outside_of_its_tolerance_is_not_written(tmp_path, capsys, monkeypatch):
+    from photopeak.exporters import onnx_file
+    from photopeak.exporters.provider_parity import Comparison, Parity
+
+    off = Comparison("openvino", "1", "cpu", "fp32", 2e-5, False, 0.5)
+    monkeypatch.setattr(onnx_file, "compare_providers", lambda *_, **__: Parity("m", "1", "d", "image", 1, (off,)))
+    assert run("pet-sr-x2-srcnn", "--to", "onnx", "-o", tmp_path / "out") == 4
+    assert "openvino fp32 on cpu by 5.0e-01 of the peak" in capsys.readouterr().err.replace("\n", " ")
+    assert not list(tmp_path.iterdir())
+
+
 def test_engines_are_told_with_their_records(tmp_path, capsys):
     pytest.importorskip("tensorrt_rtx", reason="engines need TensorRT-RTX: pip install tensorrt-rtx")
     words = ["--matrix", "64", "--precision", "fp16", "--capability", "SM89", "-o", tmp_path / "out", "--json"]

@@ -1,3 +1,4 @@
+import io
 import json
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 
 from photopeak.engine import zoo
 from photopeak.engine.errors import InputError, ModelError, UsageError
+from photopeak.exporters import onnx_file
 from photopeak.exporters.onnx_file import export_onnx, facts, graph_file
+from photopeak.exporters.provider_parity import Comparison, Parity
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,45 @@ def test_a_place_that_is_taken_is_refused(bundle, tmp_path):
     with pytest.raises(InputError, match="is there already"):
         export_onnx(bundle, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def test_a_graph_that_does_not_give_the_golden_output_is_an_error_and_nothing_is_left(bundle, tmp_path):
+    contents = {**bundle.contents, "golden.npz": _shifted(bundle)}
+    changed = type(bundle)(bundle.folder, bundle.manifest, bundle.digest, contents)
+    with pytest.raises(
+        ModelError, match=r"model\.onnx by .*e-01 of the peak, 2e-05 are admitted; onnxruntime fp32 on cpu by"
+    ):
+        export_onnx(changed, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def _shifted(bundle):
+    golden, file = bundle.golden, io.BytesIO()
+    output = golden.output + np.float32(0.1 * golden.output.max())
+    np.savez(file, input=golden.input, output=output, truth=golden.truth)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("precision", "difference", "refused"), [
+    ("fp32", 0.5, True),
+    ("fp16", 0.5, False),  # was not written: whoever runs the graph in another precision reads the report
+    ("fp32", None, False),  # did not run here, which says nothing of the graph
+])  # fmt: skip
+def test_provider_that_is_off_in_a_precision_that_was_written_is_an_error(
+    bundle, tmp_path, monkeypatch, precision, difference, refused
+):
+    one = Comparison("openvino", "1", "cpu", precision, 2e-5, False, difference, loss_db=0.0, count_bias=0.0, ssim=1.0)
+    parity = Parity(bundle.name, "1", bundle.digest, "image", 1, (one,))
+    monkeypatch.setattr(onnx_file, "compare_providers", lambda *_, **__: parity)
+    if refused:
+        with pytest.raises(
+            ModelError, match=rf"openvino {precision} on cpu by 5\.0e-01 of the peak, 2e-05 are admitted"
+        ):
+            export_onnx(bundle, tmp_path / "out")
+        assert not list(tmp_path.iterdir())
+    else:
+        assert "1 OUTSIDE of their tolerance" in export_onnx(bundle, tmp_path / "out").summary()
+        assert "| OUTSIDE |" in (tmp_path / "out" / "parity.md").read_text()
 
 
 def _without_int8(name):
