@@ -24,9 +24,10 @@ from .files import atomic_write
 from .machine import Machine, machine, versions
 from .matrix import MatrixSize
 
-__all__ = ["Cell", "Key", "Measured", "Table", "cache_folder", "cells", "key_of", "read", "store"]
+__all__ = ["TILES", "Cell", "Key", "Measured", "Table", "cache_folder", "cells", "key_of", "read", "store"]
 
 FORMAT = 1  # of a table, and of what its figures mean
+TILES = (256, 512, 1024, 2048)  # edges of the tiles that are tried
 LARGEST_TABLE = 4 << 20
 LARGEST_CACHE = 64 << 20
 _NAME = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})-([1-9][0-9]{0,5})(?:-t([1-9][0-9]{0,3}))?\.json")
@@ -77,7 +78,7 @@ class Measured(_Stored):
     streams: Annotated[int, Field(ge=1, le=4096)] = 1
     layout: Literal["nchw", "nhwc"] = "nchw"
     batch: Count = 1
-    tile: Annotated[int, Field(ge=0, le=1 << 16)] = 0
+    tile: int = 0
     problem: Line = ""
     runs: Annotated[int, Field(ge=0)] = 0
     median_ms: Amount = 0.0
@@ -90,10 +91,12 @@ class Measured(_Stored):
     probability_change: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @model_validator(mode="after")
-    def _took_time(self) -> "Measured":
+    def _can_be_true(self) -> "Measured":
         if self.runs and not self.median_ms:  # others are divided by it
             raise ValueError(f"{self.runs} calls took no time")
         return self
+        if self.tile not in (0, *TILES):  # too small for a model's overlap, or so many that they fill the memory
+            raise ValueError(f"tiles of {self.tile} are never tried")
 
 
 class Key(_Stored):

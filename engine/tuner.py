@@ -24,7 +24,7 @@ from .processors import available_processors
 from .providers import Runnable
 from .racing import Runner, race
 from .trials import Trials
-from .tuned import Cell, Measured, Table, cache_folder, key_of, store
+from .tuned import TILES, Cell, Measured, Table, cache_folder, key_of, store
 
 __all__ = ["Progress", "thread_counts", "tune", "variants"]
 
@@ -42,7 +42,6 @@ _REST_S = 3e-3
 _HOPELESS = 1.6
 # Tiles may differ from the whole frame by this part of the peak at most: more is seen as a line.
 _LARGEST_SEAM = 1e-2
-_TILES = (256, 512, 1024, 2048)
 _SMALLEST_TILED = 512
 _BATCHES = (1, 4, 16)
 _MOST_FRAMES = 1024
@@ -169,7 +168,7 @@ def variants(base: Plan, cell: Cell, threads: Sequence[int]) -> list[Plan]:
         ]
         found += [replace(base, threads=count) for count in threads[1:]]
     if max(cell.matrix) >= _SMALLEST_TILED:
-        found += [replace(base, batch=1, tile=tile) for tile in _TILES if tile < max(cell.matrix)]
+        found += [replace(base, batch=1, tile=tile) for tile in TILES if tile < max(cell.matrix)]
     return [plan for plan in dict.fromkeys(found) if plan != base]
 
 

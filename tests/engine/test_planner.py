@@ -141,7 +141,7 @@ def test_plan_without_a_table_is_the_same_each_time_and_tells_how_to_tune(bundle
 
 def test_matrix_that_was_not_measured_takes_the_provider_of_the_next(bundle_factory):
     bundle = bundle_factory()
-    keep(bundle, measured(provider="reference", batch=7, tile=16))
+    keep(bundle, measured(provider="reference", batch=7, tile=256))
     plan = photopeak.load(bundle, device="cpu").plan_for(LARGE)
     assert (plan.provider, plan.tuned, plan.tile, plan.median_ms) == ("reference", False, 0, 0.0)
     assert "not measured at 64x64" in plan.reason
@@ -171,6 +171,18 @@ def test_table_cannot_talk_a_session_into_a_lossy_plan(bundle_factory, monkeypat
     plan = photopeak.load(bundle, device="cpu").plan_for(SMALL)
     assert (plan.precision, plan.tuned) == ("fp32", False)
     assert "loses 0.600 dB" in plan.reason
+
+
+@pytest.mark.parametrize("tile", [1, 3, 100])
+def test_table_with_tiles_that_nobody_measured_is_passed_over(bundle_factory, tile):
+    """It was edited: frames cut into such tiles would be an error, or take for ever."""
+    bundle = bundle_factory()
+    path = store(table(bundle.digest, measured(tile=256, median_ms=0.1), matrix=(512, 512)))
+    frame = np.ones((512, 512), np.float32)
+    assert photopeak.load(bundle, device="cpu").run(frame).plan.tile == 256
+    path.write_text(path.read_text().replace('"tile": 256', f'"tile": {tile}'))
+    result = photopeak.load(bundle, device="cpu").run(frame)
+    assert (result.plan.tile, result.plan.tuned) == (0, False)
 
 
 class Lossy:

@@ -134,6 +134,8 @@ def test_changed_byte_gives_a_sound_table_or_none(stored, place, byte):
         ("threads", True),
         ("batch", 1 << 40),
         ("tile", -1),
+        ("tile", 7),
+        ("tile", 1 << 16),
         ("median_ms", -1.0),
         ("median_ms", "1"),
         ("loss_db", None),
