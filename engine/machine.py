@@ -1,6 +1,7 @@
 """What a measured plan depends on: processor, GPUs, driver and versions."""
 
 import ctypes
+import hashlib
 import os
 import platform
 import sys
@@ -10,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from . import _native
 from .domain_statistics import Strict
 from .errors import PhotopeakError
 from .processors import available_processors
@@ -21,6 +23,7 @@ _CPU_FACTS = Path("/proc/cpuinfo")
 # Extensions that decide which kernels a library runs; the many others do not change speed.
 _EXTENSIONS = ("sse4", "avx", "fma", "f16c", "amx", "asimd", "sve", "fphp", "bf16", "i8mm")
 _NAME_BYTES = 96
+_STAMP_DIGITS = 16
 
 
 class Machine(Strict):
@@ -85,14 +88,25 @@ def processor_name() -> str:
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the versions of Photopeak, Python and each provider's library; empty for one that is absent."""
-    found = {"photopeak": version("photopeak"), "python": platform.python_version()}
+    """Return the versions of Photopeak, Python and each provider's library; empty for one that is absent.
+
+    ``sources`` stands for the code of the engine itself, which its developers change without another version.
+    """
+    found = {"photopeak": version("photopeak"), "sources": _sources(), "python": platform.python_version()}
     for provider in PROVIDERS:
         try:
             found[provider.name] = provider.version()
         except (PhotopeakError, ImportError):
             found[provider.name] = ""
     return found
+
+
+def _sources() -> str:
+    """Return a digest of everything that takes part in running a graph: modules, providers and native code."""
+    folder, digest = Path(__file__).parent, hashlib.sha256()
+    for path in (*sorted(folder.glob("*.py")), *sorted(folder.glob("providers/**/*.py")), Path(_native.__file__)):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:_STAMP_DIGITS]
 
 
 def _first_processor() -> dict[str, str]:

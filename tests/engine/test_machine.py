@@ -113,5 +113,26 @@ def test_processor_has_a_name_where_the_system_has_no_such_file(monkeypatch, tmp
 
 
 def test_versions_are_of_every_provider():
-    assert set(versions()) == {"photopeak", "python", *(provider.name for provider in PROVIDERS)}
+    assert set(versions()) == {"photopeak", "sources", "python", *(provider.name for provider in PROVIDERS)}
     assert versions()["openvino"]
+
+
+@pytest.mark.parametrize(
+    "edited", ["session.py", "providers/openvino.py", "providers/tensorrt/runtime.py", "_native.so"]
+)
+def test_code_of_the_engine_is_part_of_the_versions(tmp_path, monkeypatch, edited):
+    for name in ("session.py", "dicom/read.py", "providers/openvino.py", "providers/tensorrt/runtime.py", "_native.so"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(machines, "__file__", str(tmp_path / "machine.py"))
+    monkeypatch.setattr(machines._native, "__file__", str(tmp_path / "_native.so"))
+
+    def stamp():
+        versions.cache_clear()
+        return versions()["sources"]
+
+    before = stamp()
+    (tmp_path / "dicom" / "read.py").write_text("what does not run graphs")
+    assert stamp() == before
+    (tmp_path / edited).write_text("something else")
+    assert stamp() != before

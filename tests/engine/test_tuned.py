@@ -79,7 +79,7 @@ def test_table_of_another_machine_is_not_found(stored, monkeypatch, name, value)
     assert found() is None
 
 
-@pytest.mark.parametrize("name", ["photopeak", "python", "onnxruntime", "openvino"])
+@pytest.mark.parametrize("name", ["photopeak", "sources", "python", "onnxruntime", "openvino"])
 def test_table_of_another_version_is_not_found(stored, monkeypatch, name):
     here = machines.versions()
     assert name in here
