@@ -19,6 +19,7 @@ from .base import Target
 from .device_lane import Buffers
 from .onnxruntime_module import onnxruntime_module
 from .onnxruntime_tensorrt import tensorrt_options
+from .recent import Recent
 from .recording import Recording
 
 __all__ = [
@@ -38,6 +39,8 @@ TENSORRT = "TensorrtExecutionProvider"
 _SILENT = 4  # fatal: what matters comes back as an exception
 # Asked by all lanes of the process before they record, or may take memory of a device.
 RECORDING = Recording()
+# Sessions of TensorRT that a graph keeps, one for each shape; at least as many as a lane of a device records graphs of.
+_SESSIONS_KEPT = 16
 
 
 class Sessions:
@@ -56,14 +59,13 @@ class Sessions:
         self._backend = backend
         self._target = target
         self._stream = stream
-        self._made: dict[tuple[int, ...], Any] = {}
+        # They give back memory of the device, which nobody may do while another records.
+        self._made: Recent[tuple[int, ...], Any] = Recent(_SESSIONS_KEPT, RECORDING.absent)
 
     def of(self, shape: tuple[int, ...]) -> Any:
         """Return the session for tensors of this shape."""
         key = shape if self._backend == TENSORRT else ()
-        session = self._made.get(key)
-        # Two threads may both make one: the first to end wins, and the other's goes.
-        return session if session is not None else self._made.setdefault(key, self._new(shape))
+        return self._made.get(key, lambda: self._new(shape))
 
     def close(self) -> None:
         """Let all of them go."""

@@ -1,7 +1,5 @@
 """OpenVINO on the CPU: fp32, and bf16, fp16 or int8 where the processor has them."""
 
-import threading
-from collections import OrderedDict
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -12,6 +10,7 @@ from ..errors import DeviceError, ModelError
 from ..graph import CheckedGraph
 from ..typed_graph import typed_graph, with_bf16_convolutions
 from .base import Bindings, Offer, Precision, Target, Tensor, empty_output, not_offered, require_image
+from .recent import Recent
 
 _CAPABILITIES: dict[Precision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
 _SHAPES_KEPT = 8
@@ -62,8 +61,7 @@ class _Graph:
         self._model = model
         self._target = target
         self._graph = graph
-        self._compiled: OrderedDict[tuple[int, ...], Any] = OrderedDict()
-        self._lock = threading.Lock()
+        self._compiled: Recent[tuple[int, ...], Any] = Recent(_SHAPES_KEPT)
         self.scale = graph.scale
 
     def lane(self) -> "_Lane | _Streams":
@@ -81,16 +79,7 @@ class _Graph:
 
     def compiled(self, shape: tuple[int, ...]) -> Any:
         """Return the model compiled for `shape`; the least recently used one makes room."""
-        with self._lock:
-            known = self._compiled.get(shape)
-        # Compiling takes long: callers with another shape must not wait for it.
-        compiled = known or self._compile(shape)
-        with self._lock:
-            compiled = self._compiled.setdefault(shape, compiled)
-            self._compiled.move_to_end(shape)
-            while len(self._compiled) > _SHAPES_KEPT:
-                self._compiled.popitem(last=False)
-        return compiled
+        return self._compiled.get(shape, lambda: self._compile(shape))
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
         target = self._target

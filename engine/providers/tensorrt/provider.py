@@ -1,7 +1,6 @@
 """The providers ``tensorrt`` and ``tensorrt-rtx``."""
 
 import hashlib
-import threading
 from collections import deque
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from ...golden import Shape
 from ...precisions import Precision
 from ...processors import available_processors
 from ..base import Offer, Target, Tensor, not_offered, require_image
+from ..recent import Recent
 from . import store
 from .build import BuildOptions, build
 from .cuda import Device, device, missing_gpu
@@ -25,6 +25,8 @@ __all__ = ["TensorRt", "driver_version", "need_of", "profile_of"]
 # Frames of a run: more of them fill no GPU better, and every layer's output needs memory for all of them.
 _MOST_FRAMES = 64
 _MOST_PIXELS = 1 << 20
+# Engines that a graph keeps, one for single frames of a matrix and one for stacks; the others are on disk.
+_ENGINES_KEPT = 16
 # Turing computes in no bfloat16.
 _OLDEST_BFLOAT16 = 80
 
@@ -83,8 +85,7 @@ class _Graph:
         self._graph, self._library, self._device = graph, library, device
         self.output = graph.output
         self._need = need_of(graph, library, device)
-        self._engines: dict[Shape, Engine] = {}
-        self._locks: dict[Shape, threading.Lock] = {}
+        self._engines: Recent[Shape, Engine] = Recent(_ENGINES_KEPT, device.active)
         self._idle: deque[Worker] = deque(maxlen=available_processors())
 
     def lane(self) -> "_Lane":
@@ -114,11 +115,7 @@ class _Graph:
     def engine_for(self, shape: Shape) -> Engine:
         """Return the engine for tensors like this one; callers with another shape do not wait for its building."""
         n, _, rows, columns = shape
-        name = (rows, columns, min(n, 2))
-        with self._locks.setdefault(name, threading.Lock()):
-            if name not in self._engines:
-                self._engines[name] = self._engine(shape)
-            return self._engines[name]
+        return self._engines.get((rows, columns, min(n, 2)), lambda: self._engine(shape))
 
     def _engine(self, shape: Shape) -> Engine:
         """Take an engine from the user's cache, or build and keep it."""

@@ -53,7 +53,7 @@ class Engine:
         self._trt = library.load()
         self._messages: deque[str] = deque(maxlen=_MESSAGES_KEPT)
         with device.active():
-            self._logger = logger_of(self._trt, self._keep)  # the library keeps no hold of it
+            self._logger = logger_of(self._trt, _keeper(self._trt, self._messages))  # the library keeps no hold of it
             self._runtime = self._trt.Runtime(self._logger)
             self._engine = self._runtime.deserialize_cuda_engine(data)
             if self._engine is None:
@@ -96,10 +96,6 @@ class Engine:
             cache.deserialize(self._jit_kept)  # the library refuses what another GPU or driver compiled
         config.set_runtime_cache(cache)
         return config
-
-    def _keep(self, severity: int, message: str) -> None:
-        if severity <= int(self._trt.ILogger.Severity.ERROR):
-            self._messages.append(message)
 
 
 @dataclass(slots=True, eq=False)
@@ -164,6 +160,17 @@ class Worker:
             bound.launch = _launcher(capture, stream, keep=enqueue)
         self._bound[shape] = bound
         return bound
+
+
+def _keeper(trt: Any, messages: deque[str]) -> Callable[[int, str], None]:
+    """Return what keeps errors; it holds no engine, which therefore goes where its last holder lets it go."""
+    error = int(trt.ILogger.Severity.ERROR)
+
+    def keep(severity: int, message: str) -> None:
+        if severity <= error:
+            messages.append(message)
+
+    return keep
 
 
 def _bound(engine: Engine, graph: CheckedGraph, shape: Shape, stream: Any) -> _Bound:

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import weakref
 from collections import defaultdict, deque
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,14 @@ from photopeak.engine.matrix import MatrixSize
 from photopeak.engine.providers import Target, find, onnxruntime_cuda, onnxruntime_sessions
 from photopeak.engine.providers.device_lane import DeviceBatch, DeviceLane
 from photopeak.engine.providers.onnxruntime_cuda import CudaEngine, CudaGraph
-from photopeak.engine.providers.onnxruntime_sessions import CUDA, RECORDING, DeviceErrors, cuda_options, cuda_reason
+from photopeak.engine.providers.onnxruntime_sessions import (
+    CUDA,
+    RECORDING,
+    TENSORRT,
+    DeviceErrors,
+    cuda_options,
+    cuda_reason,
+)
 from photopeak.engine.providers.onnxruntime_tensorrt import tensorrt_options
 from photopeak.engine.tiling import Tiling
 
@@ -206,6 +214,25 @@ def test_onnxruntime_knows_every_option(bundle_factory, tmp_path, monkeypatch):
             pytest.skip(f"{library} is not part of this build of ONNX Runtime")
         text = (folder / library).read_bytes() + next(folder.glob("onnxruntime_pybind11_state*")).read_bytes()
         assert [name for name in options if name.encode() not in text] == []
+
+
+def test_sessions_of_many_shapes_do_not_fill_the_memory(stand_in, bundle_factory, monkeypatch):
+    """TensorRT has one for each; what it gives back would spoil a graph that somebody records meanwhile."""
+
+    class Session:
+        def get_providers(self):
+            return [TENSORRT]
+
+    monkeypatch.setattr(onnxruntime_sessions, "_session", lambda *_: Session())
+    sessions, freed = onnxruntime_sessions.Sessions(check_graph(bundle_factory()), TENSORRT, Target("cuda")), []
+    for side in range(8, 8 + onnxruntime_sessions._SESSIONS_KEPT):
+        weakref.finalize(sessions.of((1, 1, side, 8)), freed.append, side)
+    assert freed == []
+    assert "absent" not in stand_in.asked
+    sessions.of((1, 1, 8, 8))
+    sessions.of((1, 1, 7, 8))
+    assert freed == [9]  # the one that was not used for longest
+    assert stand_in.asked.count("absent") == 1
 
 
 def test_usage_errors_stay_what_they_are(stand_in):

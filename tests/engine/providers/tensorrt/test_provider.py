@@ -1,6 +1,7 @@
 """Everything round an engine: reasons, parts, lanes, memory and kept kernels, on stand-ins for PyCUDA and TensorRT."""
 
 import threading
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ from photopeak.engine.errors import DeviceError, ModelError
 from photopeak.engine.graph import check_graph
 from photopeak.engine.providers import Target, find
 from photopeak.engine.providers.tensorrt import cuda, store
+from photopeak.engine.providers.tensorrt import provider as provider_module
 from photopeak.engine.providers.tensorrt.build import Built
 from photopeak.engine.providers.tensorrt.provider import profile_of
 
@@ -145,6 +147,22 @@ def test_engine_is_built_once_for_all_processes(gpu, bundle_factory, cache, monk
     monkeypatch.setattr("photopeak.engine.providers.tensorrt.provider.build", None)
     provider.prepare(graph, CUDA).engine_for((1, 1, 16, 16))
     assert len(list(cache.glob("*.engine"))) == 1
+
+
+def test_engines_of_many_matrices_do_not_fill_the_memory(gpu, bundle_factory):
+    provider, driver = gpu()
+    graph = provider.prepare(check_graph(bundle_factory("brightened")), CUDA)
+    first = graph.engine_for((1, 1, 16, 16))
+    here = []
+    gone = weakref.finalize(first, lambda: here.append(len(driver.stack)))
+    assert graph.engine_for((1, 1, 16, 16)) is first
+    del first
+    for side in range(17, 17 + provider_module._ENGINES_KEPT):
+        graph.engine_for((1, 1, side, 16))
+    collected()
+    assert not gone.alive
+    assert here == [1]  # its memory went back while the device was current
+    assert (graph.lane().run(np.full((1, 1, 16, 16), 8, np.float32)) == 10).all()
 
 
 def test_tampered_engine_is_built_again(gpu, bundle_factory, cache):
