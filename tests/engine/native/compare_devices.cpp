@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cuda_runtime.h"
 #include "device_pipeline.hpp"
 #include "frame_layout.hpp"
 #include "frame_loops.hpp"
@@ -91,6 +92,12 @@ struct Taken {
   std::vector<double> before, after;
 };
 
+// Frame operations run on whichever device is current, pipelines on that of their queue.
+int other_device() {
+  cudaSetDevice(1 - current_device);
+  return 1 - current_device;
+}
+
 // Through a graph that repeats each pixel `scale` times along both axes, done here where a GPU's memory can be read.
 Taken through(const DeviceQueue& queue, const Case& it, const Batch& batch) {
   const BatchPlan plan{it.layout, it.shape.frames, it.keep};
@@ -130,7 +137,7 @@ void compare_pipelines(const Case& it) {
     gain.push_back(0.5 * static_cast<double>(whole(1, 4)));
   }
   const Batch batch{pixels.data(), Stored::f32, rescale.data(), contrast.data(), target.data(), gain.data()};
-  const Taken ours = through(*cuda_queue(0), it, batch), theirs = through(*cpu_queue(), it, batch);
+  const Taken ours = through(*cuda_queue(other_device()), it, batch), theirs = through(*cpu_queue(), it, batch);
   same(ours.staged, theirs.staged, 0.0, it.text("staging"));
   same(ours.frames, theirs.frames, it.keep == Keep::none ? 0.0 : 3e-7, it.text("finishing"));
   same(ours.before, theirs.before, 1e-12, it.text("the sum before"));

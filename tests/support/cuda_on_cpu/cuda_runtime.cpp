@@ -10,6 +10,7 @@
 #include <vector>
 
 RunningThread running;
+thread_local int current_device = 0;
 
 namespace {
 
@@ -105,7 +106,8 @@ std::map<void*, Pages> allocated;
 
 }  // namespace
 
-void run_blocks(dim3 blocks, dim3 threads, cudaStream_t, const std::function<void()>& kernel) {
+void run_blocks(dim3 blocks, dim3 threads, cudaStream_t stream, const std::function<void()>& kernel) {
+  if (stream->index != current_device) fail("a kernel was started on a stream of another device");
   const unsigned size = threads.x * threads.y * threads.z;
   if (size == 0 || size > kMostThreads || blocks.x == 0 || blocks.y * blocks.z != 1) fail("no GPU has such blocks");
   Block block(size, kernel);
@@ -135,6 +137,11 @@ cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
   *memory = first + inside - (bytes + 15) / 16 * 16;  // 16: the widest load of a thread
   allocated[*memory] = {first, all};
   return cudaSuccess;
+}
+
+cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPool_t pool, cudaStream_t stream) {
+  if (pool->index != stream->index) fail("memory was taken from the pool of another device");
+  return cudaMalloc(memory, bytes);
 }
 
 cudaError_t cudaFree(void* memory) {
