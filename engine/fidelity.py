@@ -45,10 +45,8 @@ class Fidelity:
     by_level: tuple[tuple[float, float], ...]
 
 
-def measure_fidelity(
-    bundle: Bundle, runnable: Runnable, *, exact: Runnable | None = None, similarity: bool = True
-) -> Fidelity:
-    """Run the bundle's golden and calibration frames and compare them with float32.
+def measure_fidelity(bundle: Bundle, runnable: Runnable, *, similarity: bool = True) -> Fidelity:
+    """Run the bundle's golden and calibration frames and compare them with the outputs of float32 that it holds.
 
     Parameters
     ----------
@@ -56,8 +54,6 @@ def measure_fidelity(
         A model of images.
     runnable : Runnable
         The prepared graph.
-    exact : Runnable, optional
-        What stands for float32; by default the outputs that the bundle holds.
     similarity : bool
         Whether to measure the structural similarity too, whose kernels take a second to compile on first use.
 
@@ -82,10 +78,7 @@ def measure_fidelity(
     True
     """
     files = [images for images in (bundle.golden, bundle.calibration) if images is not None]
-    compared = []
-    for images in files:
-        known = images.output if exact is None else images_run(exact, images.input)
-        compared.append((images_run(runnable, images.input), known, images.truth))
+    compared = [(images_run(runnable, images.input), images.output, images.truth) for images in files]
     losses = np.concatenate([_losses(*one) for one in compared])
     qualities = np.concatenate([_psnr(known, truth) for _, known, truth in compared])
     levels = _by_level(losses, qualities)
