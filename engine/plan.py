@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 from typing import Literal
 
 from .bundle import Bundle
@@ -32,16 +33,26 @@ _LARGEST_UNTILED_PIXELS = 1 << 22
 _TILE = 1024
 # Largest difference from the golden output that a precision explains, relative to the peak; fp32: sums in another order.
 TOLERANCES: dict[Precision, float] = {"fp32": 2e-5, "fp16": 5e-3, "bf16": 4e-2, "int8": 1e-1}
-# What ``auto`` tries, in this order; the first that runs here and keeps the fidelity wins.
-_AUTO_CUDA: tuple[tuple[str, Precision], ...] = (("onnxruntime-tensorrt", "fp16"), ("onnxruntime", "fp32"))
+# What ``auto`` tries, in this order; the first that runs here and keeps the fidelity wins. A GPU comes before the CPU, less
+# exact arithmetic before more exact, a library that chooses kernels by measuring before one that does not.
+_AUTO_CUDA: tuple[tuple[str, Precision], ...] = (
+    ("tensorrt", "fp16"),
+    ("tensorrt-rtx", "fp16"),
+    ("onnxruntime-tensorrt", "fp16"),
+    ("onnxruntime", "fp16"),
+    ("onnxruntime", "fp32"),
+)
 _AUTO_CPU: tuple[tuple[str, Precision], ...] = (
     ("openvino", "bf16"),
-    ("openvino", "fp32"),
-    ("onnxruntime", "fp32"),
-    # Comes to pass only where it is asked for: the others run everywhere.
     ("openvino", "int8"),
+    ("openvino", "fp32"),
+    ("openvino", "fp16"),
+    ("onnxruntime", "fp32"),
+    ("onnxruntime", "int8"),
 )
 
+# Graphs of int8 lose more than this, those that ship 0.06 to 0.08 dB: for who admits no more, trying costs time in vain.
+_LEAST_LOSS_OF_INT8_DB = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -197,21 +208,22 @@ def choose(bundle: Bundle, request: Request, take: Take | None = None) -> tuple[
     threads = request.threads or available_processors()
     if take is None:
         take = partial(prepared, bundle, check_graph(bundle), max_loss_db=request.max_loss_db)
-    passed_over: list[str] = []
+    passed_over: list[tuple[Provider, Target, str]] = []
     kinds: list[type[PhotopeakError]] = []
-    for provider, target in _candidates(request, threads):
-        label = f"{provider.name} {target.precision} on {target.device}"
+    for provider, target in _candidates(bundle, request, threads):
         try:
             runnable, loss = take(provider, target)
         except PhotopeakError as error:
-            passed_over.append(f"{label}: {str(error).rstrip('.')}")
+            passed_over.append((provider, target, str(error).rstrip(".")))
             kinds.append(type(error))
             continue
-        why = "; ".join([_why(request, label) + loss.words, *passed_over])
+        label = f"{provider.name} {target.precision} on {target.device}"
+        why = "; ".join([_why(request, label) + loss.words, *filter(None, [provider.remark]), *_reasons(passed_over)])
         plan = Plan(provider.name, provider.version(), target.device, target.precision, threads, loss.decibels, why)
         return replace(plan, probability_change=loss.probability), runnable
     kind = ModelError if ModelError in kinds else DeviceError
-    raise kind(f"{bundle.name} cannot run as asked: {'; '.join(passed_over)}. 'photopeak doctor' shows what can.")
+    reasons = "; ".join(_reasons(passed_over))
+    raise kind(f"{bundle.name} cannot run as asked: {reasons}. 'photopeak doctor' shows what can.")
 
 
 def prepared(
@@ -291,7 +303,7 @@ def _loss_of_findings(bundle: Bundle, runnable: Runnable, precision: Precision) 
     return Loss(probability=change, words=words, max_error=difference)
 
 
-def _candidates(request: Request, threads: int) -> list[tuple[Provider, Target]]:
+def _candidates(bundle: Bundle, request: Request, threads: int) -> list[tuple[Provider, Target]]:
     """Return what to try: everything that the request leaves open, in the order of preference."""
     pairs: list[tuple[str, str, Precision]] = []
     if request.device == "auto" or request.device.startswith("cuda"):
@@ -318,5 +330,22 @@ def _narrowed(pairs: list[tuple[str, str, Precision]], request: Request) -> list
 
 
 def _why(request: Request, label: str) -> str:
+    if request.precision == "auto" and not _bears_int8(bundle, request):
+        pairs = [pair for pair in pairs if pair[2] != "int8"]
     asked = [request.device, request.precision, request.provider]
     return f"{label}, as asked" if "auto" not in asked else f"{label}, the first choice that runs here"
+def _bears_int8(bundle: Bundle, request: Request) -> bool:
+    """Return whether the bundle's graph of int8, if it has one, may keep the fidelity that is asked for."""
+    lossy = request.max_loss_db > _LEAST_LOSS_OF_INT8_DB or bundle.manifest.analysis is not None
+    return lossy and bundle.int8 is not None
+
+
+def _reasons(passed_over: list[tuple[Provider, Target, str]]) -> list[str]:
+    """Return why each candidate was passed over; those of one device with the same reason share it."""
+    told = []
+    for (device, reason), group in groupby(passed_over, key=lambda one: (one[1].device, one[2])):
+        names = ", ".join(f"{provider.name} {target.precision}" for provider, target, _ in group)
+        told.append(f"{names} on {device}: {reason}")
+    return told
+
+

@@ -146,6 +146,11 @@ class Provider(Protocol):
         """Return the library's version."""
         ...
 
+    @property
+    def remark(self) -> str:
+        """What the reason of a plan says of it besides; empty for one that does as its target says."""
+        ...
+
     def check(self, target: Target) -> str:
         """Return why `target` cannot run here, or an empty string when it can."""
         ...

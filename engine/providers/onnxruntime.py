@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class OnnxRuntime:
     name: str
     backends: Mapping[str, str]
     offers: tuple[Offer, ...]
+    remark: ClassVar[str] = ""
 
     def version(self) -> str:
         """Return the version of whichever distribution is installed."""

@@ -10,8 +10,6 @@ References
 * CUDA Runtime API, "Stream Management": ``cudaStreamBeginCapture`` and its modes.
 """
 
-import ctypes
-import sys
 import threading
 import weakref
 from collections import defaultdict, deque
@@ -27,10 +25,10 @@ from .device_lane import Buffers, DeviceLane
 from .onnxruntime_module import onnxruntime_module
 from .onnxruntime_sessions import CUDA, RECORDING, TENSORRT, DeviceErrors, Sessions, bind, run_options
 from .onnxruntime_tensorrt import missing_tensorrt
+from .tensorrt.cuda import missing_driver
 
 __all__ = ["CudaEngine", "CudaGraph", "missing_gpu"]
 
-_NVIDIA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 # Threads that a session may have recorded graphs for; it keeps them, and a handle of cuBLAS and cuDNN, for its life.
 _THREADS_KEPT = 16
 # Streams are used again and never destroyed: a session may look at its stream for the last time when nobody else does.
@@ -38,13 +36,11 @@ _IDLE_QUEUES: defaultdict[int, deque[_native.DeviceQueue]] = defaultdict(deque)
 
 
 def missing_gpu(backend: str) -> str:
-    """Return why a backend cannot run here; asks for the driver, since a GPU build lists CUDA without one."""
+    """Return why a backend cannot run here; without a driver no library need be imported, which takes long."""
+    if reason := missing_driver():
+        return reason
     if backend not in onnxruntime_module().get_available_providers():
         return f"this build of ONNX Runtime has no {backend}; install onnxruntime-gpu"
-    try:
-        ctypes.CDLL(_NVIDIA_DRIVER)
-    except OSError:
-        return f"there is no NVIDIA driver ({_NVIDIA_DRIVER} not found)"
     return missing_tensorrt() if backend == TENSORRT else ""
 
 

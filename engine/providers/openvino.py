@@ -20,6 +20,7 @@ class OpenVino:
     """Run graphs with OpenVINO's CPU plugin."""
 
     name = "openvino"
+    remark = ""
     offers: tuple[Offer, ...] = (("cpu", "fp32"), ("cpu", "bf16"), ("cpu", "fp16"), ("cpu", "int8"))
 
     def version(self) -> str:

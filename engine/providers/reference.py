@@ -10,9 +10,14 @@ from .base import Offer, Precision, Target, Tensor, not_offered, require_image
 
 
 class Reference:
-    """Run graphs with ``onnx.reference``."""
+    """Run graphs with ``onnx.reference``.
+
+    A target's threads are not those of the evaluator, which leaves products of matrices to NumPy's own library; a number of
+    threads can be set there for the whole process alone.
+    """
 
     name = "reference"
+    remark = "its threads are those of NumPy's own library, whatever is asked for (OMP_NUM_THREADS sets them)"
     offers: tuple[Offer, ...] = (("cpu", "fp32"),)
 
     def version(self) -> str:

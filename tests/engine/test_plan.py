@@ -58,6 +58,120 @@ def test_plan_says_what_was_passed_over(bundle_factory):
     assert plan.provider_version
 
 
+def test_plan_with_the_reference_says_whose_threads_it_has(bundle_factory):
+    """NumPy's library takes no number of threads for one call."""
+    plan, _ = choose(bundle_factory(), Request(provider="reference", threads=1))
+    assert "its threads are those of NumPy's own library" in plan.reason
+    plan, _ = choose(bundle_factory(), Request(provider="onnxruntime", device="cpu", threads=1))
+    assert "NumPy" not in plan.reason
+
+
+class Stub:
+    """A provider that gives what the reference gives, and notes what it is asked for."""
+
+    remark = ""
+
+    def __init__(self, name, offers, tried, problem=""):
+        self.name, self.offers, self._tried, self._problem = name, offers, tried, problem
+
+    def version(self):
+        return "1"
+
+    def check(self, target):
+        if (target.kind, target.precision) not in self.offers:
+            return "not offered"
+        return self._problem
+
+    def graph(self, target):
+        return "fp32"
+
+    def prepare(self, graph, target):
+        self._tried.append((self.name, target.precision))
+        return find("reference").prepare(graph, Target())
+
+
+ALL_CPU = tuple(("cpu", precision) for precision in ("fp32", "bf16", "fp16", "int8"))
+ALL_CUDA = tuple(("cuda", precision) for precision in ("fp32", "bf16", "fp16"))
+
+
+@pytest.fixture
+def stubs(monkeypatch):
+    """Return ``stubs(driver=True)``: the providers of a machine that has everything, and the list of what is tried."""
+
+    def make(driver=True, capable=ALL_CPU):
+        tried, problem = [], "" if driver else "there is no NVIDIA driver"
+        known = {
+            name: Stub(name, ALL_CUDA, tried, problem) for name in ("tensorrt", "tensorrt-rtx", "onnxruntime-tensorrt")
+        }
+        known["onnxruntime"] = Stub("onnxruntime", (*ALL_CPU, *(ALL_CUDA if driver else ())), tried)
+        known["openvino"] = Stub("openvino", capable, tried)
+        monkeypatch.setattr(plans, "find", known.__getitem__)
+        monkeypatch.setattr(plans, "PROVIDERS", tuple(known.values()))
+        return tried
+
+    return make
+
+
+def losing(losses, bundle, runnable, similarity):
+    return Fidelity(losses.pop(0), 0.0, 0.0, 1.0, (), ())
+
+
+@pytest.mark.parametrize(
+    ("admitted", "losses", "expected"),
+    [
+        (0.05, [0.02], [("openvino", "bf16")]),
+        (0.05, [0.06, 0.02], [("openvino", "bf16"), ("openvino", "fp16")]),
+        (0.1, [0.07], [("openvino", "int8")]),
+        (0.06, [0.07, 0.02], [("openvino", "int8"), ("openvino", "bf16")]),
+        (
+            0.06,
+            [0.07, 0.09, 0.08],
+            [("openvino", "int8"), ("openvino", "bf16"), ("openvino", "fp16"), ("openvino", "fp32")],
+        ),
+    ],
+)
+def test_fastest_arithmetic_that_may_be_admitted_is_tried_first(
+    bundle_factory, stubs, monkeypatch, admitted, losses, expected
+):
+    """Where no more than 0.05 dB are admitted no graph of int8 is worth the time of looking at it."""
+    bundle = bundle_factory("brightened")
+    monkeypatch.setattr(type(bundle), "int8", {})  # a graph of int8, which the stubs do not look at
+    tried = stubs(driver=False)
+    monkeypatch.setattr(plans, "measure_fidelity", partial(losing, list(losses)))
+    plan, _ = choose(bundle, Request(max_loss_db=admitted, threads=1))
+    assert tried == expected
+    assert (plan.provider, plan.precision) == expected[-1]
+    for name, precision in expected[:-1]:
+        assert f"{name} {precision} on cpu: loses" in plan.reason
+
+
+def test_bundle_without_a_graph_of_int8_is_not_asked_for_it(bundle_factory, stubs, monkeypatch):
+    tried = stubs(driver=False)
+    monkeypatch.setattr(plans, "measure_fidelity", partial(measured_as, 0.0))
+    plan, _ = choose(bundle_factory("brightened"), Request(max_loss_db=1.0))
+    assert tried == [("openvino", "bf16")]
+    assert "int8" not in plan.reason
+
+
+def test_gpu_comes_first_and_its_engines_before_its_kernels(bundle_factory, stubs, monkeypatch):
+    tried = stubs()
+    monkeypatch.setattr(plans, "measure_fidelity", partial(losing, [0.2, 0.2, 0.2, 0.2]))
+    plan, _ = choose(bundle_factory("brightened"), Request())
+    engines = ["tensorrt", "tensorrt-rtx", "onnxruntime-tensorrt"]
+    assert tried == [*((name, "fp16") for name in (*engines, "onnxruntime")), ("onnxruntime", "fp32")]
+    assert (plan.provider, plan.precision, plan.device) == ("onnxruntime", "fp32", "cuda")
+
+
+def test_reason_that_several_share_is_told_once(bundle_factory, stubs, monkeypatch):
+    stubs(driver=False)
+    monkeypatch.setattr(plans, "measure_fidelity", partial(measured_as, 0.0))
+    plan, _ = choose(bundle_factory("brightened"), Request())
+    assert plan.reason.count("there is no NVIDIA driver") == 1
+    assert (
+        "tensorrt fp16, tensorrt-rtx fp16, onnxruntime-tensorrt fp16 on cuda: there is no NVIDIA driver" in plan.reason
+    )
+
+
 @pytest.mark.parametrize("provider", ["onnxruntime", "openvino", "reference"])
 def test_named_provider_is_taken(bundle_factory, provider):
     plan, _ = choose(bundle_factory(), Request(provider=provider, device="cpu", precision="fp32"))
@@ -75,7 +189,7 @@ def test_precision_that_loses_too_much_is_not_taken(bundle_factory, monkeypatch)
     monkeypatch.setattr(plans, "measure_fidelity", partial(measured_as, 0.06))
     plan, _ = choose(bundle_factory(), Request(device="cpu"))
     assert (plan.provider, plan.precision) == ("openvino", "fp32")
-    assert "openvino bf16 on cpu: loses 0.060 dB against fp32, 0.05 dB are admitted" in plan.reason
+    assert "openvino bf16, openvino fp16 on cpu: loses 0.060 dB against fp32, 0.05 dB are admitted" in plan.reason
     with pytest.raises(ModelError, match=r"loses 0\.060 dB"):
         choose(bundle_factory(), Request(device="cpu", precision="bf16", provider="openvino"))
 

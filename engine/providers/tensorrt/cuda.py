@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ...errors import DeviceError, PhotopeakError
 from ...golden import Shape
 
-__all__ = ["Capture", "Device", "Pinned", "Resources", "cuda_errors", "device", "forget_devices", "missing_gpu"]
+__all__ = ["Capture", "Device", "Pinned", "Resources", "cuda_errors", "device", "missing_driver", "missing_gpu"]
 
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 _PAGE = 4096
@@ -29,12 +29,19 @@ _PAGE = 4096
 _THREAD_LOCAL = 1
 
 
-def missing_gpu() -> str:
-    """Return why no GPU can be used from Python, or an empty string."""
+def missing_driver() -> str:
+    """Return why no program can use a GPU, or an empty string."""
     try:
         ctypes.CDLL(_DRIVER)
     except OSError:
         return f"there is no NVIDIA driver ({_DRIVER} not found)"
+    return ""
+
+
+def missing_gpu() -> str:
+    """Return why no GPU can be used from Python, or an empty string."""
+    if reason := missing_driver():
+        return reason
     if find_spec("pycuda") is None:
         return (
             "PyCUDA is not installed; run pip install 'photopeak[tensorrt]', for which the CUDA toolkit must be there"
@@ -119,13 +126,6 @@ def device(index: int) -> Device:
         if index not in known:
             known[index] = Device(index)
         return known[index]
-
-
-def forget_devices() -> None:
-    """Let go of all GPUs; what still runs keeps its own."""
-    known, lock = _devices()
-    with lock:
-        known.clear()
 
 
 class Resources:

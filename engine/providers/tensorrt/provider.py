@@ -15,7 +15,7 @@ from ..base import Offer, Target, Tensor, not_offered, require_image
 from ..recent import Recent
 from . import store
 from .build import BuildOptions, build
-from .cuda import Device, device, missing_gpu
+from .cuda import Device, device, missing_driver, missing_gpu
 from .key import Need, Profile, this_platform
 from .library import Library
 from .runtime import Engine, Worker
@@ -40,6 +40,8 @@ class TensorRt:
         Which of the two.
     """
 
+    remark = ""
+
     def __init__(self, library: Library) -> None:
         self.library = library
         self.name = library.name
@@ -51,7 +53,7 @@ class TensorRt:
 
     def check(self, target: Target) -> str:
         """Return why the target cannot run: the library, the driver, PyCUDA, or the GPU itself."""
-        reason = not_offered(self, target) or self.library.problem() or missing_gpu()
+        reason = not_offered(self, target) or missing_driver() or self.library.problem() or missing_gpu()
         if reason:
             return reason
         try:

@@ -4,7 +4,7 @@ import pytest
 
 from photopeak.engine.errors import DeviceError
 from photopeak.engine.graph import check_graph
-from photopeak.engine.providers import Target, find
+from photopeak.engine.providers import Target, find, onnxruntime_cuda
 
 
 def test_session_that_lost_its_provider_is_an_error(bundle_factory, monkeypatch):
@@ -22,6 +22,7 @@ def test_driver_is_asked_for(monkeypatch):
 
 
 def test_build_without_cuda_is_named(monkeypatch):
+    monkeypatch.setattr(onnxruntime_cuda, "missing_driver", lambda: "")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     assert "install onnxruntime-gpu" in find("onnxruntime").check(Target("cuda"))
 

@@ -71,6 +71,7 @@ def gpu(cache, monkeypatch):
             monkeypatch.setitem(sys.modules, name, module)
         for module in (cuda, provider):
             monkeypatch.setattr(module, "missing_gpu", lambda: "")
+            monkeypatch.setattr(module, "missing_driver", lambda: "")
         monkeypatch.setattr(cuda, "_driver", lambda: driver.library)
         monkeypatch.setattr(runtime, "Capture", FakeCapture)
         monkeypatch.setattr(provider, "build", lambda graph, key, *_: Built(key, graph.data, 0.1, LAYERS))
@@ -86,6 +87,6 @@ def gpu(cache, monkeypatch):
         )
         return provider.TensorRt(library), driver
 
-    cuda.forget_devices()
+    cuda._devices.cache_clear()
     yield make
-    cuda.forget_devices()
+    cuda._devices.cache_clear()

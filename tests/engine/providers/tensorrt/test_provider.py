@@ -90,7 +90,7 @@ def test_memory_is_dropped_when_another_thread_is_the_last(gpu, bundle_factory):
 def test_sessions_share_one_context_and_the_last_lets_go_of_it(gpu):
     _, driver = gpu()
     assert cuda.device(0) is cuda.device(0)
-    cuda.forget_devices()
+    cuda._devices.cache_clear()
     collected()
     assert driver.detached == 1
 
@@ -218,15 +218,15 @@ def test_reasons(gpu, capability, target, reason):
     assert reason in provider.check(target)
 
 
-def test_what_is_missing_is_named_in_turn(gpu, monkeypatch):
+def test_what_is_missing_is_named_in_turn(monkeypatch):
     provider = find("tensorrt-rtx")
     library = type(provider.library)
     monkeypatch.setattr(library, "problem", lambda self: "TensorRT-RTX is not installed; run pip install tensorrt-rtx")
-    assert "pip install tensorrt-rtx" in provider.check(CUDA)
-    monkeypatch.setattr(library, "problem", lambda self: "")
     monkeypatch.setattr(cuda, "_DRIVER", "libof-nobody.so.1")
     assert provider.check(CUDA) == "there is no NVIDIA driver (libof-nobody.so.1 not found)"
     monkeypatch.setattr(cuda, "_DRIVER", "libc.so.6")
+    assert "pip install tensorrt-rtx" in provider.check(CUDA)
+    monkeypatch.setattr(library, "problem", lambda self: "")
     monkeypatch.setattr(cuda, "find_spec", lambda name: None)
     assert provider.check(CUDA).startswith("PyCUDA is not installed; run pip install 'photopeak[tensorrt]'")
 
