@@ -24,7 +24,8 @@ import pytest
 from photopeak.benchmarks import images
 from photopeak.engine.graph import check_graph
 from photopeak.engine.pipeline import Processed, stream
-from photopeak.engine.providers import Target, find
+from photopeak.engine.planner import target_of
+from photopeak.engine.providers import find
 from photopeak.engine.session import load_for_images
 from photopeak.engine.zoo import names
 
@@ -74,7 +75,7 @@ def bench_added(compare, folder, matrix, threads):
     if plan.tile:
         pytest.skip("frames of this size run in tiles, which a bare call does not make")
     provider = find(plan.provider)
-    target = Target(plan.device, plan.precision, plan.threads, plan.streams, plan.layout)
+    target = target_of(plan)
     runnable = provider.prepare(check_graph(session.bundle, provider.graph(target)), target)
     frames = np.ascontiguousarray(images.counts(matrix, frames=2)[:, np.newaxis], np.float32)
     calls = [

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.errors import InputError
+from ..engine.plan import numbers
 from .document import errors_told, read_document
 from .interleave import Estimate
 from .tables import Table, number, text_of
@@ -196,7 +197,7 @@ def plan_text(plan: Mapping[str, Any]) -> str:
     >>> plan_text({"provider": "openvino", "precision": "bf16", "threads": 2, "batch": 4, "tile": 0, "tuned": True})
     'openvino bf16, 2 threads, tuned'
     """
-    words = [f"{plan['provider']} {plan['precision']}"]
+    words = [f"{plan['provider']} {numbers(plan['precision'], plan.get('throughout', False))}"]
     words += [f"{plan['threads']} threads" if plan["threads"] > 1 else "1 thread"]
     words += [f"{plan['streams']} streams"] if plan.get("streams", 1) > 1 else []
     words += [f"{plan['tile']} px tiles"] if plan.get("tile") else []

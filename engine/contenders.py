@@ -7,7 +7,7 @@ from typing import Literal
 from .bundle import Bundle
 from .errors import DeviceError, PhotopeakError
 from .graph import CheckedGraph, check_graph
-from .plan import Loss, Plan, loss_of
+from .plan import Loss, Plan, loss_of, numbers
 from .providers import PROVIDERS, Precision, Provider, Runnable, Target
 from .racing import Runner
 from .tuned import Measured
@@ -29,33 +29,36 @@ class Family:
         Arithmetic inside the graph.
     layout : {"nchw", "nhwc"}
         Order of a tensor's axes inside the graph.
+    throughout : bool
+        Whether bfloat16 goes through the whole graph.
     """
 
     provider: Provider
     device: Literal["cpu", "cuda"]
     precision: Precision
     layout: Literal["nchw", "nhwc"] = "nchw"
+    throughout: bool = False
 
     def target(self, threads: int, streams: int = 1) -> Target:
         """Return where and how the graph runs."""
-        return Target(self.device, self.precision, threads, streams, self.layout)
+        return Target(self.device, self.precision, threads, streams, self.layout, throughout=self.throughout)
 
     def __str__(self) -> str:
         layout = "" if self.layout == "nchw" else f" {self.layout}"
-        return f"{self.provider.name} {self.precision}{layout} on {self.device}"
+        return f"{self.provider.name} {numbers(self.precision, self.throughout)}{layout} on {self.device}"
 
 
 def families() -> Iterator[Family]:
-    """Yield every provider with each device, precision and layout that it has on some machine."""
+    """Yield every provider with each device, precision, layout and reach of bfloat16 that it has on some machine."""
     for provider in PROVIDERS:
         if provider.name == "reference":  # it is there to be compared with, not to be fast
             continue
         for device, precision in provider.offers:
             yield Family(provider, device, precision)
-            other = Family(provider, device, precision, "nhwc")
+            nhwc = Family(provider, device, precision, "nhwc")
+            throughout = Family(provider, device, precision, throughout=True)
             # What runs nowhere, since the provider has one layout only, is no candidate.
-            if device == "cuda" and not provider.check(other.target(1)):
-                yield other
+            yield from (other for other in (nhwc, throughout) if not provider.check(other.target(1)))
 
 
 @dataclass(slots=True, eq=False)
@@ -94,6 +97,7 @@ class Contender:
             threads=plan.threads,
             streams=plan.streams,
             layout=plan.layout,
+            throughout=plan.throughout,
             batch=plan.batch,
             tile=plan.tile,
             problem=self.problem if timed or self.problem else "not measured",

@@ -23,6 +23,7 @@ __all__ = [
     "Take",
     "choose",
     "loss_of",
+    "numbers",
     "prepared",
 ]
 
@@ -139,7 +140,7 @@ class Plan:
     probability_change : float
         Of models of findings: largest difference of a calibrated probability on the golden frames from that of float32 [1];
         0 for float32 itself, and for models that give images.
-    streams, layout
+    streams, layout, throughout
         As in :class:`~photopeak.engine.providers.Target`.
     tuned : bool
         Whether it was measured as the fastest for this matrix; otherwise it is a guess.
@@ -162,6 +163,7 @@ class Plan:
     tuned: bool = False
     median_ms: float = 0.0
     p99_ms: float = 0.0
+    throughout: bool = False
 
     @property
     def arithmetic(self) -> str:
@@ -175,7 +177,18 @@ class Plan:
         tiles = f" in tiles of {self.tile}" if self.tile else ""
         loss = f", {self.loss_db:.3f} dB from fp32" if self.loss_db else ""
         change = f", probabilities within {self.probability_change:.4f} of fp32" if self.probability_change else ""
-        return f"{self.provider} {self.precision} on {self.device}{tiles}{loss}{change}"
+        return f"{self.provider} {self.numbers} on {self.device}{tiles}{loss}{change}"
+
+    @property
+    def numbers(self) -> str:
+        """What it computes in, in words.
+
+        Examples
+        --------
+        >>> Plan("openvino", "1", "cpu", "int8", 2, 0.0884, "", throughout=True).numbers
+        'int8 with bf16 throughout'
+        """
+        return numbers(self.precision, self.throughout)
 
     def for_matrix(self, matrix: MatrixSize) -> "Plan":
         """Return a plan that was not measured with batch and tile that suit frames of this size."""
@@ -183,6 +196,12 @@ class Plan:
             return replace(self, batch=1, tile=_TILE)
         pixels = _CUDA_BATCH_PIXELS if self.device.startswith("cuda") else _CPU_BATCH_PIXELS
         return replace(self, batch=max(1, pixels // matrix.pixels), tile=0)
+
+
+def numbers(precision: Precision, throughout: bool) -> str:
+    """Return what a graph computes in, in words."""
+    between = " with bf16" if precision == "int8" else ""
+    return f"{precision}{between} throughout" if throughout else precision
 
 
 def choose(bundle: Bundle, request: Request, take: Take | None = None) -> tuple[Plan, Runnable]:

@@ -140,6 +140,7 @@ class TunedPlanner:
             probability_change=max(measured.probability_change, loss.probability),
             streams=measured.streams,
             layout=measured.layout,
+            throughout=measured.throughout,
             tuned=here,
             median_ms=measured.median_ms if here else 0.0,
             p99_ms=measured.p99_ms if here else 0.0,
@@ -183,7 +184,7 @@ def nearest(measured: Iterable[Cell], wanted: Cell, within: float = _NEAR) -> Ce
 
 def target_of(plan: Plan | Measured) -> Target:
     """Return where and how the graph of a plan, or of a candidate, runs."""
-    return Target(plan.device, plan.precision, plan.threads, plan.streams, plan.layout)
+    return Target(plan.device, plan.precision, plan.threads, plan.streams, plan.layout, throughout=plan.throughout)
 
 
 def working_matrix(bundle: Bundle, matrix: MatrixSize) -> MatrixSize:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .plan import Request
+from .plan import Request, numbers
 from .processors import available_processors
 from .tuned import Measured
 
@@ -49,7 +49,7 @@ def label(measured: Measured) -> str:
     'openvino bf16 on cpu, 2 threads, batch 4'
     """
     words = [
-        f"{measured.provider} {measured.precision} on {measured.device}",
+        f"{measured.provider} {numbers(measured.precision, measured.throughout)} on {measured.device}",
         f"{measured.threads} thread{'s' * (measured.threads != 1)}" if measured.device == "cpu" else "",
         f"{measured.streams} streams" if measured.streams > 1 else "",
         f"batch {measured.batch}" if measured.batch > 1 else "",

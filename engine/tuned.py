@@ -48,7 +48,7 @@ class Measured(_Stored):
 
     Parameters
     ----------
-    provider, provider_version, device, precision, threads, streams, layout, batch, tile
+    provider, provider_version, device, precision, threads, streams, layout, throughout, batch, tile
         As in :class:`~photopeak.engine.plan.Plan`.
     problem : str
         Why it has no figures; empty for one that was measured.
@@ -77,6 +77,7 @@ class Measured(_Stored):
     threads: Annotated[int, Field(ge=1, le=4096)]
     streams: Annotated[int, Field(ge=1, le=4096)] = 1
     layout: Literal["nchw", "nhwc"] = "nchw"
+    throughout: bool = False
     batch: Count = 1
     tile: int = 0
     problem: Line = ""

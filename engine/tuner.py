@@ -262,7 +262,17 @@ class _Tuning:
     def _base(self, family: Family) -> Plan:
         """Return the plain plan of a family: all threads, one stream, whole frames, batches as a guess makes them."""
         threads = max(self._threads)
-        plan = Plan(family.provider.name, "", family.device, family.precision, threads, 0.0, "", layout=family.layout)
+        plan = Plan(
+            family.provider.name,
+            "",
+            family.device,
+            family.precision,
+            threads,
+            0.0,
+            "",
+            layout=family.layout,
+            throughout=family.throughout,
+        )
         guess = plan.for_matrix(self._cell.matrix)
         return replace(guess, batch=min(guess.batch, self._cell.frames))
 

@@ -101,10 +101,12 @@ def print_candidates(title: str, found: "Sequence[Verdict]", *, findings: bool) 
 
 
 def _row(verdict: "Verdict", findings: bool) -> tuple[str, ...]:
+    from ..plan import numbers
+
     one = verdict.measured
     threads = f"{one.threads}" + (f" in {one.streams} streams" if one.streams > 1 else "")
     batch = f"{one.batch}" + (f", tiles of {one.tile}" if one.tile else "")
-    where = one.precision + ("" if one.device == "cpu" else f" {one.device}")
+    where = numbers(one.precision, one.throughout) + ("" if one.device == "cpu" else f" {one.device}")
     where += "" if one.layout == "nchw" else f" {one.layout}"
     loss = f"{one.probability_change:.4f}" if findings else f"{one.loss_db:.3f}"
     times = (f"{one.median_ms:.2f}", f"{one.p99_ms:.2f}", f"{one.model_ms:.2f}")

@@ -57,6 +57,9 @@ class Target:
         Order of the tensors inside the graph: channels before or after rows and columns; CUDA only.
     pinned : bool
         Whether each thread stays on a processor of its own: steadier where nothing else runs, slower where something does.
+    throughout : bool
+        Whether ``bf16`` goes through the whole graph, or through all of an ``int8`` graph that is not quantised: the image
+        itself and the sums around the network too. That is faster, and loses decibels where images have a wide range.
     """
 
     device: str = "cpu"
@@ -65,6 +68,7 @@ class Target:
     streams: int = 1
     layout: Layout = "nchw"
     pinned: bool = False
+    throughout: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"cpu|cuda(:[0-9]{1,2})?", self.device):
@@ -209,7 +213,7 @@ def empty_output(tensor: Tensor, scale: int) -> Tensor:
 
 
 def not_offered(
-    provider: Provider, target: Target, *, streams: bool = False, nhwc: bool = False, pinning: bool = False
+    provider: Provider, target: Target, *, streams: bool = False, nhwc: bool = False, pinning: bool = False, bf16: bool = False
 ) -> str:
     """Return that no machine runs `target` with `provider`, or an empty string.
 
@@ -222,6 +226,8 @@ def not_offered(
     streams, nhwc, pinning : bool
         Whether the provider knows how to keep several requests in flight, the layout ``nhwc``, and how to pin threads, on the
         target's device.
+    bf16 : bool
+        Whether it can carry bfloat16 through the whole graph.
     """
     if (target.kind, target.precision) not in provider.offers:
         offers = " and ".join(f"{precision} on {kind}" for kind, precision in provider.offers)
@@ -232,4 +238,6 @@ def not_offered(
         return f"{provider.name} has no layout {target.layout} on {target.kind}"
     if target.pinned and not pinning:
         return f"{provider.name} pins no threads on {target.kind}"
+    if target.throughout and not (bf16 and target.precision in ("bf16", "int8")):
+        return f"{provider.name} carries bf16 through no graph of {target.precision} on {target.kind}"
     return ""

@@ -29,10 +29,12 @@ class OpenVino:
 
     def check(self, target: Target) -> str:
         """Return why not; the CPU plugin says which types are native."""
-        if reason := not_offered(self, target, streams=True, pinning=True):
+        if reason := not_offered(self, target, streams=True, pinning=True, bf16=True):
             return reason
-        if _CAPABILITIES[target.precision] not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if not _native(target.precision):
             return f"this CPU has no native {target.precision}"
+        if target.throughout and not _native("bf16"):
+            return "this CPU has no native bf16"
         return ""
 
     def graph(self, target: Target) -> Precision:
@@ -43,10 +45,10 @@ class OpenVino:
         """Parse the graph; shapes are compiled when they come."""
         if reason := self.check(target):
             raise DeviceError(f"{graph.name} cannot run on {target.device} with OpenVINO: {reason}.")
-        if target.precision == "bf16":
+        if target.precision == "bf16" and not target.throughout:
             # The plugin's own bf16 takes in the sums of input and correction too, which costs images of a wide range decibels.
             graph = typed_graph(graph, "bf16")
-        elif target.precision == "int8" and "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        elif target.precision == "int8" and not target.throughout and _native("bf16"):
             graph = with_bf16_convolutions(graph)
         try:
             model = _core().read_model(graph.data)
@@ -84,7 +86,7 @@ class _Graph:
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
         target = self._target
-        wanted = "f16" if target.precision == "fp16" else "f32"
+        wanted = "f16" if target.precision == "fp16" else "bf16" if target.throughout else "f32"
         options = {
             "PERFORMANCE_HINT": "LATENCY" if target.streams == 1 else "THROUGHPUT",
             "NUM_STREAMS": str(target.streams),
@@ -151,6 +153,11 @@ def _request(graph: _Graph, tensor: Tensor, output: Tensor) -> Any:
     request.set_input_tensor(openvino.Tensor(tensor, shared_memory=True))
     request.set_output_tensor(openvino.Tensor(output, shared_memory=True))
     return request
+
+
+def _native(precision: Precision) -> bool:
+    """Return whether the processor computes in this type itself."""
+    return _CAPABILITIES[precision] in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @cache

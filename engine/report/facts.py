@@ -230,7 +230,7 @@ class Ran(Protocol):
 def provenance(result: Ran) -> list[tuple[str, str]]:
     """Return how a result was made; nothing in it names the machine."""
     manifest, plan = result.bundle.manifest, result.plan
-    run = [f"{plan.precision} on {plan.device}", f"{plan.threads} thread{'s' * (plan.threads != 1)}"]
+    run = [f"{plan.numbers} on {plan.device}", f"{plan.threads} thread{'s' * (plan.threads != 1)}"]
     run += [f"{plan.streams} streams"] * (plan.streams > 1) + [f"batch {plan.batch}"]
     run += [f"tiles of {plan.tile}"] * (plan.tile > 0) + [plan.layout] * (plan.layout != "nchw")
     loss = f"{plan.loss_db:.3f} dB against fp32"

@@ -11,7 +11,7 @@ from photopeak.engine import tuned
 from photopeak.engine.errors import DeviceError, UsageError
 from photopeak.engine.matrix import MatrixSize
 from photopeak.engine.plan import Plan, Request
-from photopeak.engine.providers import PROVIDERS, find
+from photopeak.engine.providers import PROVIDERS, Target, find
 from photopeak.engine.racing import Runner
 from photopeak.engine.selection import best
 from photopeak.engine.tuned import Cell, cells, key_of, read
@@ -26,6 +26,21 @@ def quick(bundle_factory):
     """Return a bundle, and a function that tunes it within no time."""
     bundle = bundle_factory("smooth")
     return bundle, lambda *matrices, **options: tune(bundle, matrices, **{"budget_s": 0.3} | options)
+
+
+def test_bf16_throughout_is_a_candidate_and_can_be_a_plan(quick):
+    bundle, tune_it = quick
+    if reason := find("openvino").check(Target("cpu", "bf16", throughout=True)):
+        pytest.skip(reason)
+    (table,) = tune_it(SMALL, frames=(1,), threads=1)
+    (through,) = (one for one in table.candidates if one.throughout and one.runs and one.precision == "bf16")
+    assert through.loss_db >= next(
+        one.loss_db for one in table.candidates if one.precision == "bf16" and one.runs and not one.throughout
+    )
+    tuned.store(table.model_copy(update={"candidates": (through,)}))
+    plan = photopeak.load(bundle, threads=1, max_loss_db=9.0).plan_for(SMALL)
+    assert (plan.tuned, plan.throughout, plan.precision) == (True, True, "bf16")
+    assert "openvino bf16 throughout on cpu" in plan.arithmetic
 
 
 def test_tuned_plan_is_the_fastest_and_a_session_takes_it(quick, counts):

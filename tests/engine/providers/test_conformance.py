@@ -122,6 +122,10 @@ def test_streams_layouts_and_pinning_are_run_or_refused(provider):
     if provider.name != "openvino":
         assert "one request at a time" in provider.check(Target(kind, precision, 2, streams=2))
         assert "pins no threads" in provider.check(Target(kind, precision, pinned=True))
+    for kind, precision in provider.offers:
+        reason = provider.check(Target(kind, precision, throughout=True))
+        if provider.name != "openvino" or precision not in ("bf16", "int8"):
+            assert f"carries bf16 through no graph of {precision}" in reason
 
 
 @pytest.mark.parametrize("wrong", [{"streams": 0}, {"streams": 3}, {"layout": "nwhc"}, {"threads": 0}])

@@ -3,7 +3,7 @@ import pytest
 
 from photopeak.engine import zoo
 from photopeak.engine.errors import DeviceError
-from photopeak.engine.fidelity import fidelity_loss_db, golden_run
+from photopeak.engine.fidelity import fidelity_loss_db, golden_run, measure_fidelity
 from photopeak.engine.graph import check_graph
 from photopeak.engine.providers import Target, find
 from photopeak.engine.providers import openvino as module
@@ -34,6 +34,22 @@ def test_streams_hints_and_pinning_are_those_of_the_target(bundle_factory, targe
     compiled = find("openvino").prepare(check_graph(bundle_factory()), target).compiled((1, 1, 16, 16))
     found = [compiled.get_property(name) for name in ("NUM_STREAMS", "INFERENCE_NUM_THREADS", "ENABLE_CPU_PINNING")]
     assert (str(compiled.get_property("PERFORMANCE_HINT")), *found) == expected
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_bf16_goes_through_the_whole_graph_only_where_it_is_asked_for(precision):
+    """The image itself is rounded then: a ramp of whole counts beyond 256 comes out in steps."""
+    provider, bundle = find("openvino"), zoo.load_bundle("scint-denoise")
+    target = Target("cpu", precision, throughout=True)
+    if reason := provider.check(target):
+        pytest.skip(reason)
+    graph = check_graph(bundle, provider.graph(target))
+    through = provider.prepare(graph, target)
+    assert through.compiled((1, 1, 64, 64)).get_property("INFERENCE_PRECISION_HINT").get_type_name() == "bf16"
+    usual = provider.prepare(graph, Target("cpu", precision))
+    assert usual.compiled((1, 1, 64, 64)).get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
+    less, more = (measure_fidelity(bundle, runnable).loss_db for runnable in (usual, through))
+    assert 0 < less < more < 0.2
 
 
 def test_frames_of_a_batch_run_one_by_one_in_streams(bundle_factory, recipes):
