@@ -44,16 +44,16 @@ _AUTO_CUDA: tuple[tuple[str, Precision], ...] = (
     ("onnxruntime", "fp32"),
 )
 _AUTO_CPU: tuple[tuple[str, Precision], ...] = (
-    ("openvino", "bf16"),
     ("openvino", "int8"),
-    ("openvino", "fp32"),
+    ("openvino", "bf16"),
     ("openvino", "fp16"),
-    ("onnxruntime", "fp32"),
+    ("openvino", "fp32"),
     ("onnxruntime", "int8"),
+    ("onnxruntime", "fp32"),
 )
-
 # Graphs of int8 lose more than this, those that ship 0.06 to 0.08 dB: for who admits no more, trying costs time in vain.
 _LEAST_LOSS_OF_INT8_DB = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -330,9 +330,17 @@ def _candidates(bundle: Bundle, request: Request, threads: int) -> list[tuple[Pr
         pairs += [(provider, device, precision) for provider, precision in _AUTO_CUDA]
     if not request.device.startswith("cuda"):
         pairs += [(provider, "cpu", precision) for provider, precision in _AUTO_CPU]
+    if request.precision == "auto" and not _bears_int8(bundle, request):
+        pairs = [pair for pair in pairs if pair[2] != "int8"]
     if request.provider != "auto" or request.precision != "auto":
         pairs = _narrowed(pairs, request)
     return [(find(provider), Target(device, precision, threads)) for provider, device, precision in pairs]
+
+
+def _bears_int8(bundle: Bundle, request: Request) -> bool:
+    """Return whether the bundle's graph of int8, if it has one, may keep the fidelity that is asked for."""
+    lossy = request.max_loss_db > _LEAST_LOSS_OF_INT8_DB or bundle.manifest.analysis is not None
+    return lossy and bundle.int8 is not None
 
 
 def _narrowed(pairs: list[tuple[str, str, Precision]], request: Request) -> list[tuple[str, str, Precision]]:
@@ -348,17 +356,6 @@ def _narrowed(pairs: list[tuple[str, str, Precision]], request: Request) -> list
     return preferred + [pair for pair in everything if pair not in preferred]
 
 
-def _why(request: Request, label: str) -> str:
-    if request.precision == "auto" and not _bears_int8(bundle, request):
-        pairs = [pair for pair in pairs if pair[2] != "int8"]
-    asked = [request.device, request.precision, request.provider]
-    return f"{label}, as asked" if "auto" not in asked else f"{label}, the first choice that runs here"
-def _bears_int8(bundle: Bundle, request: Request) -> bool:
-    """Return whether the bundle's graph of int8, if it has one, may keep the fidelity that is asked for."""
-    lossy = request.max_loss_db > _LEAST_LOSS_OF_INT8_DB or bundle.manifest.analysis is not None
-    return lossy and bundle.int8 is not None
-
-
 def _reasons(passed_over: list[tuple[Provider, Target, str]]) -> list[str]:
     """Return why each candidate was passed over; those of one device with the same reason share it."""
     told = []
@@ -368,3 +365,6 @@ def _reasons(passed_over: list[tuple[Provider, Target, str]]) -> list[str]:
     return told
 
 
+def _why(request: Request, label: str) -> str:
+    asked = [request.device, request.precision, request.provider]
+    return f"{label}, as asked" if "auto" not in asked else f"{label}, the first choice that runs here"

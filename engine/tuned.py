@@ -95,9 +95,9 @@ class Measured(_Stored):
     def _can_be_true(self) -> "Measured":
         if self.runs and not self.median_ms:  # others are divided by it
             raise ValueError(f"{self.runs} calls took no time")
-        return self
         if self.tile not in (0, *TILES):  # too small for a model's overlap, or so many that they fill the memory
             raise ValueError(f"tiles of {self.tile} are never tried")
+        return self
 
 
 class Key(_Stored):

@@ -146,13 +146,13 @@ class Provider(Protocol):
         """Kinds of device and precisions that it has on some machine."""
         ...
 
-    def version(self) -> str:
-        """Return the library's version."""
-        ...
-
     @property
     def remark(self) -> str:
         """What the reason of a plan says of it besides; empty for one that does as its target says."""
+        ...
+
+    def version(self) -> str:
+        """Return the library's version."""
         ...
 
     def check(self, target: Target) -> str:
