@@ -285,7 +285,7 @@ class _Tuning:
             runnable, contender.loss = self._prepared(family, plan)
             call = self._trials.call(plan, runnable)
             call()
-            group = f"{family.device} {family.precision} {plan.threads}"
+            group = f"{family.device} {plan.numbers} {plan.threads}"
             contender.runner = Runner(call, group, contender.loss.decibels + contender.loss.probability)
             contender.runner.time()
             # Frames that are never run whole have nothing to be compared with.
