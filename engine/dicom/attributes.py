@@ -14,20 +14,22 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import DT
 
 from ..errors import InputError
-from .elements import plain_items
+from .elements import plain_items, tag_object
 from .instance import Instance
 from .quick import quick_numbers, quick_value
 
 # A value list longer than this is an attack: the longest honest one is a frame vector of 65535 unsigned shorts.
 _LONGEST_VALUE = 1 << 18
 _MOST_ITEMS = 500_000
+# Never changed: what is made for a glance costs more than the glance.
+_NOTHING = Dataset()
 _ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 
 
 @cache
 def tag_of(keyword: str) -> BaseTag:
     """Return the tag of a keyword; one that PS3.6 does not have is a mistake in this package."""
-    return Tag(keyword)
+    return tag_object(Tag(keyword))
 
 
 def tag_name(keyword: str) -> str:
@@ -38,13 +40,13 @@ def tag_name(keyword: str) -> str:
 
 def has(ds: Dataset, keyword: str) -> bool:
     """Return whether an element is there, as ``keyword in ds`` does, without its search for the keyword."""
-    return tag_of(keyword) in ds
+    return tag_of(keyword) in ds._dict
 
 
 def drop(ds: Dataset, *keywords: str) -> None:
     """Take elements out of a data set, those that are there."""
     for keyword in keywords:
-        ds.pop(tag_of(keyword), None)
+        ds._dict.pop(tag_of(keyword), None)
 
 
 def value(ds: Dataset, keyword: str) -> Any:
@@ -57,7 +59,7 @@ def value(ds: Dataset, keyword: str) -> Any:
     """
     tag = tag_of(keyword)
     try:
-        element = ds.get_item(tag, keep_deferred=True)
+        element = ds._dict.get(tag)  # get_item decodes empty values
         if isinstance(element, RawDataElement):
             if element.length == 0:
                 return None
@@ -91,7 +93,7 @@ def numbers(ds: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
     InputError
         If there are more or fewer, or one is not a finite number.
     """
-    found = quick_numbers(ds.get_item(tag_of(keyword)))
+    found = quick_numbers(ds._dict.get(tag_of(keyword)))
     if found is None:
         found = value(ds, keyword)
     if found is None:
@@ -150,7 +152,7 @@ def glance(ds: Dataset, keyword: str) -> Sequence[Dataset]:
 
     The sequence itself stays undecoded, so that a derived object can take it over as it is.
     """
-    element = ds.get_item(tag_of(keyword))
+    element = ds._dict.get(tag_of(keyword))
     if isinstance(element, RawDataElement) and element.value and _is_plain_sequence(element):
         _check_size(keyword, element.value)
         found = plain_items(element.value, ds.original_character_set or ds._character_set)
@@ -162,7 +164,7 @@ def glance(ds: Dataset, keyword: str) -> Sequence[Dataset]:
 def first_glance(ds: Dataset, keyword: str) -> Dataset:
     """Return the first item of a sequence to be read and never changed, an empty data set when there is none."""
     found = glance(ds, keyword)
-    return found[0] if found else Dataset()
+    return found[0] if found else _NOTHING
 
 
 def first(ds: Dataset, keyword: str) -> Dataset:

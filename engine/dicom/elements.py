@@ -14,12 +14,11 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
-__all__ = ["Plain", "encodings_of", "plain_elements", "plain_items"]
+__all__ = ["Plain", "encodings_of", "plain_elements", "plain_items", "tag_object"]
 
 _UNDEFINED = 0xFFFFFFFF
 _GROUP_OF_ITEMS = 0xFFFE
 _ITEM = b"\xfe\xff\x00\xe0"
-_SPECIFIC_CHARACTER_SET = BaseTag(0x00080005)
 _KNOWN_SETS = 64  # bytes of their names
 _HEAD, _LENGTH = Struct("<HH2sH"), Struct("<L")
 _NAMES = {vr.value.encode("ascii"): vr.value for vr in VR if len(vr.value) == 2}
@@ -85,7 +84,7 @@ def plain_elements(content: bytes, place: int, end: int, groups: range, origin: 
             return Plain(found, place, group << 16 | element, vr or "", length)
         if vr is None or length == _UNDEFINED or length > end - start:
             break
-        tag = _tag(group << 16 | element)
+        tag = tag_object(group << 16 | element)
         value = content[start : start + length] if length else empty_value_for_VR(vr, raw=True)
         found[tag] = RawDataElement(tag, vr, length, value, origin + start, False, True)  # type: ignore[arg-type]
         place = start + length
@@ -143,5 +142,9 @@ def _encodings(vr: str | None, value: bytes) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)  # nobody knows how many private ones there are
-def _tag(number: int) -> BaseTag:
+def tag_object(number: int) -> BaseTag:
+    """Return a tag, mostly the same object each time: others are compared in Python, which takes longer than all else."""
     return BaseTag(number)
+
+
+_SPECIFIC_CHARACTER_SET = tag_object(0x00080005)

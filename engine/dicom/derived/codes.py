@@ -7,9 +7,10 @@ from pydicom.charset import default_encoding
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import BaseTag
 
 from ...frames import Units
+from ..attributes import tag_of
 from .plain import plain_element
 
 __all__ = ["CODES", "UNIT_CODES", "code", "item", "put"]
@@ -82,7 +83,7 @@ def put(ds: Dataset, **elements: Any) -> Dataset:
 @cache
 def _described(keyword: str) -> tuple[BaseTag, str]:
     """Return tag and representation of an element; a keyword that PS3.6 does not have is a mistake in this package."""
-    tag = Tag(keyword)
+    tag = tag_of(keyword)
     return tag, dictionary_VR(tag)
 
 

@@ -10,10 +10,10 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.sequence import Sequence
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import BaseTag
 
 from ...errors import InputError
-from ..attributes import text
+from ..attributes import tag_of, text
 from ..instance import Instance
 from .raw import is_sound
 
@@ -77,7 +77,7 @@ def copy_header(instance: Instance) -> tuple[Dataset, tuple[str, ...]]:
             continue
         element = _copied(header, tag)
         # A standard element whose representation stays unknown could not be decoded either.
-        if element is not None and (tag.is_private or element.VR != "UN"):
+        if element is not None and (element.VR != "UN" or tag.is_private):
             kept[tag] = element
         else:
             undecodable.append(f"{keyword_for_tag(tag) or 'element'} {tag}")
@@ -86,7 +86,7 @@ def copy_header(instance: Instance) -> tuple[Dataset, tuple[str, ...]]:
 
 def _copied(holder: Dataset, tag: BaseTag) -> DataElement | RawDataElement | None:
     """Return a copy of an element: as it was read where that will do, else decoded, or None where it cannot be."""
-    element = holder.get_item(tag, keep_deferred=True)
+    element = holder._dict[tag]  # get_item decodes empty values
     if isinstance(element, RawDataElement) and is_sound(element):
         return element
     try:
@@ -111,7 +111,7 @@ def _copied_item(item: Dataset) -> Dataset:
     """
     kept: dict[BaseTag, DataElement | RawDataElement] = {}
     for tag, _ in [*item.items()]:
-        if tag.is_private:
+        if tag >> 16 & 1:
             continue
         element = _copied(item, tag)
         if element is None:
@@ -132,12 +132,12 @@ def _data_set(elements: dict[BaseTag, DataElement | RawDataElement], source: Dat
 @cache
 def _gone() -> frozenset[BaseTag]:
     """Return the tags of what no longer holds."""
-    return frozenset(Tag(keyword) for keyword in _NO_LONGER_TRUE.split())
+    return frozenset(map(tag_of, _NO_LONGER_TRUE.split()))
 
 
 def _holds(header: Dataset, tag: BaseTag) -> bool:
     """Return whether an element of the source is true of a derived image."""
-    if tag.is_private:
+    if tag >> 16 & 1:
         creator, elements, group = _KEPT_PRIVATE
         reserved = header.get((group, 0x10)) if tag.group == group else None
         return reserved is not None and reserved.value == creator and tag.element in elements
