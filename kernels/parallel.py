@@ -59,20 +59,21 @@ class _Shared(Generic[Item, Outcome]):
     def finished(self, workers: int) -> list[Outcome]:
         """Return all outcomes, or raise what the first item that failed did."""
         # Not Thread.start(), which waits until the new thread runs: that takes longer than a small frame.
-        running = [allocate_lock() for _ in range(workers - 1)]
-        for lock in running:
-            lock.acquire()
+        helping = [allocate_lock() for _ in range(workers - 1)]
+        for lock in helping:
             start_new_thread(self._help, (lock,))
         self._take()
-        for lock in running:
-            lock.acquire()
+        for lock in helping:
+            # Free if the thread is done; so it is if the thread has not begun, which then finds nothing to do.
+            with lock:
+                pass
         if self._failures:
             raise self._failures[min(self._failures)]
         return [self._outcomes[place] for place in range(len(self._work))]
 
-    def _help(self, running: LockType) -> None:
-        self._take()
-        running.release()
+    def _help(self, helping: LockType) -> None:
+        with helping:
+            self._take()
 
     def _take(self) -> None:
         for place in self._places:

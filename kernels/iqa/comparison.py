@@ -1,6 +1,6 @@
-"""A stack beside its reference, frame by frame: what all full-reference metrics do around their kernel."""
+"""A stack beside its reference, run by run: what all full-reference metrics do around their kernel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 from numbers import Real
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, UsageError
 from ..parallel import over
-from .frames import Outcome, check_masks
+from .frames import LEAST, Outcome, check_masks, runs
 from .intensity import TYPES, check_frames
 from .score import Numbers, Reason
 
-__all__ = ["Comparison", "Pair", "compare", "unified"]
+__all__ = ["Comparison", "Pair", "Pairs", "compare", "unified"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Comparison(Numbers):
 
 
 class Pair(NamedTuple):
-    """One frame and its reference as a metric's kernel takes them.
+    """One frame and its reference.
 
     Parameters
     ----------
@@ -68,16 +68,44 @@ class Pair(NamedTuple):
     data_range: float
 
 
+class Pairs(NamedTuple):
+    """A run of frames and their references as a metric's kernel takes them.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, rows, columns)
+        Pixels as they came, finite.
+    references : ndarray, shape (n, rows, columns) or (1, rows, columns)
+        Theirs, or that of all.
+    masks : ndarray, shape (n, rows, columns), bool, or None
+        The pixels that count; at least one of each frame does.
+    ranges : list of float
+        The data range of each pair; 0 if it was not given and the reference is constant.
+    """
+
+    frames: NDArray[Any]
+    references: NDArray[Any]
+    masks: NDArray[np.bool_] | None
+    ranges: list[float]
+
+    def each(self) -> Iterator[Pair]:
+        """Yield pair by pair."""
+        for index, (frame, data_range) in enumerate(zip(self.frames, self.ranges, strict=True)):
+            reference = self.references[index if len(self.references) > 1 else 0]
+            yield Pair(frame, reference, None if self.masks is None else self.masks[index], data_range)
+
+
 def compare(
     frames: NDArray[Any],
     reference: NDArray[Any],
-    kernel: Callable[[Pair], Outcome],
+    kernel: Callable[[Pairs], list[Outcome]],
     named: tuple[str, str],
     *,
     data_range: float | None = None,
     mask: NDArray[Any] | None = None,
     maps: bool = False,
     threads: int = 1,
+    least: int = LEAST,
 ) -> Comparison:
     """Return the comparison of an image or stack with its reference.
 
@@ -88,7 +116,7 @@ def compare(
     reference : ndarray, shape (rows, columns) or (n, rows, columns)
         What each frame is compared with; one image may serve a whole stack.
     kernel : callable
-        Compares one pair; the map of its outcome is the detail ``map``.
+        Compares a run of pairs, one outcome for each; the map of an outcome is the detail ``map``.
     named : tuple of str
         Metric and rule.
     data_range : float, optional
@@ -100,6 +128,8 @@ def compare(
         Whether the kernel makes maps.
     threads : int
         Most frames to work on side by side.
+    least : int
+        Pixels under which a thread of their own is not worth its start.
 
     Raises
     ------
@@ -117,56 +147,92 @@ def compare(
     if data_range is not None and not (isinstance(data_range, Real) and 0 < data_range < np.inf):
         raise UsageError(f"data_range is {data_range!r}; give a number above 0.")
     masks = check_masks(mask, stack.shape)
-    models = model if model.shape == stack.shape else np.broadcast_to(model, stack.shape)
 
-    def one(index: int) -> tuple[Outcome, float]:
-        return _outcome(stack[index], models[index], None if masks is None else masks[index], kernel, data_range)
+    def one(run: slice) -> tuple[list[Outcome], list[float]]:
+        references = model[run] if len(model) > 1 else model
+        return _outcomes(stack[run], references, None if masks is None else masks[run], kernel, data_range)
 
-    outcomes, ranges = zip(*over(one, range(len(stack)), threads), strict=True)
+    found = over(one, runs(stack.shape, threads, least), threads)
+    outcomes = [outcome for run, _ in found for outcome in run]
     values = np.array([outcome.value for outcome in outcomes])
     return Comparison(
         *named[:1],
         values=values if np.ndim(frames) == 3 else values.reshape(()),
         reasons=tuple(outcome.reason for outcome in outcomes),
         rule=named[1],
-        data_range=ranges,
+        data_range=tuple(data_range for _, run in found for data_range in run),
         maps=tuple(outcome.details.get("map") for outcome in outcomes) if maps else None,
     )
 
 
-def unified(pair: Pair) -> Pair:
-    """Return a pair whose images a kernel takes: of one of the TYPES, both of the same, C-contiguous."""
-    frame, reference = pair.frame, pair.reference
-    known = frame.dtype == reference.dtype and frame.dtype.name in TYPES
-    if known and frame.dtype.isnative and frame.flags.carray and reference.flags.carray:
-        return pair
-    wanted = frame.dtype.newbyteorder("=") if known else np.dtype(np.float64)
-    frame, reference = (np.require(plane, wanted, ("C", "W", "A")) for plane in (frame, reference))
-    return pair._replace(frame=frame, reference=reference)
+def unified(pairs: Pairs) -> Pairs:
+    """Return pairs whose images a kernel takes: of one of the TYPES, both of the same, C-contiguous."""
+    frames, references = pairs.frames, pairs.references
+    known = frames.dtype == references.dtype and frames.dtype.name in TYPES
+    if known and frames.dtype.isnative and frames.flags.carray and references.flags.carray:
+        return pairs
+    wanted = frames.dtype.newbyteorder("=") if known else np.dtype(np.float64)
+    frames, references = (np.require(planes, wanted, ("C", "W", "A")) for planes in (frames, references))
+    return pairs._replace(frames=frames, references=references)
 
 
-def _outcome(
-    frame: NDArray[Any],
-    reference: NDArray[Any],
-    mask: NDArray[np.bool_] | None,
-    kernel: Callable[[Pair], Outcome],
+def _outcomes(
+    frames: NDArray[Any],
+    references: NDArray[Any],
+    masks: NDArray[np.bool_] | None,
+    kernel: Callable[[Pairs], list[Outcome]],
     data_range: float | None,
-) -> tuple[Outcome, float]:
-    """Return what the kernel finds in a pair, or why it was not asked, and the data range used."""
-    if not (_finite(frame) and _finite(reference)):
-        return Outcome(reason="not-finite"), np.nan
-    seen = reference if mask is None else reference[mask]
-    if seen.size == 0:
-        return Outcome(reason="mask-too-small"), np.nan
+) -> tuple[list[Outcome], list[float]]:
+    """Return what the kernel finds in pairs, or why it was not asked, and the data ranges used."""
+    reasons = _reasons(frames, references, masks)
+    if any(reasons):
+        good = np.array([reason is None for reason in reasons])
+        frames, masks = frames[good], None if masks is None else masks[good]
+        references = references[good] if len(references) > 1 else references
+    pairs = Pairs(frames, references, masks, [] if data_range is None else [float(data_range)] * len(frames))
     if data_range is None:
-        data_range = 255.0 if reference.dtype == np.uint8 else float(seen.max()) - float(seen.min())
-    pair = Pair(frame, reference, mask, float(data_range))
-    outcome = kernel(pair)
-    if outcome.reason is None and isnan(outcome.value):
-        # Squares of finite pixels need not be finite, and those of a tiny data range may be 0.
-        outcome = Outcome(reason="not-finite")
-    return outcome, pair.data_range
+        pairs = pairs._replace(ranges=_ranges(pairs))
+    scored = zip(kernel(pairs), pairs.ranges, strict=True) if len(frames) else iter(())
+    outcomes, ranges = [], []
+    for reason in reasons:
+        outcome, used = (Outcome(reason=reason), np.nan) if reason else next(scored)
+        if outcome.reason is None and isnan(outcome.value):
+            # Squares of finite pixels need not be finite, and those of a tiny data range may be 0.
+            outcome = Outcome(reason="not-finite")
+        outcomes.append(outcome)
+        ranges.append(used)
+    return outcomes, ranges
 
 
-def _finite(frame: NDArray[Any]) -> bool:
-    return frame.dtype.kind != "f" or bool(np.isfinite(frame).all())
+def _reasons(
+    frames: NDArray[Any], references: NDArray[Any], masks: NDArray[np.bool_] | None
+) -> Sequence[Reason | None]:
+    """Return why pairs cannot be compared; None for those that can."""
+    if masks is None and frames.dtype.kind != "f" and references.dtype.kind != "f":
+        return [None] * len(frames)
+    finite = np.broadcast_to(_finite(frames) & _finite(references), (len(frames),))
+    seen = np.ones(len(frames), np.bool_) if masks is None else np.asarray(masks.any(axis=(1, 2)))
+    return [
+        "not-finite" if not whole else "mask-too-small" if not counted else None
+        for whole, counted in zip(finite, seen, strict=True)
+    ]
+
+
+def _ranges(pairs: Pairs) -> list[float]:
+    """Return 255 for bytes, otherwise how far the reference of each pair ranges where pixels count."""
+    if pairs.references.dtype == np.uint8:
+        return [255.0] * len(pairs.frames)
+    if pairs.masks is None:
+        ends = (extreme(axis=(1, 2)).tolist() for extreme in (pairs.references.max, pairs.references.min))
+        spans = [float(high) - float(low) for high, low in zip(*ends, strict=True)]
+        return spans if len(spans) == len(pairs.frames) else spans * len(pairs.frames)
+    masked = (
+        pairs.references[index if len(pairs.references) > 1 else 0][mask] for index, mask in enumerate(pairs.masks)
+    )
+    return [float(part.max()) - float(part.min()) for part in masked]
+
+
+def _finite(frames: NDArray[Any]) -> NDArray[np.bool_]:
+    if frames.dtype.kind != "f":
+        return np.ones(len(frames), np.bool_)
+    return np.asarray(np.isfinite(frames).all(axis=(1, 2)))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..compilation import borrowing, compiled
 from ..errors import UsageError
-from .comparison import Comparison, Pair, compare, unified
+from .comparison import Comparison, Pair, Pairs, compare, unified
 from .frames import Outcome
 from .intensity import TYPES
 
@@ -18,6 +18,7 @@ Normalization = Literal["euclidean", "mean", "range"]
 
 # Sums run in so many lanes, always in the same order, whatever the vector instructions of the machine.
 _LANES = 64
+_LEAST = 1 << 19  # pixels of a thread: there is little to do for each
 
 
 def psnr(
@@ -66,17 +67,28 @@ def psnr(
     48.1308
     """
 
-    def kernel(pair: Pair) -> Outcome:
+    def one(pair: Pair, moments: _Moments) -> Outcome:
         if not pair.data_range > 0:
             return Outcome(reason="constant")
-        mean = _moments(pair).error
+        mean = moments.error
         if not mean < inf or (mean == 0 and not _equal(pair)):
             return Outcome(reason="not-finite")
         value = 20 * log10(pair.data_range / sqrt(mean)) if mean > 0 else inf
         return Outcome(value, details={"map": np.square(_errors(pair))} if maps else {})
 
+    def kernel(pairs: Pairs) -> list[Outcome]:
+        return list(map(one, pairs.each(), _moments(pairs)))
+
     return compare(
-        frames, reference, kernel, ("psnr", ""), data_range=data_range, mask=mask, maps=maps, threads=threads
+        frames,
+        reference,
+        kernel,
+        ("psnr", ""),
+        data_range=data_range,
+        mask=mask,
+        maps=maps,
+        threads=threads,
+        least=_LEAST,
     )
 
 
@@ -134,8 +146,8 @@ def nrmse(
     if data_range is not None and normalization != "range":
         raise UsageError(f"the normalization {normalization} takes no data_range; leave it out or use range.")
 
-    def kernel(pair: Pair) -> Outcome:
-        error, square, mean = _moments(pair)
+    def one(pair: Pair, moments: _Moments) -> Outcome:
+        error, square, mean = moments
         if not (error < inf and square < inf):
             return Outcome(reason="not-finite")
         divisor = {"euclidean": sqrt(square), "mean": abs(mean), "range": pair.data_range}[normalization]
@@ -144,8 +156,13 @@ def nrmse(
             return Outcome(reason="singular" if seen.min() < seen.max() else "constant")
         return Outcome(sqrt(error) / divisor, details={"map": _errors(pair) / divisor} if maps else {})
 
+    def kernel(pairs: Pairs) -> list[Outcome]:
+        return list(map(one, pairs.each(), _moments(pairs)))
+
     named = "nrmse", normalization
-    return compare(frames, reference, kernel, named, data_range=data_range, mask=mask, maps=maps, threads=threads)
+    return compare(
+        frames, reference, kernel, named, data_range=data_range, mask=mask, maps=maps, threads=threads, least=_LEAST
+    )
 
 
 def _seen(plane: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[Any]:
@@ -169,26 +186,31 @@ class _Moments(NamedTuple):
     mean: float
 
 
-def _moments(pair: Pair) -> _Moments:
-    pair = unified(pair)
-    if pair.mask is None:
-        frame, reference = pair.frame.ravel(), pair.reference.ravel()
+def _moments(pairs: Pairs) -> list[_Moments]:
+    pairs = unified(pairs)
+    count, pixels = len(pairs.frames), pairs.frames[0].size
+    totals, counts = np.empty((count, 3)), [pixels] * count
+    if pairs.masks is None:
+        _sums(pairs.frames.reshape(count, pixels), pairs.references.reshape(-1, pixels), totals)
     else:
-        frame, reference = pair.frame[pair.mask], pair.reference[pair.mask]
-    return _Moments(*(total / frame.size for total in _sums(frame, reference)))
+        counts = [int(np.count_nonzero(mask)) for mask in pairs.masks]
+        for pair, total in zip(pairs.each(), totals, strict=True):
+            _sums(pair.frame[pair.mask][np.newaxis], pair.reference[pair.mask][np.newaxis], total[np.newaxis])
+    return [_Moments(*(part / each for part in sums)) for sums, each in zip(totals.tolist(), counts, strict=True)]
 
 
-@compiled(*(f"({kind}[::1], {kind}[::1])" for kind in TYPES))
-def _sums(frame: NDArray[Any], reference: NDArray[Any]) -> tuple[float, float, float]:
-    """Return the sums of the squared error, and of the squares and values of the reference."""
-    lanes = np.zeros(3 * _LANES)
-    _add_all(frame, reference, lanes)
-    error = square = plain = 0.0
-    for k in range(_LANES):
-        error += lanes[k]
-        square += lanes[_LANES + k]
-        plain += lanes[2 * _LANES + k]
-    return error, square, plain
+@compiled(*(f"({kind}[:, ::1], {kind}[:, ::1], float64[:, ::1])" for kind in TYPES))
+def _sums(frames: NDArray[Any], references: NDArray[Any], totals: NDArray[np.float64]) -> None:
+    """Fill the sums of the squared error, and of the squares and values of the reference; one may be that of all."""
+    lanes = np.empty(3 * _LANES)
+    for index in range(frames.shape[0]):
+        lanes[:] = 0.0
+        _add_all(frames[index], references[index if references.shape[0] > 1 else 0], lanes)
+        for which in range(3):
+            total = 0.0
+            for k in range(which * _LANES, (which + 1) * _LANES):
+                total += lanes[k]
+            totals[index, which] = total
 
 
 @borrowing

@@ -6,7 +6,10 @@ at a time, is then done once for several small frames.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count, repeat
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +20,16 @@ from ..parallel import over
 from .intensity import Intensity, Window, check_frames, greys, window_of
 from .score import Reason, Scores
 
-__all__ = ["Definition", "Outcome", "Planes", "check_masks", "half_size", "measure", "runs"]
+__all__ = ["LEAST", "Definition", "Outcome", "Planes", "check_masks", "half_size", "measure", "runs"]
 
 _MOST_KEPT = 64 << 20  # bytes
 # Pixels of the frames of a run: two megabytes, which stay in the caches from kernel to kernel.
 _RUN = 1 << 18
-_kept: list[NDArray[np.uint8]] = []
+LEAST = 1 << 15
+"""Pixels under which a thread of their own is not worth its start, for most metrics."""
+
+_kept: list[tuple[int, NDArray[np.uint8]]] = []  # a heap
+_numbers = count()
 _Seen = tuple[str, float, float, float]  # name and ends of a window, and the share of pixels outside
 
 
@@ -44,13 +51,12 @@ class Planes(NamedTuple):
     spare: NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a metric finds in one frame: a value, or the reason why there is none."""
 
     value: float = np.nan
     reason: Reason | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -119,11 +125,17 @@ def measure(
     )
 
 
-def runs(shape: tuple[int, ...], threads: int) -> list[slice]:
-    """Return which frames of a stack go together: few pixels at once, and some runs for each thread."""
-    count, rows, columns = shape
-    length = max(min(_RUN // (rows * columns), -(-count // (2 * max(int(threads), 1)))), 1)
-    return [slice(start, min(start + length, count)) for start in range(0, count, length)]
+def runs(shape: tuple[int, ...], threads: int, least: int = LEAST) -> list[slice]:
+    """Return which frames of a stack go together: few pixels at once, as many runs for each thread.
+
+    A thread that gets fewer than `least` pixels would take longer to start than they take.
+    """
+    number, rows, columns = shape
+    pixels, most = rows * columns, max(_RUN, 2 * least)
+    workers = max(min(int(threads), number * pixels // least), 1)
+    portions = workers * -(-number * pixels // (workers * most))
+    length = max(min(-(-number // portions), most // pixels), 1)
+    return [slice(start, min(start + length, number)) for start in range(0, number, length)]
 
 
 def _outcomes(
@@ -146,9 +158,7 @@ def _outcomes(
         clipped, constant = greys(frames, low, high, planes)
         reasons = [
             _reason(*each)
-            for each in zip(
-                planes, masks if masks is not None else [None] * len(frames), finite, constant.tolist(), strict=True
-            )
+            for each in zip(planes, repeat(None) if masks is None else masks, finite, constant.tolist(), strict=False)
         ]
         good = [index for index, reason in enumerate(reasons) if reason is None]
         found: list[Outcome] = []
@@ -182,15 +192,16 @@ def _memory(size: int, dtype: type[Any]) -> Iterator[NDArray[Any]]:
     """Lend memory, and keep it for the next: touching new pages can take longer than a kernel."""
     need = size * np.dtype(dtype).itemsize
     try:
-        # Whoever asks meanwhile, such as another thread, finds it gone and gets memory of its own.
-        memory = _kept.pop()
+        # Whoever asks meanwhile, such as another thread, finds it gone and gets memory of its own; who asks first gets the
+        # same every time, which is still in the caches of the same core.
+        number, memory = heappop(_kept)
     except IndexError:
-        memory = np.empty(0, np.uint8)
+        number, memory = next(_numbers), np.empty(0, np.uint8)
     if memory.nbytes < need:
         memory = np.empty(need, np.uint8)
     yield memory[:need].view(dtype)
-    if sum(kept.nbytes for kept in _kept) + memory.nbytes <= _MOST_KEPT:
-        _kept.append(memory)
+    if sum(kept.nbytes for _, kept in _kept) + memory.nbytes <= _MOST_KEPT:
+        heappush(_kept, (number, memory))
 
 
 def check_masks(mask: NDArray[Any] | None, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:

@@ -24,60 +24,70 @@ _STRIP = 12
 _STRIDE = _TILE + 16
 
 
-@compiled(*(f"({kind}[:, ::1],)" for kind in TYPES))
-def halved(plane: NDArray[Any]) -> Floats:
-    """Return the means of 2 x 2 pixels; a last row or column without partner counts twice."""
-    rows, columns = plane.shape
-    half = np.empty(((rows + 1) // 2, (columns + 1) // 2))
-    for i in range(half.shape[0]):
-        one, other = plane[2 * i], plane[min(2 * i + 1, rows - 1)]
-        for j in range(columns // 2):
-            half[i, j] = 0.25 * (np.float64(one[2 * j]) + one[2 * j + 1] + other[2 * j] + other[2 * j + 1])
-        if columns % 2:
-            half[i, columns // 2] = 0.5 * (np.float64(one[columns - 1]) + other[columns - 1])
-    return half
+@compiled(*(f"({kind}[:, :, ::1],)" for kind in TYPES))
+def halved(planes: NDArray[Any]) -> Floats:
+    """Return the means of 2 x 2 pixels of each plane; a last row or column without partner counts twice."""
+    count, rows, columns = planes.shape
+    halves = np.empty((count, (rows + 1) // 2, (columns + 1) // 2))
+    for index in range(count):
+        plane, half = planes[index], halves[index]
+        for i in range(half.shape[0]):
+            one, other = plane[2 * i], plane[min(2 * i + 1, rows - 1)]
+            for j in range(columns // 2):
+                half[i, j] = 0.25 * (np.float64(one[2 * j]) + one[2 * j + 1] + other[2 * j] + other[2 * j + 1])
+            if columns % 2:
+                half[i, columns // 2] = 0.5 * (np.float64(one[columns - 1]) + other[columns - 1])
+    return halves
 
 
 @compiled(
     *(
-        f"({kind}[:, ::1], {kind}[:, ::1], float64, float64, float64[:, ::1], int64, float64[:, :, ::1])"
+        f"({kind}[:, :, ::1], {kind}[:, :, ::1], float64[:, ::1], float64[:, :, ::1], int64, float64[:, :, :, ::1],"
+        " float64[:, ::1])"
         for kind in TYPES
     )
 )
 def summed_similarity(
-    frame: NDArray[Any], reference: NDArray[Any], c1: float, c2: float, weights: Floats, margin: int, maps: Floats
-) -> tuple[float, float]:
-    """Return the summed similarity, and that of contrast and structure, of all pixels but those of the margin.
+    frames: NDArray[Any], references: NDArray[Any], constants: Floats, weights: Floats, margin: int, maps: Floats,
+    sums: Floats,
+) -> None:  # fmt: skip
+    """Fill, for each pair, the summed similarity, and that of contrast and structure, of all pixels but the margin's.
 
-    It fills the maps and takes the weights where they are not empty. Sum and difference of the two images take the
-    place of the images: two means and two mean squares then hold all five moments.
+    A single reference is that of all frames. The maps are filled and the weights taken where they are not empty. Sum and
+    difference of two images take their place: two means and two mean squares then hold all five moments.
     """
-    rows, columns = frame.shape
+    rows, columns = frames.shape[1:]
     tile = np.empty(2 * (_STRIP + 2 * REACH) * _STRIDE)
     filtered = np.empty(4 * _STRIDE)
-    both = np.zeros(_TILE)
-    structure = np.zeros(_TILE)
+    both = np.empty(_TILE)
+    structure = np.empty(_TILE)
     results = np.empty(2 * _STRIDE)
-    for top in range(margin, rows - margin, _STRIP):
-        height = min(_STRIP, rows - margin - top)
-        for left in range(margin, columns - margin, _TILE):
-            width = min(_TILE, columns - margin - left)
-            _load(frame, reference, top - REACH, left - REACH, height, width, tile)
-            for k in range(height):
-                _filter(tile, k, width, 2 * c1, 2 * c2, filtered, results)
-                if weights.size:
-                    weight = weights[top + k, left:]
-                    for j in range(width):
-                        both[j] += weight[j] * results[j]
-                        structure[j] += weight[j] * results[_STRIDE + j]
-                else:
-                    for j in range(width):
-                        both[j] += results[j]
-                        structure[j] += results[_STRIDE + j]
-                if maps.size:
-                    maps[0, top + k, left : left + width] = results[:width]
-                    maps[1, top + k, left : left + width] = results[_STRIDE : _STRIDE + width]
-    return _total(both), _total(structure)
+    for index in range(frames.shape[0]):
+        frame, reference = frames[index], references[index if references.shape[0] > 1 else 0]
+        c1, c2 = constants[index, 0], constants[index, 1]
+        both[:] = 0.0
+        structure[:] = 0.0
+        for top in range(margin, rows - margin, _STRIP):
+            height = min(_STRIP, rows - margin - top)
+            for left in range(margin, columns - margin, _TILE):
+                width = min(_TILE, columns - margin - left)
+                _load(frame, reference, top - REACH, left - REACH, height, width, tile)
+                for k in range(height):
+                    _filter(tile, k, width, 2 * c1, 2 * c2, filtered, results)
+                    if weights.size:
+                        weight = weights[index, top + k, left:]
+                        for j in range(width):
+                            both[j] += weight[j] * results[j]
+                            structure[j] += weight[j] * results[_STRIDE + j]
+                    else:
+                        for j in range(width):
+                            both[j] += results[j]
+                            structure[j] += results[_STRIDE + j]
+                    if maps.size:
+                        for j in range(width):
+                            maps[index, 0, top + k, left + j] = results[j]
+                            maps[index, 1, top + k, left + j] = results[_STRIDE + j]
+        sums[index, 0], sums[index, 1] = _total(both), _total(structure)
 
 
 @borrowing

@@ -1,12 +1,14 @@
 """Structural similarity of a frame to its reference, at one scale and at five."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .comparison import Comparison, Pair, compare, unified
+from .comparison import Comparison, Pairs, compare, unified
 from .frames import Outcome
+from .score import Reason
 from .similarity import REACH, halved, summed_similarity
 
 __all__ = ["ms_ssim", "ssim"]
@@ -15,6 +17,7 @@ Floats = NDArray[np.float64]
 
 _K1, _K2 = 0.01, 0.03
 _EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, finest first
+_NO_WEIGHTS, _NO_MAPS = np.empty((0, 0, 0)), np.empty((0, 2, 0, 0))
 
 
 def ssim(
@@ -73,11 +76,13 @@ def ssim(
     (1.0, 0.7783)
     """
 
-    def kernel(pair: Pair) -> Outcome:
-        if problem := _unfit(pair, 1):
-            return problem
-        planes = unified(pair)
-        return Outcome(_means(planes)[0], details={"map": _map(planes)[0]} if maps else {})
+    def kernel(pairs: Pairs) -> list[Outcome]:
+        problems = _problems(pairs, 1)
+        if all(problems):
+            return [Outcome(reason=problem) for problem in problems]
+        planes = unified(pairs)
+        values = [both for both, _ in _means(planes)]
+        return _outcomes(values, problems, [found[0] for found in _maps(planes)] if maps else None)
 
     named = "ssim", "wang-2004"
     return compare(frames, reference, kernel, named, data_range=data_range, mask=mask, maps=maps, threads=threads)
@@ -139,70 +144,89 @@ def ms_ssim(
     (1.0, 0.8795)
     """
 
-    def kernel(pair: Pair) -> Outcome:
-        if problem := _unfit(pair, 2 ** (len(_EXPONENTS) - 1)):
-            return problem
-        return _multiscale(unified(pair), maps)
+    def kernel(pairs: Pairs) -> list[Outcome]:
+        problems = _problems(pairs, 2 ** (len(_EXPONENTS) - 1))
+        if all(problems):
+            return [Outcome(reason=problem) for problem in problems]
+        return _multiscale(unified(pairs), problems, maps)
 
     named = "ms_ssim", "wang-2003"
     return compare(frames, reference, kernel, named, data_range=data_range, mask=mask, maps=maps, threads=threads)
 
 
-def _multiscale(pair: Pair, maps: bool) -> Outcome:
-    value = 1.0
-    found = []
+def _multiscale(pairs: Pairs, problems: list[Reason | None], maps: bool) -> list[Outcome]:
+    values = [1.0] * len(problems)
+    found: list[list[Floats]] = []
     for scale, exponent in enumerate(_EXPONENTS):
         if scale:
-            pair = _half(pair)
-        coarsest = scale == len(_EXPONENTS) - 1
-        if _unfit(pair, 1):
-            return Outcome(reason="mask-too-small")
-        value *= max(_means(pair)[0 if coarsest else 1], 0.0) ** exponent
+            pairs = _half(pairs)
+        which = 0 if scale == len(_EXPONENTS) - 1 else 1
+        problems = [earlier or here for earlier, here in zip(problems, _problems(pairs, 1), strict=True)]
+        values = [
+            value * max(means[which], 0.0) ** exponent for value, means in zip(values, _means(pairs), strict=True)
+        ]
         if maps:
-            found.append(_map(pair)[0 if coarsest else 1])
-    return Outcome(value, details={"map": tuple(found)} if maps else {})
+            found.append([both[which] for both in _maps(pairs)])
+    return _outcomes(values, problems, list(zip(*found, strict=True)) if maps else None)
 
 
-def _unfit(pair: Pair, shrunk: int) -> Outcome | None:
-    """Return why a pair has no similarity once it is `shrunk` so many times; None if it has one."""
-    if -(-min(pair.frame.shape) // shrunk) < 2 * REACH + 1:
-        return Outcome(reason="too-small")
-    if not pair.data_range > 0:
-        return Outcome(reason="constant")
-    if pair.mask is not None and not _interior(pair.mask).any():
-        return Outcome(reason="mask-too-small")
-    return None
+def _outcomes(values: Sequence[float], problems: Sequence[Reason | None], maps: Sequence[Any] | None) -> list[Outcome]:
+    """Return the value and map of each pair, or its problem."""
+    return [
+        Outcome(reason=problem) if problem else Outcome(value, details={} if maps is None else {"map": maps[index]})
+        for index, (value, problem) in enumerate(zip(values, problems, strict=True))
+    ]
 
 
-def _interior(plane: NDArray[Any]) -> NDArray[Any]:
-    return plane[REACH:-REACH, REACH:-REACH]
+def _problems(pairs: Pairs, shrunk: int) -> list[Reason | None]:
+    """Return why pairs have no similarity once they are `shrunk` so many times; None for those that have one."""
+    if -(-min(pairs.frames.shape[1:]) // shrunk) < 2 * REACH + 1:
+        return ["too-small"] * len(pairs.ranges)
+    return [
+        "constant" if not data_range > 0 else "mask-too-small" if not count else None
+        for data_range, count in zip(pairs.ranges, _counts(pairs), strict=True)
+    ]
 
 
-def _means(pair: Pair) -> tuple[float, float]:
-    """Return the mean similarity, and that of contrast and structure alone."""
-    weights = np.empty((0, 0)) if pair.mask is None else pair.mask.astype(np.float64)
-    count = _interior(pair.frame).size if pair.mask is None else np.count_nonzero(_interior(pair.mask))
-    both, structure = summed_similarity(*_planes(pair), weights, REACH, np.empty((2, 0, 0)))
-    return both / count, structure / count
+def _counts(pairs: Pairs) -> list[int]:
+    """Return how many pixels of each pair the result is the mean of."""
+    inner = slice(REACH, -REACH)
+    if pairs.masks is None:
+        count, rows, columns = pairs.frames.shape
+        return [(rows - 2 * REACH) * (columns - 2 * REACH)] * count
+    return [int(np.count_nonzero(mask[inner, inner])) for mask in pairs.masks]
 
 
-def _map(pair: Pair) -> Floats:
-    """Return the similarity at each pixel, and that of contrast and structure alone."""
-    maps = np.empty((2, *pair.frame.shape))
-    summed_similarity(*_planes(pair), np.empty((0, 0)), 0, maps)
+def _means(pairs: Pairs) -> list[tuple[float, float]]:
+    """Return for each pair the mean similarity, and that of contrast and structure alone; 0 where nothing counts."""
+    weights = _NO_WEIGHTS if pairs.masks is None else pairs.masks.astype(np.float64)
+    sums = np.empty((len(pairs.frames), 2))
+    summed_similarity(*_planes(pairs), weights, REACH, _NO_MAPS, sums)
+    return [
+        (both / max(count, 1), structure / max(count, 1))
+        for (both, structure), count in zip(sums.tolist(), _counts(pairs), strict=True)
+    ]
+
+
+def _maps(pairs: Pairs) -> Floats:
+    """Return for each pair the similarity at each pixel, and that of contrast and structure alone."""
+    count, *shape = pairs.frames.shape
+    maps = np.empty((count, 2, *shape))
+    summed_similarity(*_planes(pairs), _NO_WEIGHTS, 0, maps, np.empty((count, 2)))
     return maps
 
 
-def _planes(pair: Pair) -> tuple[NDArray[Any], NDArray[Any], float, float]:
-    c1, c2 = _K1 * pair.data_range, _K2 * pair.data_range
-    return pair.frame, pair.reference, c1 * c1, c2 * c2
+def _planes(pairs: Pairs) -> tuple[NDArray[Any], NDArray[Any], Floats]:
+    constants = [(_K1 * data_range, _K2 * data_range) for data_range in pairs.ranges]
+    return pairs.frames, pairs.references, np.array([(c1 * c1, c2 * c2) for c1, c2 in constants])
 
 
-def _half(pair: Pair) -> Pair:
-    """Return a pair of half the size."""
-    frame, reference = (halved(plane) for plane in (pair.frame, pair.reference))
-    if pair.mask is None:
-        return pair._replace(frame=frame, reference=reference)
-    mask = np.pad(pair.mask, [(0, size % 2) for size in pair.mask.shape], mode="edge")
-    whole = mask.reshape(frame.shape[0], 2, frame.shape[1], 2).all(axis=(1, 3))
-    return pair._replace(frame=frame, reference=reference, mask=np.asarray(whole))
+def _half(pairs: Pairs) -> Pairs:
+    """Return pairs of half the size."""
+    frames, references = halved(pairs.frames), halved(pairs.references)
+    if pairs.masks is None:
+        return pairs._replace(frames=frames, references=references)
+    count, *sides = pairs.masks.shape
+    masks = np.pad(pairs.masks, [(0, 0), *((0, side % 2) for side in sides)], mode="edge")
+    whole = masks.reshape(count, frames.shape[1], 2, frames.shape[2], 2).all(axis=(2, 4))
+    return pairs._replace(frames=frames, references=references, masks=np.asarray(whole))

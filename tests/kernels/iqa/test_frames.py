@@ -48,10 +48,17 @@ def test_window_is_recorded_for_each_frame(stack):
 
 @given(st.tuples(st.integers(1, 40), st.integers(1, 300), st.integers(1, 300)), st.integers(1, 5))
 def test_runs_hold_every_frame_once_and_leave_work_for_each_thread(shape, threads):
-    found = runs(shape, threads)
+    found = runs(shape, threads, least := 1 << 12)
+    pixels = shape[1] * shape[2]
     assert [index for run in found for index in range(shape[0])[run]] == list(range(shape[0]))
-    assert len(found) >= min(shape[0], threads)
-    assert all((run.stop - run.start) * shape[1] * shape[2] <= 1 << 18 or run.stop - run.start == 1 for run in found)
+    assert len(found) >= min(threads, shape[0] * pixels // least, shape[0]) / 2
+    assert all((run.stop - run.start) * pixels <= 1 << 18 or run.stop - run.start == 1 for run in found)
+
+
+@given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 1 << 20))
+def test_frames_too_few_for_two_threads_are_one_run(count, threads, least):
+    side = max(int((2 * least - 1) ** 0.5 / count**0.5), 1)
+    assert len(runs((count, side, side), threads, least)) <= 1 or count * side * side >= 2 * least
 
 
 @given(st.integers(1, 6))
