@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -49,8 +49,9 @@ def atomic_write(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
         else:
             _rename_new(temporary, path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+        with suppress(OSError):  # the first error is the one to tell
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and str(error.filename or temporary) == str(temporary):
             error.filename = str(path)  # the name that people gave
         raise
     _sync_folder(path.parent)

@@ -5,7 +5,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import EntryPoint, entry_points
 from types import FrameType
 from typing import Annotated, Any
@@ -94,7 +94,8 @@ def _main(words: list[str]) -> None:
     sentence, code = _explain(error)
     fail(sentence)
     if _wants_json(app, words):
-        print_json(found | {"error": sentence, "exit_code": code})
+        with suppress(OSError):  # where standard output itself is what cannot be written
+            print_json(found | {"error": sentence, "exit_code": code})
     sys.exit(code)
 
 

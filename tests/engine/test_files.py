@@ -74,3 +74,14 @@ def test_errors_name_the_file_and_not_its_part(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError) as caught, atomic_write(tmp_path / "file.bin"):
         (tmp_path / "other").open()
     assert caught.value.filename == str(tmp_path / "other")
+
+
+def test_a_place_that_takes_no_file_is_named_and_not_the_part(tmp_path, monkeypatch):
+    def refuse(self, *arguments, **options):
+        raise OSError(30, "Read-only file system", self)
+
+    for call in ("open", "unlink"):
+        monkeypatch.setattr(f"pathlib.Path.{call}", refuse)
+    with pytest.raises(OSError, match="Read-only") as caught, atomic_write(tmp_path / "file.bin"):
+        pytest.fail("the block must not begin")
+    assert caught.value.filename == str(tmp_path / "file.bin")

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,6 +151,16 @@ def test_an_error_of_the_file_system_is_one_sentence_about_the_file(photopeak, m
     code, _, err = photopeak("models")
     assert code == 3
     assert err.startswith("photopeak: /protected/c.csv: cannot be read or written (Permission denied)")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
+def test_standard_output_that_is_full_is_one_sentence():
+    run = [sys.executable, "-c", "from photopeak.engine.cli import main; main()", "models", "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode != 0
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("as_json", [False, True])
