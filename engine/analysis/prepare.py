@@ -217,7 +217,7 @@ def pitch_placement(
     """
     field = _field_mm(matrix, spacing)
     sizes = [
-        ceil(max(mm, least) / pitch_mm / multiple - ROUNDING) * multiple
+        max(ceil(max(mm, least) / pitch_mm / multiple - ROUNDING), 1) * multiple
         for mm, least in zip(field, least_mm, strict=True)
     ]
     grid = MatrixSize(*sizes)

@@ -157,6 +157,10 @@ def test_absurd_spacing_makes_no_gigantic_grid():
         pitch_placement(MatrixSize(512, 512), (4800.0, 4800.0), 2.4)
 
 
+def test_absurdly_small_pixels_still_make_a_grid():
+    assert pitch_placement(MatrixSize(64, 48), (1e-9, 1e-9), 2.4, multiple=8).grid == MatrixSize(8, 8)
+
+
 def test_no_thorax_is_told_with_its_file():
     frames = Frames.from_array(np.ones((256, 256)), pixel_spacing_mm=(2.2, 2.2), source="flood.npy")
     with pytest.raises(InputError, match=r"flood\.npy: frame 1: no thorax was found"):
