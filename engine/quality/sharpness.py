@@ -175,7 +175,7 @@ def measure_mtf(
     InputError
         If nothing can be measured in a region, or none is found.
     UsageError
-        If there is no such method or frame.
+        If there is no such method or frame, or regions are named and to be looked for.
 
     Examples
     --------
@@ -188,6 +188,8 @@ def measure_mtf(
     (((0, 64), (0, 64)), True)
     """
     pixels = frame_pixels(image, frame)
+    if auto and rois:
+        raise UsageError("--roi names regions and --auto looks for them; give one of the two.")
     if auto:
         rois = _found(pixels, method, image.file_of(frame - 1), spacing_mm)
     rows, columns = image.frames.matrix

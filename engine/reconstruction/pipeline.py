@@ -72,6 +72,8 @@ def _check(measured: Measured, settings: Settings, method: Method) -> None:
         raise UsageError("wires are searched by their thickness: give --wire-radius, such as 0.25.")
     if method != "curve" and settings.radius_mm is not None:
         raise UsageError(f"--wire-radius is that of a curve, not of a {method}; leave it out.")
+    if method != "curve" and settings.wires != 1:
+        raise UsageError(f"--wires are those of a curve, not of a {method}; leave them out.")
 
 
 @contextmanager

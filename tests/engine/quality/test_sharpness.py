@@ -77,6 +77,8 @@ def test_frame_and_method_must_exist(of_array):
         measure_mtf(of_array(np.ones((2, 64, 64))), "disk", frame=3)
     with pytest.raises(UsageError, match="choose from edge"):
         measure_mtf(of_array(np.ones((64, 64))), "square")
+    with pytest.raises(UsageError, match="--roi names regions and --auto looks for them"):
+        measure_mtf(of_array(np.ones((64, 64))), "disk", rois=[((0, 32), (0, 32))], auto=True)
 
 
 def test_pair_on_a_doubled_matrix_shares_the_frequencies_of_the_first(of_array):

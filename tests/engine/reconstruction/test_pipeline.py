@@ -77,6 +77,7 @@ def test_x_rays_show_wires_and_cameras_shapes():
         (Settings("curve"), coil_views, "--wire-radius"),
         (Settings("curve", radius_mm=0.25, iterations=3), coil_views, "--iterations"),
         (Settings("shape", radius_mm=0.25), ball_views, "--wire-radius"),
+        (Settings("volume", wires=2), ball_views, "--wires"),
         (Settings("curve", radius_mm=0.25, physics=Physics(holes_mm=(1.5, 24.0))), coil_views, "--collimator"),
         (Settings("shape", background=True), ball_views, "--background"),
     ],
