@@ -125,7 +125,8 @@ class Frames:
                 f"{attributes.get('source', 'array')}: cannot use {array.dtype} values; give real numbers."
             )
         stack = array[np.newaxis] if array.ndim == 2 else array
-        return cls(np.ascontiguousarray(stack, dtype=np.float32), **attributes)
+        with np.errstate(over="ignore"):  # sessions refuse what is infinite then, and name the frame
+            return cls(np.ascontiguousarray(stack, dtype=np.float32), **attributes)
 
     @property
     def matrix(self) -> MatrixSize:

@@ -33,6 +33,10 @@ def test_descriptions_must_match_the_frames():
         Frames(np.ones((2, 4, 4), np.float32), info=(FrameInfo(),))
 
 
+def test_values_beyond_float32_become_infinite_without_a_warning():
+    assert np.isinf(Frames.from_array(np.full((4, 4), 1e200)).pixels).all()
+
+
 @pytest.mark.parametrize("dtype", [complex, "U3", object, "M8[s]"])
 def test_values_that_are_no_numbers_are_an_input_error(dtype):
     with pytest.raises(InputError, match="give real numbers"):
