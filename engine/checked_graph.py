@@ -29,6 +29,8 @@ class CheckedGraph:
         Arithmetic that the graph itself fixes; its border is float32 in each of them.
     bundle : str
         Digest of the bundle that it comes from.
+    multiple : int
+        Rows and columns of what it takes are multiples of this [px].
     """
 
     name: str
@@ -39,6 +41,7 @@ class CheckedGraph:
     operators: tuple[str, ...]
     precision: Precision = "fp32"
     bundle: str = ""
+    multiple: int = 1
 
     @property
     def output(self) -> str:

@@ -159,11 +159,15 @@ def check_graph(bundle: Bundle, precision: Precision = "fp32") -> CheckedGraph:
     if problem:
         raise ModelError(f"{bundle.folder / MODEL}: {problem}; export the bundle again without it.")
     manifest = bundle.manifest
-    operators = tuple(sorted({node.op_type for node in clean.graph.node}))
-    scale = 0 if manifest.analysis else manifest.image_output.scale
-    data = clean.SerializeToString(deterministic=True)
     return CheckedGraph(
-        manifest.name, data, manifest.input.name, manifest.heads, scale, operators, bundle=bundle.digest
+        manifest.name,
+        clean.SerializeToString(deterministic=True),
+        manifest.input.name,
+        manifest.heads,
+        scale=0 if manifest.analysis else manifest.image_output.scale,
+        operators=tuple(sorted({node.op_type for node in clean.graph.node})),
+        bundle=bundle.digest,
+        multiple=manifest.input.multiple,
     )
 
 

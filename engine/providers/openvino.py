@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import DeviceError, ModelError
 from ..graph import CheckedGraph
 from ..typed_graph import typed_graph, with_bf16_convolutions
+from ..wide_convolutions import with_wide_convolutions
 from .base import Bindings, Offer, Precision, Target, Tensor, empty_output, not_offered, require_image
 from .recent import Recent
 
@@ -45,6 +46,7 @@ class OpenVino:
         """Parse the graph; shapes are compiled when they come."""
         if reason := self.check(target):
             raise DeviceError(f"{graph.name} cannot run on {target.device} with OpenVINO: {reason}.")
+        graph = with_wide_convolutions(graph)
         if target.precision == "bf16" and not target.throughout:
             # The plugin's own bf16 takes in the sums of input and correction too, which costs images of a wide range decibels.
             graph = typed_graph(graph, "bf16")
