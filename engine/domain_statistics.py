@@ -14,7 +14,8 @@ __all__ = ["Domain", "EmbeddingDomain", "Strict"]
 class Strict(BaseModel):
     """A table of the manifest: no key is unknown, no number infinite, and nothing changes afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Of most classes the checks are part of another one's, or never needed.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 def _numbers(row: Any) -> Any:
