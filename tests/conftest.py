@@ -15,6 +15,7 @@ from photopeak.engine import tuned
 from photopeak.engine.bundle import Bundle, Domain, Input, Manifest, Output, Training
 from photopeak.engine.frames import Frames, Units
 from photopeak.engine.plan import Plan
+from photopeak.engine.providers import openvino_models
 from photopeak.engine.result import Conservation, DomainVerdict, Result
 
 # No deadline: the first call of a kernel may have to compile it, and CI shares its cores.
@@ -30,6 +31,18 @@ def plans_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     folder = tmp_path_factory.mktemp("plans")
     monkeypatch.setattr(tuned, "cache_folder", lambda: folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def _compiled_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("openvino")
+
+
+@pytest.fixture(autouse=True)
+def compiled_folder(_compiled_models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep compiled models in a folder of the run's own: those of tests are of no use to this user."""
+    monkeypatch.setattr(openvino_models, "cache_folder", lambda: _compiled_models)
+    return _compiled_models
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """OpenVINO on the CPU: fp32, and bf16, fp16 or int8 where the processor has them."""
 
+import hashlib
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -11,6 +12,7 @@ from ..graph import CheckedGraph
 from ..typed_graph import typed_graph, with_bf16_convolutions
 from ..wide_convolutions import with_wide_convolutions
 from .base import Bindings, Offer, Precision, Target, Tensor, empty_output, not_offered, require_image
+from .openvino_models import facts_of, import_kept, keep
 from .recent import Recent
 
 _CAPABILITIES: dict[Precision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
@@ -30,7 +32,7 @@ class OpenVino:
 
     def check(self, target: Target) -> str:
         """Return why not; the CPU plugin says which types are native."""
-        if reason := not_offered(self, target, streams=True, pinning=True, bf16=True):
+        if reason := not_offered(self, target, streams=True, bf16=True):
             return reason
         if not _native(target.precision):
             return f"this CPU has no native {target.precision}"
@@ -66,6 +68,7 @@ class _Graph:
         self._model = model
         self._target = target
         self._graph = graph
+        self._digest = hashlib.sha256(graph.data).hexdigest()
         self._compiled: Recent[tuple[int, ...], Any] = Recent(_SHAPES_KEPT)
         self.scale = graph.scale
 
@@ -94,15 +97,23 @@ class _Graph:
             "NUM_STREAMS": str(target.streams),
             "INFERENCE_NUM_THREADS": str(target.threads),
             "INFERENCE_PRECISION_HINT": wanted,
-            "ENABLE_CPU_PINNING": "YES" if target.pinned else "NO",
+            # Threads that stay on their processors were slower in every case that was measured.
+            "ENABLE_CPU_PINNING": "NO",
         }
-        model = self._model.clone()
-        model.reshape(list(shape))
-        compiled = _core().compile_model(model, "CPU", options)
+        facts = facts_of(_core(), self._digest, shape, options)
+        kept = import_kept(_core(), facts, options)
+        compiled = kept or _core().compile_model(self._reshaped(shape), "CPU", options)
         got = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         if got != wanted:
             raise DeviceError(f"{self._graph.name}: OpenVINO computes in {got} although {wanted} was asked for.")
+        if kept is None:
+            keep(compiled, facts)
         return compiled
+
+    def _reshaped(self, shape: tuple[int, ...]) -> Any:
+        model = self._model.clone()
+        model.reshape(list(shape))
+        return model
 
 
 class _Lane:
