@@ -55,8 +55,6 @@ class Target:
         Requests in flight for one batch on a CPU, each of a single frame, among which the threads are shared.
     layout : {"nchw", "nhwc"}
         Order of the tensors inside the graph: channels before or after rows and columns; CUDA only.
-    pinned : bool
-        Whether each thread stays on a processor of its own: steadier where nothing else runs, slower where something does.
     throughout : bool
         Whether ``bf16`` goes through the whole graph, or through all of an ``int8`` graph that is not quantised: the image
         itself and the sums around the network too. That is faster, and loses decibels where images have a wide range.
@@ -67,7 +65,6 @@ class Target:
     threads: int = 1
     streams: int = 1
     layout: Layout = "nchw"
-    pinned: bool = False
     throughout: bool = False
 
     def __post_init__(self) -> None:
@@ -213,7 +210,12 @@ def empty_output(tensor: Tensor, scale: int) -> Tensor:
 
 
 def not_offered(
-    provider: Provider, target: Target, *, streams: bool = False, nhwc: bool = False, pinning: bool = False, bf16: bool = False
+    provider: Provider,
+    target: Target,
+    *,
+    streams: bool = False,
+    nhwc: bool = False,
+    bf16: bool = False,
 ) -> str:
     """Return that no machine runs `target` with `provider`, or an empty string.
 
@@ -223,9 +225,8 @@ def not_offered(
         Whose offers decide.
     target : Target
         What is asked for.
-    streams, nhwc, pinning : bool
-        Whether the provider knows how to keep several requests in flight, the layout ``nhwc``, and how to pin threads, on the
-        target's device.
+    streams, nhwc : bool
+        Whether the provider knows how to keep several requests in flight, and the layout ``nhwc``, on the target's device.
     bf16 : bool
         Whether it can carry bfloat16 through the whole graph.
     """
@@ -236,8 +237,6 @@ def not_offered(
         return f"{provider.name} runs one request at a time on {target.kind}"
     if target.layout != "nchw" and not nhwc:
         return f"{provider.name} has no layout {target.layout} on {target.kind}"
-    if target.pinned and not pinning:
-        return f"{provider.name} pins no threads on {target.kind}"
     if target.throughout and not (bf16 and target.precision in ("bf16", "int8")):
         return f"{provider.name} carries bf16 through no graph of {target.precision} on {target.kind}"
     return ""

@@ -115,13 +115,12 @@ def test_no_more_threads_work_than_were_asked_for(prepare, name, threads):
 
 
 @pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)
-def test_streams_layouts_and_pinning_are_run_or_refused(provider):
+def test_streams_and_layouts_are_run_or_refused(provider):
     kind, precision = provider.offers[0]
     if kind == "cpu":
         assert "layout nhwc" in provider.check(Target(kind, precision, layout="nhwc"))
     if provider.name != "openvino":
         assert "one request at a time" in provider.check(Target(kind, precision, 2, streams=2))
-        assert "pins no threads" in provider.check(Target(kind, precision, pinned=True))
     for kind, precision in provider.offers:
         reason = provider.check(Target(kind, precision, throughout=True))
         if provider.name != "openvino" or precision not in ("bf16", "int8"):

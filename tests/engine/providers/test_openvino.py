@@ -27,10 +27,9 @@ def test_threads_are_honoured(bundle_factory):
 
 @pytest.mark.parametrize(("target", "expected"), [
     (Target("cpu", "fp32", 2), ("LATENCY", 1, 2, False)),
-    (Target("cpu", "fp32", 2, pinned=True), ("LATENCY", 1, 2, True)),
     (Target("cpu", "fp32", 2, streams=2), ("THROUGHPUT", 2, 2, False)),
 ])  # fmt: skip
-def test_streams_hints_and_pinning_are_those_of_the_target(bundle_factory, target, expected):
+def test_streams_and_hints_are_those_of_the_target(bundle_factory, target, expected):
     compiled = find("openvino").prepare(check_graph(bundle_factory()), target).compiled((1, 1, 16, 16))
     found = [compiled.get_property(name) for name in ("NUM_STREAMS", "INFERENCE_NUM_THREADS", "ENABLE_CPU_PINNING")]
     assert (str(compiled.get_property("PERFORMANCE_HINT")), *found) == expected
