@@ -170,7 +170,7 @@ def test_nothing_is_taken_when_one_is_refused(foreign, cache):
 
 def test_interrupted_write_leaves_the_old_engine(kept, need, built, key, monkeypatch):
     def fail(descriptor):
-        raise OSError("disk full")
+        raise OSError(28, "disk full")
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
