@@ -53,7 +53,7 @@ _MODULES: tuple[str, ...] = (
     "mtf.fourier",
     "mtf.gravity",
     "mtf.mixture",
-    "mtf.point",
+    "mtf.point_pixels",
     "mtf.splines",
     "mtf.widths",
     "noise.sums",

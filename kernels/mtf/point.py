@@ -7,15 +7,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compilation import compiled
 from ..errors import InputError, UsageError
 from .bessel import hankel
 from .components import box_mean, components
 from .curve import Mtf, QualityWarning
 from .fourier import FREQUENCIES
 from .gravity import Balance, balance
+from .point_pixels import BORDER, Plane, around, noise_of_counts
 from .regions import Region, Roi, clipping, measure_regions
-from .smoothing import Samples, fit_curve
 from .widths import width_at
 
 __all__ = ["point_mtf"]
@@ -25,12 +24,10 @@ Direction = Literal["radial", "rows", "columns"]
 
 _SMALLEST = 9
 _NORMAL = 1.959964
-_BORDER = 0.9  # share of the radius beyond which pixels tell the background
 _LEAST_SNR = 20.0
 _ALIASED = 0.05  # modulation at the Nyquist frequency beyond which sampling hides the answer
 _SECOND = 0.25  # share of the maximum that another source has
 _ROUNDS = 20
-_FEWEST = 25  # pixels that a smooth profile is fitted to
 _CLOSE = 1e-9  # pixels: a centre that moves less is found
 _SURE = 0.15  # so is one that moves by less than this share of what its noise does
 _SEEN = 5 / 3  # least height of the mean of nine pixels, relative to the noise of one
@@ -169,29 +166,29 @@ def _find(region: Region) -> tuple[_Source, int]:
     for turn in range(_ROUNDS):
         if not (room := _room(region, row, column)) >= 0.5 * (_SMALLEST - 1) * min(high, wide):
             raise _no_source(region)
-        found = balance(pixels, (row, column), region.aspect, (min(room, reach), _BORDER * room, room + 1))
+        found = balance(pixels, (row, column), region.aspect, (min(room, reach), BORDER * room, room + 1))
         if turn == 0 and np.isfinite(found.level):
             # Beyond the source there is noise alone, whose weight grows with the distance.
-            reach = _reach(region, (row, column), found)
+            reach = around(pixels, _plane(region, (row, column), found), room).extent
             continue
         if not 0 < found.total < np.inf:
             raise _no_source(region)
         if max(abs(found.y), abs(found.x)) < max(_CLOSE, _SURE * found.doubt):
             break
         row, column = row + found.y / high, column + found.x / wide
-    y, x, distance = _around(region, row, column)
-    within, ring = distance <= room, (distance > _BORDER * room) & (distance <= room + 1)
-    above = pixels - found.level - found.down * y - found.along * x
-    places, value = (np.broadcast_to(y, distance.shape), np.broadcast_to(x, distance.shape)), above[within]
-    noise = float(above[ring].std())
+    plane = _plane(region, (row, column), found)
+    above, x, y, value, noise, ring, _ = around(pixels, plane, room)
     if smooth.flat[top] < _SEEN * noise:
         raise _no_source(region)
-    variance = _variance(above, *places, noise)
-    within &= distance <= _extent(distance[within], value, noise)
+    added = noise_of_counts(above, plane, noise)
+    variance = noise**2 + added * np.maximum(value, 0.0)
     others = len(components(smooth > _SECOND * smooth.flat[top], 3)) - 1
-    x, y, value, variance = (part[within] for part in (places[1], places[0], above, variance))
-    unsure = noise**2 / float(ring.sum())
+    unsure = noise**2 / ring
     return _Source(row, column, x, y, value, variance, room, found.level, noise, unsure, above), others
+
+
+def _plane(region: Region, place: tuple[float, float], found: Balance) -> Plane:
+    return Plane(*place, *region.aspect, found.level, found.down, found.along)
 
 
 def _room(region: Region, row: float, column: float) -> float:
@@ -200,99 +197,12 @@ def _room(region: Region, row: float, column: float) -> float:
     return float(min(row * high, column * wide, (height - 1 - row) * high, (width - 1 - column) * wide))
 
 
-def _around(region: Region, row: float, column: float) -> tuple[Floats, Floats, Floats]:
-    """Return how far below, right of and away from a place the pixels lie."""
-    (height, width), (high, wide) = region.pixels.shape, region.aspect
-    y: Floats = (np.arange(height, dtype=np.float64)[:, None] - row) * high
-    x: Floats = (np.arange(width, dtype=np.float64) - column) * wide
-    # The squares of a column and of a row are few; a hypotenuse at each pixel takes ten times as long.
-    distance: Floats = np.sqrt(y * y + x * x)
-    return y, x, distance
-
-
-def _reach(region: Region, place: tuple[float, float], found: Balance) -> float:
-    """Return the radius around a place beyond which there is noise alone."""
-    y, x, distance = _around(region, *place)
-    room = _room(region, *place)
-    above = region.pixels - found.level - found.down * y - found.along * x
-    ring, within = (distance > _BORDER * room) & (distance <= room + 1), distance <= room
-    return _extent(distance[within], above[within], float(above[ring].std()))
-
-
 def _no_source(region: Region) -> InputError:
     (row, column), (height, width) = region.origin, region.pixels.shape
     return InputError(
         f"no point source was found in the region {row}:{row + height},{column}:{column + width}; "
         "give a region with one bright source near its centre and background all around."
     )
-
-
-def _variance(above: Floats, y: Floats, x: Floats, noise: float) -> Floats:
-    """Return the variance of every pixel: that of the background, and a part that grows with the value."""
-    one, other = sorted((_roughness(above, noise), _scatter(above, y, x, noise)))
-    # The source's shape may make one far too large; where they agree, the larger leaves the band honest.
-    added = other if other < 2 * one else one
-    return np.asarray(noise**2 + added * np.maximum(above, 0.0))
-
-
-def _roughness(above: Floats, noise: float) -> float:
-    """Return the variance per value that fourth differences leave; a source that the pixels resolve leaves little."""
-    rows = above[:-4] - 4 * above[1:-3] + 6 * above[2:-2] - 4 * above[3:-1] + above[4:]
-    both = rows[:, :-4] - 4 * rows[:, 1:-3] + 6 * rows[:, 2:-2] - 4 * rows[:, 3:-1] + rows[:, 4:]
-    inner = above[2:-2, 2:-2]
-    bright = inner > 0.1 * above.max()
-    if not bright.any():
-        return np.inf
-    return max(float(((both[bright] / 70) ** 2 - noise**2).sum() / inner[bright].sum()), 0.0)
-
-
-def _scatter(above: Floats, y: Floats, x: Floats, noise: float) -> float:
-    """Return the variance per value around a smooth profile over ellipses; a round or elliptic source leaves nothing."""
-    bright = above > 0.02 * above.max()
-    value, y, x = above[bright], y[bright], x[bright]
-    total = value.sum()
-    ratio = float(np.sqrt((value * y**2).sum() / max((value * x**2).sum(), 1e-300)))
-    distance = np.hypot(y / np.sqrt(ratio), x * np.sqrt(ratio)) if ratio > 0 else np.hypot(y, x)
-    near = distance < 1.2 * np.sqrt(len(value) / np.pi)
-    if near.sum() < _FEWEST:
-        return np.inf
-    # Mirrored, so that the profile is even.
-    count, ones = int(near.sum()), np.ones(2 * near.sum())
-    samples = Samples(np.concatenate((distance[near], -distance[near])), np.tile(value[near], 2), ones, ones)
-    reach = float(distance[near].max())
-    # Every pixel is there twice, which must not count as twice the evidence.
-    curve = fit_curve(samples, (-reach, reach), 0.4 * reach, correlation=2.0)
-    residual = value[near] - curve.at(distance[near])[0]
-    freedom = count / max(count - 0.5 * curve.freedom, 1.0)
-    return max(float(((residual**2).sum() * freedom - noise**2 * count) / total), 0.0)
-
-
-def _extent(distance: Floats, value: Floats, noise: float) -> float:
-    """Return the radius beyond which nothing rises above the noise, with some room [pixels].
-
-    That is where three rings in a row show nothing: of many rings, some single one farther out does so by chance.
-    """
-    ring = _first_empty(distance, value, 3 * noise)
-    return 1.3 * ring + 2 if ring > 0 else np.inf
-
-
-@compiled("(float64[::1], float64[::1], float64)")
-def _first_empty(distance: Floats, value: Floats, limit: float) -> int:
-    """Return the first of three rings in a row with sums within the limit of a pixel times the root of their number, or -1."""
-    if not distance.size:
-        return -1
-    count = int(distance.max()) + 1
-    sums, pixels = np.zeros(count), np.zeros(count)
-    for index in range(distance.size):
-        ring = int(distance[index])
-        sums[ring] += value[index]
-        pixels[ring] += 1.0
-    row = 0
-    for ring in range(count):
-        row = row + 1 if abs(sums[ring]) <= limit * np.sqrt(pixels[ring]) else 0
-        if row == 3:
-            return ring - 2
-    return -1
 
 
 def _radial(source: _Source) -> tuple[Floats, Floats]:
