@@ -235,13 +235,21 @@ def _walk(folder: Path, skipped: list[tuple[Path, str]]) -> Iterator[Path]:
 
     for parent, folders, names in os.walk(folder, onerror=fail):
         folders.sort()
-        linked = [Path(parent, name) for name in folders if Path(parent, name).is_symlink()]
+        linked = [Path(parent, name) for name in folders if os.path.islink(Path(parent, name))]  # noqa: PTH114 - raises nothing
         skipped += [(link, "is a symbolic link to a folder.") for link in linked]
         for path in (Path(parent, name) for name in sorted(names)):
-            if path.is_file():
+            if _may_be_file(path):
                 yield path
             else:
                 skipped.append((path, "is a broken link or no regular file."))
+
+
+def _may_be_file(path: Path) -> bool:
+    """Return whether a path leads to a regular file, or cannot be followed; reading it then tells why."""
+    try:
+        return path.is_file()
+    except OSError:
+        return True
 
 
 def _is_array(path: Path) -> bool:

@@ -130,6 +130,21 @@ def test_no_path_at_all():
         read_all([])
 
 
+def test_a_subfolder_that_cannot_be_entered_does_not_stop_the_others(study, monkeypatch):
+    stat = Path.stat
+
+    def refused(path, **options):
+        if path.parent.name == "ct":
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    found = scan(study)
+    assert {series.modality for series in found.series} == {"PT", "NM", "OT"}
+    assert len(found.damaged) == len([*(study / "ct").iterdir()])
+    assert all("cannot be read (Permission denied)" in str(error) for error in found.damaged)
+
+
 def test_links(study, tmp_path):
     (study / "loop").symlink_to(study, target_is_directory=True)
     (study / "broken.dcm").symlink_to(tmp_path / "none")
