@@ -38,7 +38,8 @@ FEATURES = (
     *(f"log10 detail, octave {k} to {k - 1}" for k in _OCTAVES[1:]),
     *(f"log10 diagonal share, octave {k}" for k in _OCTAVES[:_SHARES]),
 )
-ACTIVE = FEATURES.index("active fraction")
+# These two are no logarithms.
+ACTIVE, _FRACTIONS = FEATURES.index("active fraction"), FEATURES.index("fraction of non-integers")
 # What each feature is called in a sentence, and whether it is a logarithm.
 _SHARED: Words = (
     ("the noise (variance over mean) of the flattest places", True),
@@ -137,8 +138,15 @@ def features(
 
 def features_of(stats: NDArray[np.void], pixels: NDArray[np.float32], threads: int = 1) -> Rows:
     """Return the domain features of counts whose one-pass statistics are known."""
-    found = np.column_stack([_levels(stats, pixels[0].size), *_texture(pixels, threads)])
-    return np.nan_to_num(found, copy=False, nan=_FARTHEST, posinf=_FARTHEST, neginf=-_FARTHEST)
+    found = np.ones((len(pixels), len(FEATURES)))
+    _add_levels(found, stats, pixels[0].size)
+    _add_texture(found, pixels, threads)
+    np.log10(found, out=found)
+    found[:, ACTIVE] = stats["nonzero"] / pixels[0].size
+    found[:, _FRACTIONS] = stats["non_integer"]
+    if not np.isfinite(found).all():
+        np.nan_to_num(found, copy=False, nan=_FARTHEST, posinf=_FARTHEST, neginf=-_FARTHEST)
+    return found
 
 
 def words_for(taken: Input) -> Words:
@@ -148,37 +156,34 @@ def words_for(taken: Input) -> Words:
     return _SCALED if taken.scaling == "robust" else COUNTS
 
 
-def _levels(stats: NDArray[np.void], pixels: int) -> Rows:
-    """Return the features that the one-pass statistics give."""
+def _add_levels(found: Rows, stats: NDArray[np.void], pixels: int) -> None:
+    """Write the features that the one-pass statistics give, before their logarithms."""
     mean = np.maximum(stats["sum"], 0.0) / pixels + 1e-3
     first, second = stats["difference_1"], stats["difference_2"]
-    found = (
-        np.log10(mean),
-        np.log10((np.maximum(stats["maximum"], 0.0) + 1e-3) / mean),
-        stats["nonzero"] / pixels,
-        np.log10(stats["anscombe_variance"] + 0.01),
-        np.log10(first / 2 + 0.01),
-        np.log10((second + 0.01) / (first + 0.01)),
-        stats["non_integer"],
-    )
-    return np.column_stack(found)
+    found[:, 0] = mean
+    found[:, 1] = (np.maximum(stats["maximum"], 0.0) + 1e-3) / mean
+    found[:, 3] = stats["anscombe_variance"] + 0.01
+    found[:, 4] = first / 2 + 0.01
+    found[:, 5] = (second + 0.01) / (first + 0.01)
 
 
-def _texture(pixels: NDArray[np.float32], threads: int) -> tuple[Rows, ...]:
-    """Return dispersion, periodicity, and the details and their diagonal shares."""
-    found, *profiles = _native.texture(pixels, threads)
-    blocks = np.maximum(found["blocks"], 1.0)
-    detail = found["detail"] / (2 * blocks) + _LEAST_ENERGY
-    shares = ((found["diagonal"] / blocks + _LEAST_ENERGY) / detail)[:, :_SHARES]
-    slopes = np.concatenate([detail[:, :1], detail[:, 1:] / detail[:, :-1]], axis=1)
+def _add_texture(found: Rows, pixels: NDArray[np.float32], threads: int) -> None:
+    """Write dispersion, periodicity, and the details and their diagonal shares, before their logarithms."""
+    sums, *profiles = _native.texture(pixels, threads)
+    blocks = np.maximum(sums["blocks"], 1.0)
+    detail = sums["detail"] / (2 * blocks) + _LEAST_ENERGY
     rows, columns = pixels.shape[1:]
     scaled = [profile / np.float32(across) for profile, across in zip(profiles, (rows, columns), strict=True)]
     if rows == columns:  # both axes at once: on small images it is the calls that cost
-        periodic = np.split(_periodicity(np.concatenate(scaled)), 2)
+        one, other = np.split(_periodicity(np.concatenate(scaled)), 2)
     else:
-        periodic = [_periodicity(profile) for profile in scaled]
-    dispersion = np.log10(found["dispersion"] + _LEAST_ENERGY)
-    return dispersion, -np.sort(-np.stack(periodic, axis=1)), np.log10(slopes), np.log10(shares)
+        one, other = (_periodicity(profile) for profile in scaled)
+    found[:, 7:10] = sums["dispersion"] + _LEAST_ENERGY
+    found[:, 10] = np.fmax(one, other)
+    found[:, 11] = np.minimum(one, other)
+    found[:, 12] = detail[:, 0]
+    found[:, 13:16] = detail[:, 1:] / detail[:, :-1]
+    found[:, 16:] = ((sums["diagonal"] / blocks + _LEAST_ENERGY) / detail)[:, :_SHARES]
 
 
 @lru_cache(maxsize=16)
@@ -188,12 +193,12 @@ def _window(length: int) -> NDArray[np.float64]:
 
 
 def _periodicity(profiles: NDArray[np.float32]) -> Rows:
-    """Return log10 of the greatest over the mean of the spectra of each frame's profiles, shape (n,)."""
+    """Return the greatest over the mean of the spectra of each frame's profiles, shape (n,)."""
     heights = np.log(profiles[..., 2:-2] + np.float32(_LEAST_DIFFERENCE))
     length = heights.shape[-1]
     if length < _SHORTEST_PROFILE:
-        return np.zeros(len(profiles))
+        return np.ones(len(profiles))
     heights -= heights.mean(axis=-1, keepdims=True)
     spectra = np.abs(np.fft.rfft(heights * _window(length)))[..., int(_LOWEST_FREQUENCY * length) :] + 1e-2
-    ratio: Rows = np.log10(spectra.max(axis=-1) / spectra.mean(axis=-1)).max(axis=1)
+    ratio: Rows = (spectra.max(axis=-1) / spectra.mean(axis=-1)).max(axis=1)
     return ratio

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from stat import S_ISDIR
 
 from .arrays import read_nifti, read_npy, shape_of
 from .dicom.attributes import text
@@ -216,8 +217,7 @@ def _files(paths: Inputs, skipped: list[tuple[Path, str]]) -> Iterator[tuple[Pat
     """Yield each file and whether it was named; note what is skipped."""
     for path in _as_paths(paths):
         try:
-            folder = path.is_dir()
-            path.stat()
+            folder = S_ISDIR(path.stat().st_mode)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise InputError(f"{path}: cannot be read ({reason}); check the path.") from error

@@ -60,7 +60,9 @@ def position(ds: Dataset) -> Vector | None:
 def orientation(ds: Dataset) -> NDArray[np.float64] | None:
     """Return the unit vectors along rows and columns, shape (2, 3), from Image Orientation (0020,0037); None if unusable."""
     found = numbers(ds, "ImageOrientationPatient", 6)
-    cosines = np.array(found or [0.0] * 6).reshape(2, 3)
+    if not found:
+        return None
+    cosines = np.array(found).reshape(2, 3)
     square = np.abs(cosines @ cosines.T - np.eye(2)).max() < 1e-2
     return cosines if square else None
 

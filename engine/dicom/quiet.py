@@ -2,8 +2,6 @@
 
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from os import PathLike
 from textwrap import shorten
 
@@ -42,42 +40,56 @@ class _QuietReaders:
 _quiet = _QuietReaders()
 
 
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
+class quiet_libraries:
     """Ignore warnings that pydicom and the codecs raise inside the block.
 
     What they warn about (a value longer than its VR allows, padding after the pixels) is either harmless or checked by
     :mod:`photopeak.engine.dicom.guard`. Blocks may overlap in several threads.
     """
-    _quiet.enter()
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        _quiet.enter()
+
+    def __exit__(self, *_: object) -> None:
         _quiet.leave()
 
 
-@contextmanager
-def input_errors(path: "str | PathLike[str]") -> Iterator[None]:
-    """Turn whatever a broken file provokes inside the block into one InputError that names the file."""
-    with quiet_libraries():
-        try:
-            yield
-        except InputError as error:
-            if str(path) in str(error):
-                raise
-            raise type(error)(f"{path}: {error}") from error.__cause__
-        except PhotopeakError:
-            raise
-        except RecursionError as error:
-            raise InputError(f"{path}: sequences are nested too deeply; the file is damaged or hostile.") from error
-        except MemoryError as error:
-            raise InputError(f"{path}: not enough memory to read it; free some or give fewer files.") from error
-        except OSError as error:
-            reason = shorten(error.strerror or str(error) or type(error).__name__, 160)
-            raise InputError(f"{path}: cannot be read ({reason}).") from error
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
-        except BaseException as error:  # nearly every class on broken input; a panic of the Rust codec is no Exception
-            told = str(error).removeprefix("Unable to decode as exceptions were raised by all available plugins:")
-            reason = shorten(told or type(error).__name__, 160, placeholder=" ...").rstrip(".")
-            raise InputError(f"{path}: is damaged ({reason}); export it again from its source.") from error
+class input_errors:
+    """Turn whatever a broken file provokes inside the block into one InputError that names the file.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: "str | PathLike[str]") -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        _quiet.enter()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        _quiet.leave()
+        if error is None or isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
+            return
+        if isinstance(error, InputError):
+            if str(self._path) not in str(error):
+                raise type(error)(f"{self._path}: {error}") from error.__cause__
+        elif not isinstance(error, PhotopeakError):
+            raise InputError(f"{self._path}: {_told(error)}") from error
+
+
+def _told(error: BaseException) -> str:
+    """Return what went wrong, and what to do; broken input provokes nearly every class, and a panic of the Rust codec is none."""
+    if isinstance(error, RecursionError):
+        return "sequences are nested too deeply; the file is damaged or hostile."
+    if isinstance(error, MemoryError):
+        return "not enough memory to read it; free some or give fewer files."
+    if isinstance(error, OSError):
+        return f"cannot be read ({shorten(error.strerror or str(error) or type(error).__name__, 160)})."
+    told = str(error).removeprefix("Unable to decode as exceptions were raised by all available plugins:")
+    reason = shorten(told or type(error).__name__, 160, placeholder=" ...").rstrip(".")
+    return f"is damaged ({reason}); export it again from its source."

@@ -87,7 +87,7 @@ def _describe(image: ImageFile, index: int) -> tuple[Info, Units, tuple[float, f
             scale, spacing = scaling(ds), pixel_spacing(ds)
             units = scale.units
             info = nuclear_frames(image, scale) if text(ds, "Modality") == "NM" else _plain_frames(image, scale)
-        return tuple(replace(i, instance=index) for i in info), units, spacing
+        return (tuple(replace(i, instance=index) for i in info) if index else info), units, spacing
 
 
 def _to_suv(infos: Sequence[Info], units: Units, headers: Sequence[Dataset]) -> tuple[list[Info], Units]:

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from ... import frame_operations
 from ...frames import Units
-from ..attributes import first, has, items
+from ..attributes import drop, first, has, items, tag_of
 from .codes import UNIT_CODES, code, item, put
 from .magnify import decimals
 
@@ -168,9 +169,8 @@ def _with_range(mapping: Dataset, *, signed: bool) -> Dataset:
     """Let a mapping hold for every stored value."""
     representation = "SS" if signed else "US"
     low, high = (-32768, 32767) if signed else (0, 65535)
-    for keyword in ("DoubleFloatRealWorldValueFirstValueMapped", "DoubleFloatRealWorldValueLastValueMapped"):
-        if keyword in mapping:
-            delattr(mapping, keyword)
-    mapping.add_new("RealWorldValueFirstValueMapped", representation, low)
-    mapping.add_new("RealWorldValueLastValueMapped", representation, high)
+    drop(mapping, "DoubleFloatRealWorldValueFirstValueMapped", "DoubleFloatRealWorldValueLastValueMapped")
+    for keyword, limit in (("RealWorldValueFirstValueMapped", low), ("RealWorldValueLastValueMapped", high)):
+        tag = tag_of(keyword)
+        mapping[tag] = DataElement(tag, representation, limit)
     return mapping
