@@ -88,8 +88,15 @@ def measured(value: float) -> str:
 
 
 def capitalised(sentence: str) -> str:
-    """Return a sentence that begins with a capital letter."""
-    return sentence[:1].upper() + sentence[1:]
+    """Return a sentence that begins with a capital letter, unless it begins with the name of a file.
+
+    Examples
+    --------
+    >>> capitalised("values were taken as counts."), capitalised("late.npy does not say its units.")
+    ('Values were taken as counts.', 'late.npy does not say its units.')
+    """
+    first = sentence.partition(" ")[0].rstrip(".,:;")
+    return sentence if "." in first or "/" in first else sentence[:1].upper() + sentence[1:]
 
 
 def percent(ratio: float) -> str:
