@@ -53,6 +53,7 @@ _AUTO_CPU: tuple[tuple[str, Precision], ...] = (
 )
 # Graphs of int8 lose more than this, those that ship 0.06 to 0.08 dB: for who admits no more, trying costs time in vain.
 _LEAST_LOSS_OF_INT8_DB = 0.05
+_MANY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,9 +360,12 @@ def _narrowed(pairs: list[tuple[str, str, Precision]], request: Request) -> list
 def _reasons(passed_over: list[tuple[Provider, Target, str]]) -> list[str]:
     """Return why each candidate was passed over; those of one device with the same reason share it."""
     told = []
-    for (device, reason), group in groupby(passed_over, key=lambda one: (one[1].device, one[2])):
+    for (device, reason), found in groupby(passed_over, key=lambda one: (one[1].device, one[2])):
+        group = list(found)
         names = ", ".join(f"{provider.name} {target.precision}" for provider, target, _ in group)
-        told.append(f"{names} on {device}: {reason}")
+        # What keeps so many away is not theirs but the device's, such as a driver that is not there.
+        everything = len(group) >= _MANY and len(group) == sum(one[1].device == device for one in passed_over)
+        told.append(f"{device}: {reason}" if everything else f"{names} on {device}: {reason}")
     return told
 
 

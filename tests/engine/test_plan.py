@@ -53,7 +53,7 @@ def _without_cuda(self, graph, target):
 def test_plan_says_what_was_passed_over(bundle_factory):
     plan, _ = choose(bundle_factory(), Request(threads=1))
     if plan.device == "cpu":
-        assert "onnxruntime fp32 on cuda: " in plan.reason
+        assert "; cuda: " in plan.reason or " on cuda: " in plan.reason
     assert plan.threads == 1
     assert plan.provider_version
 
@@ -168,8 +168,17 @@ def test_reason_that_several_share_is_told_once(bundle_factory, stubs, monkeypat
     plan, _ = choose(bundle_factory("brightened"), Request())
     assert plan.reason.count("there is no NVIDIA driver") == 1
     assert (
-        "tensorrt fp16, tensorrt-rtx fp16, onnxruntime-tensorrt fp16 on cuda: there is no NVIDIA driver" in plan.reason
+        "; tensorrt fp16, tensorrt-rtx fp16, onnxruntime-tensorrt fp16 on cuda: there is no NVIDIA driver; "
+        in plan.reason
     )
+
+
+def test_reason_of_a_whole_device_names_the_device_alone(bundle_factory, stubs, monkeypatch):
+    stubs(driver=False)
+    monkeypatch.setattr(Stub, "check", lambda self, target: "no driver" if target.is_cuda else "")
+    monkeypatch.setattr(plans, "measure_fidelity", partial(measured_as, 0.0))
+    plan, _ = choose(bundle_factory("brightened"), Request())
+    assert plan.reason == "openvino bf16 on cpu, the first choice that runs here; cuda: no driver"
 
 
 @pytest.mark.parametrize("provider", ["onnxruntime", "openvino", "reference"])

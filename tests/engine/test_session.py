@@ -282,5 +282,5 @@ def test_senseless_option_is_a_usage_error(bundle_factory, options):
 def test_cuda_without_a_gpu_is_an_error_with_reasons(bundle_factory):
     if not find("onnxruntime").check(Target("cuda")):
         pytest.skip("this machine has a GPU")
-    with pytest.raises(DeviceError, match=r"onnxruntime fp32 on cuda: .*'photopeak doctor' shows what can"):
+    with pytest.raises(DeviceError, match=r"cuda: .*'photopeak doctor' shows what can"):
         photopeak.load(bundle_factory(), device="cuda")
