@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import _native
 from .errors import InputError
 from .files import atomic_write
 from .result import Result
@@ -98,7 +99,7 @@ def write_all(out_dir: str | Path, contents: Iterable[Content]) -> list[Path]:
     written: list[Path] = []
     try:
         for stem, suffix, save in contents:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)  # a file of its name is an error, not a name that is taken
             written.append(_write_new(folder, stem, suffix, save))
     except BaseException as error:
         for path in written:
@@ -176,7 +177,7 @@ def _write_new(folder: Path, stem: str, suffix: str, save: Save) -> Path:
 
 def _require_finite(result: Result) -> None:
     """Refuse NaN and infinity, which no stored value stands for."""
-    for index, frame in enumerate(result.frames.pixels):
-        if not np.isfinite(frame).all():
-            where = f"{result.source.source}: output frame {index + 1}"
-            raise InputError(f"{where} holds NaN or infinite values; process it again in fp32.")
+    _, _, misfit = _native.admit(np.ascontiguousarray(result.frames.pixels), 1)
+    if misfit >= 0:
+        where = f"{result.source.source}: output frame {misfit + 1}"
+        raise InputError(f"{where} holds NaN or infinite values; process it again in fp32.")

@@ -4,6 +4,7 @@ pydicom reads a file element by element, with a handful of calls for each. Heade
 memory, in which nearly every element says its own length.
 """
 
+from collections.abc import MutableSequence
 from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
@@ -91,7 +92,7 @@ def plain_elements(content: bytes, place: int, end: int, groups: range, origin: 
     return Plain(found, place)
 
 
-def plain_items(content: bytes, encodings: str | list[str]) -> list[Dataset] | None:
+def plain_items(content: bytes, encodings: str | MutableSequence[str]) -> list[Dataset] | None:
     """Return the items of a sequence as pydicom reads them; None where pydicom shall do so.
 
     Parameters
@@ -123,7 +124,9 @@ def plain_items(content: bytes, encodings: str | list[str]) -> list[Dataset] | N
     return items
 
 
-def encodings_of(elements: Elements, otherwise: str | list[str] = default_encoding) -> str | list[str]:
+def encodings_of(
+    elements: Elements, otherwise: str | MutableSequence[str] = default_encoding
+) -> str | MutableSequence[str]:
     """Return Python's names of the character sets that elements are in: those that they name, or others."""
     named = elements.get(_SPECIFIC_CHARACTER_SET)
     if named is None:

@@ -69,8 +69,8 @@ class Stored:
 def round_to_stored(pixels: Floats, scale: Scale, *, signed: bool, bits: int = 16, keep_sum: bool = True) -> Stored:
     """Return stored values with the sum of the pixels, or the nearest; what does not fit is clipped and counted."""
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
-    limits = (np.sort([low * s + i, high * s + i]) for s, i in zip(scale.slope, scale.intercept, strict=True))
-    lowest, highest = np.array(list(limits)).T[:, :, np.newaxis, np.newaxis]
+    ends = low * scale.slope + scale.intercept, high * scale.slope + scale.intercept
+    lowest, highest = (limit(*ends)[:, np.newaxis, np.newaxis] for limit in (np.minimum, np.maximum))
     fits = (pixels.min(axis=(1, 2), keepdims=True) >= lowest) & (pixels.max(axis=(1, 2), keepdims=True) <= highest)
     outside = 0 if fits.all() else int(np.count_nonzero((pixels < lowest) | (pixels > highest)))
     fitting = np.clip(pixels, lowest, highest).astype(np.float32) if outside else np.ascontiguousarray(pixels)
@@ -87,7 +87,7 @@ def ladder_slope(pixels: Floats, highest: int) -> float:
 
     Such slopes keep stored values legible: 1234 with slope 0.01 is 12.34 counts. Below 0.001 nothing is gained.
     """
-    peak = float(np.abs(pixels).max())
+    peak = max(float(pixels.max()), -float(pixels.min()))
     if peak <= highest and all(np.array_equal(part, np.rint(part)) for part in (pixels[:1, :1], pixels)):
         return 1.0
     # Rounding that keeps the sum may add one to the largest value.
