@@ -51,8 +51,8 @@ tune: $(VENV)/.ready-run ## measure the fastest plan of every model here; plans 
 	$(BIN)/photopeak tune $$($(BIN)/python -c 'from photopeak.engine.zoo import names; print(*names())') \
 	    --matrix $(PLANNED) --frames 1 --threads 2 --max-loss-db 0.1 --budget 10
 
-plans: $(VENV)/.ready-bench $(VENV)/.ready-train ## measure every model's plan beside other runtimes: PLANS.md, a quarter of an hour
-	$(BIN)/photopeak bench --suite plans --matrix $(PLANNED) --threads 2 --peers onnxruntime,openvino,torch --budget 840 \
+plans: $(VENV)/.ready-bench $(VENV)/.ready-train ## measure every model's plan beside other runtimes: PLANS.md, half an hour
+	$(BIN)/photopeak bench --suite plans --matrix $(PLANNED) --threads 2 --peers onnxruntime,openvino,torch --budget 1800 \
 	    --json build/plans.json --html build/plans.html $(ARGS)
 	$(BIN)/python -m photopeak.benchmarks.plans build/plans.json >benchmarks/PLANS.md
 
