@@ -18,7 +18,7 @@ Normalization = Literal["euclidean", "mean", "range"]
 
 # Sums run in so many lanes, always in the same order, whatever the vector instructions of the machine.
 _LANES = 64
-_LEAST = 1 << 19  # pixels of a thread: there is little to do for each
+_LEAST = 1 << 20  # pixels of a thread: there is little to do for each
 
 
 def psnr(
@@ -196,7 +196,7 @@ def _moments(pairs: Pairs) -> list[_Moments]:
         counts = [int(np.count_nonzero(mask)) for mask in pairs.masks]
         for pair, total in zip(pairs.each(), totals, strict=True):
             _sums(pair.frame[pair.mask][np.newaxis], pair.reference[pair.mask][np.newaxis], total[np.newaxis])
-    return [_Moments(*(part / each for part in sums)) for sums, each in zip(totals.tolist(), counts, strict=True)]
+    return [_Moments(*[part / each for part in sums]) for sums, each in zip(totals.tolist(), counts, strict=True)]
 
 
 @compiled(*(f"({kind}[:, ::1], {kind}[:, ::1], float64[:, ::1])" for kind in TYPES))

@@ -23,8 +23,9 @@ from .score import Reason, Scores
 __all__ = ["LEAST", "Definition", "Outcome", "Planes", "check_masks", "half_size", "measure", "runs"]
 
 _MOST_KEPT = 64 << 20  # bytes
-# Pixels of the frames of a run: two megabytes, which stay in the caches from kernel to kernel.
-_RUN = 1 << 18
+# Pixels of the frames of a run: four megabytes, which stay in the caches from kernel to kernel. Threads wait for each other
+# between kernels, and longer than Python takes there, because a core that slept must be woken: runs are few.
+_RUN = 1 << 19
 LEAST = 1 << 15
 """Pixels under which a thread of their own is not worth its start, for most metrics."""
 

@@ -52,7 +52,7 @@ def test_runs_hold_every_frame_once_and_leave_work_for_each_thread(shape, thread
     pixels = shape[1] * shape[2]
     assert [index for run in found for index in range(shape[0])[run]] == list(range(shape[0]))
     assert len(found) >= min(threads, shape[0] * pixels // least, shape[0]) / 2
-    assert all((run.stop - run.start) * pixels <= 1 << 18 or run.stop - run.start == 1 for run in found)
+    assert all((run.stop - run.start) * pixels <= 1 << 19 or run.stop - run.start == 1 for run in found)
 
 
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 1 << 20))
