@@ -23,6 +23,8 @@ from .typed_graph import typed_graph
 __all__ = ["LARGEST_OPSET", "OPERATORS", "CheckedGraph", "check_graph"]
 
 LARGEST_IR_VERSION = 10
+# Weights are no inputs from this version on.
+_SMALLEST_IR_VERSION = 4
 LARGEST_OPSET = 21
 OPERATORS = frozenset(
     [
@@ -254,18 +256,19 @@ def _rebuilt(given: ModelProto) -> ModelProto:
     graph = GraphProto(name="graph")
     graph.node.extend(given.graph.node)
     graph.initializer.extend(given.graph.initializer)
-    graph.input.extend(given.graph.input)
+    # Old files list weights as inputs too; whoever replaces a weight would leave an input that nobody gives.
+    stored = {tensor.name for tensor in given.graph.initializer}
+    graph.input.extend(value for value in given.graph.input if value.name not in stored)
     graph.output.extend(given.graph.output)
-    model = ModelProto(ir_version=given.ir_version, graph=graph, opset_import=given.opset_import)
+    version = max(given.ir_version, _SMALLEST_IR_VERSION)
+    model = ModelProto(ir_version=version, graph=graph, opset_import=given.opset_import)
     model.DiscardUnknownFields()
     return model
 
 
 def _problem_of_interface(graph: GraphProto, manifest: Manifest) -> str:
-    weights = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
     for kind, values, names in (
-        ("input", inputs, [manifest.input.name]),
+        ("input", list(graph.input), [manifest.input.name]),
         ("output", list(graph.output), list(manifest.heads)),
     ):
         if sorted(value.name for value in values) != sorted(names):

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from .checked_graph import CheckedGraph
 from .errors import ModelError
@@ -23,6 +23,8 @@ _LANES = 16
 _BLOCKS = (4, 2)
 # Sizes of the input in units of its multiple: where both give whole blocks all do, since sizes are affine in each other.
 _TRIALS = (16, 17)
+# Sizes and axes, whose values shapes depend on, are no larger [bytes].
+_LARGEST_PARAMETER = 512
 
 
 def with_wide_convolutions(graph: CheckedGraph) -> CheckedGraph:
@@ -63,8 +65,11 @@ def with_wide_convolutions(graph: CheckedGraph) -> CheckedGraph:
         return graph
     try:
         sizes = [_sizes(model, steps * graph.multiple) for steps in _TRIALS]
-        blocks = {node.output[0]: _block(len(_weights(node, stored)), node.output[0], sizes) for node in few}
-        model = _widened(model, {name: block for name, block in blocks.items() if block > 1}, stored)
+        blocks = {node.output[0]: _block(stored[node.input[1]].dims[0], node.output[0], sizes) for node in few}
+        blocks = {name: block for name, block in blocks.items() if block > 1}
+        if not blocks:
+            return graph
+        model = _widened(model, blocks, stored)
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # onnx's native code raises errors of its own
         raise ModelError(f"{graph.name} has no wide graph ({' '.join(str(error).split())[:200]}).") from error
@@ -86,15 +91,19 @@ def _has_few_outputs(node: NodeProto, stored: Mapping[str, TensorProto]) -> bool
 
 
 def _sizes(model: ModelProto, side: int) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all tensors for an input of side x side pixels."""
-    trial = ModelProto()
-    trial.CopyFrom(model)
-    stored = {tensor.name for tensor in trial.graph.initializer}
-    (taken,) = (value for value in trial.graph.input if value.name not in stored)
+    """Return the shapes of all tensors for an input of side x side pixels; weights are but shapes, which takes no time."""
+    graph = GraphProto(name="sizes", node=model.graph.node, input=model.graph.input, output=model.graph.output)
+    for tensor in model.graph.initializer:
+        if len(tensor.raw_data) <= _LARGEST_PARAMETER:
+            graph.initializer.append(tensor)
+        else:
+            graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    taken = graph.input[0].type.tensor_type.shape
     for axis, size in ((0, 1), (2, side), (3, side)):
-        taken.type.tensor_type.shape.dim[axis].dim_value = size
-    for output in trial.graph.output:
+        taken.dim[axis].dim_value = size
+    for output in graph.output:
         output.type.tensor_type.ClearField("shape")
+    trial = ModelProto(ir_version=model.ir_version, graph=graph, opset_import=model.opset_import)
     inferred = onnx.shape_inference.infer_shapes(trial, data_prop=True).graph
     values = (*inferred.value_info, *inferred.output)
     return {value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim) for value in values}

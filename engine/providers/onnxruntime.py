@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import DeviceError, ModelError
 from ..graph import CheckedGraph
+from ..wide_convolutions import with_wide_convolutions
 from .base import Bindings, Offer, Precision, Target, Tensor, empty_output, not_offered, require_image
 from .onnxruntime_cuda import CudaGraph, missing_gpu
 from .onnxruntime_module import onnxruntime_module
@@ -65,7 +66,7 @@ class OnnxRuntime:
         if target.is_cuda:
             return CudaGraph(graph, backend, target)
         try:
-            return _Graph(_session(graph, backend, target), graph)
+            return _Graph(_session(with_wide_convolutions(graph), backend, target), graph)
         except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
             raise ModelError(f"{graph.name}: {backend} does not take the graph ({_one_line(error)}).") from error
 

@@ -6,6 +6,7 @@ from onnx import TensorProto, helper
 from analysis_models import MODELS, make_manifest, make_model, write_finder
 from photopeak.engine.errors import ModelError
 from photopeak.engine.graph import OPERATORS, check_graph
+from photopeak.engine.providers import Target, find
 
 
 def refused(bundle_factory, model, match):
@@ -333,3 +334,18 @@ def test_whole_numbers_are_axes_and_sizes_only(bundle_factory, name):
     weights = {"a": whole(0, 0), "axes": whole(0, 0), "beyond": whole(4000)}
     used = {key: value for key, value in weights.items() if any(key in one.input for one in WHOLE[name])}
     refused(bundle_factory, added(WHOLE[name], **used), "whole numbers|not float32|not valid ONNX")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16", "int8"])
+def test_weights_that_an_old_file_lists_as_inputs_are_none(bundle_factory, graph_of, schemes_of, recipes, precision):
+    model = graph_of("averaged")
+    model.ir_version = 3
+    for tensor in model.graph.initializer:
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    bundle = bundle_factory("averaged", model=model.SerializeToString(), int8=schemes_of("averaged"))
+    graph = check_graph(bundle, precision)
+    assert [value.name for value in onnx.load_model_from_string(graph.data).graph.input] == ["counts"]
+    if precision in ("fp32", "int8"):
+        counts = np.random.default_rng(1).poisson(20, (1, 1, 16, 16)).astype(np.float32)
+        output = find("onnxruntime").prepare(graph, Target(precision=precision)).lane().run(counts)
+        np.testing.assert_allclose(output, recipes["averaged"].truth(counts), rtol=0.02)
