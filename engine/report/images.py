@@ -112,12 +112,15 @@ def display_window(before: NDArray[np.float32], units: Units) -> Window:
     before : ndarray, shape (rows, columns), float32
         The input image, in `units`.
     """
+    # A single pixel that is no number must not leave the others without a window.
+    seen = before[np.isfinite(before)]
     if units in (Units.HOUNSFIELD, Units.NONE):
-        lower, upper = np.percentile(before, (1, 99.5))
+        lower, upper = np.percentile(seen, (1, 99.5)) if seen.size else (0.0, 1.0)
     else:
-        signal = before[before > 0]
+        signal = seen[seen > 0]
         lower, upper = 0.0, np.percentile(signal, 99.0) if signal.size else 1.0
-    return Window(float(lower), float(max(upper, lower + 1e-6)))
+    # The ends stay apart in the precision of the pixels too.
+    return Window(float(lower), float(max(upper, lower + max(1e-6, 1e-6 * abs(float(lower))))))
 
 
 def display_step(image: NDArray[np.float32], units: Units, area_ratio: float = 1.0) -> float:

@@ -72,6 +72,23 @@ def test_display_window_of_an_empty_image_is_not_empty(units):
     assert window.upper > window.lower
 
 
+@pytest.mark.parametrize("units", Units)
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_display_window_is_that_of_the_finite_pixels(units, broken):
+    image = np.linspace(1, 100, 4096, dtype=np.float32).reshape(64, 64)
+    whole = display_window(image, units)
+    image[3, 5] = broken
+    assert display_window(image, units).upper == pytest.approx(whole.upper, rel=0.01)
+    nothing = display_window(np.full((4, 4), broken, np.float32), units)
+    assert nothing.lower < nothing.upper
+
+
+@pytest.mark.parametrize("value", [1e12, -1e12, 3e37])
+def test_display_window_of_a_constant_has_ends_apart(value):
+    image = np.full((8, 8), value, np.float32)
+    assert picture(image, display_window(image, Units.NONE), (8, 8), inverse=False)
+
+
 @given(arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.floats(-1e6, 1e6, width=32)))
 def test_packed_image_comes_back_within_half_a_step(image):
     step = display_step(image, Units.BECQUEREL_PER_ML)
