@@ -98,7 +98,7 @@ def _outline(image: Floats, spacing_mm: tuple[float, float]) -> _Outline:
     cells, cell_mm = _binned(image, spacing_mm, _OUTLINE_MM)
     level = np.sqrt(_smooth(cells))
     body = level > _otsu(level)
-    if body.all() or level[~body].mean() > _LEAST_STEP * level[body].mean():
+    if body.all() or not body.any() or level[~body].mean() > _LEAST_STEP * level[body].mean():
         body[:] = True
     runs = np.zeros((len(body), 2), np.int64)
     for row, inside in enumerate(body):

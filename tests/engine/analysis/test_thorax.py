@@ -161,3 +161,9 @@ def test_any_image_gives_a_finite_box_or_is_refused(frame: NDArray[np.float64], 
 def test_a_series_is_no_frame() -> None:
     with pytest.raises(InputError, match="no thorax"):
         find_ribs(np.ones((2, 64, 64)), SPACING)
+
+
+def test_counts_too_small_for_an_outline_are_refused_without_a_warning() -> None:
+    counts = np.random.default_rng(1).poisson(20, (64, 64)) * 1e-40
+    with pytest.raises(InputError, match="no thorax"):
+        find_ribs(counts.astype(np.float32), (8.0, 8.0))
