@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ...kernels.noise.power import NoisePowerSpectrum
 from ...kernels.noise.spectrum import noise_power_spectrum
 from ..errors import InputError, UsageError
@@ -13,6 +15,8 @@ from .sharpness import Roi, frame_pixels, spelled
 __all__ = ["Layout", "layout", "measure_nps"]
 
 MOST_PIXELS = 64
+# A spectrum sums squares of pixels, and its chart squares nothing more.
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,11 @@ def measure_nps(
     **options
         ``detrend``, ``window`` and ``subtract`` of :func:`photopeak.kernels.noise_power_spectrum`.
 
+    Raises
+    ------
+    InputError
+        If values are too large to be squared, or as the kernel says.
+
     Examples
     --------
     >>> import numpy as np
@@ -120,6 +129,10 @@ def measure_nps(
     True
     """
     pixels = image.pixels if frame is None else frame_pixels(image, frame)
+    if pixels.size and np.isfinite(pixels).all() and float(np.abs(pixels).max()) > _LARGEST:
+        raise InputError(
+            f"{image.file_of(0)}: values beyond {_LARGEST:g} have no power that numbers hold; rescale them."
+        )
     return noise_power_spectrum(pixels, pixel_spacing_mm=spacing_mm, rois=where.regions, threads=threads, **options)
 
 

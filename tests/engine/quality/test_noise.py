@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from photopeak import kernels
 from photopeak.engine.errors import InputError, UsageError
+from photopeak.engine.quality.images import read_image
 from photopeak.engine.quality.noise import layout, measure_nps
 
 
@@ -40,6 +41,13 @@ def test_areas_that_do_not_fit_are_refused(of_array, area, size, words):
 def test_regions_without_pixels_are_refused(of_array, size):
     with pytest.raises(UsageError, match=f"regions of {size} pixels hold nothing"):
         layout(of_array(np.zeros((64, 64))), size=size)
+
+
+def test_values_too_large_to_be_squared_are_refused(tmp_path):
+    np.save(tmp_path / "huge.npy", np.random.default_rng(0).poisson(50, (64, 64)) * 1e200)
+    image = read_image(tmp_path / "huge.npy")
+    with pytest.raises(InputError, match="huge.npy: values beyond 1e"):
+        measure_nps(image, layout(image))
 
 
 def test_spectrum_is_that_of_the_kernel(of_array):
