@@ -15,7 +15,7 @@ from .sharpness import Roi, frame_pixels, spelled
 __all__ = ["Layout", "layout", "measure_nps"]
 
 MOST_PIXELS = 64
-# A spectrum sums squares of pixels, and its chart squares nothing more.
+# The spectrum of larger values is a sum of squares that no float holds.
 _LARGEST = 1e100
 
 

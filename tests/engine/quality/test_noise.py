@@ -46,7 +46,7 @@ def test_regions_without_pixels_are_refused(of_array, size):
 def test_values_too_large_to_be_squared_are_refused(tmp_path):
     np.save(tmp_path / "huge.npy", np.random.default_rng(0).poisson(50, (64, 64)) * 1e200)
     image = read_image(tmp_path / "huge.npy")
-    with pytest.raises(InputError, match="huge.npy: values beyond 1e"):
+    with pytest.raises(InputError, match=r"huge\.npy: values beyond 1e"):
         measure_nps(image, layout(image))
 
 
