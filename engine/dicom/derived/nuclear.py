@@ -13,7 +13,7 @@ from ..attributes import drop, has, integers, items, text
 from .codes import UNIT_CODES, put
 from .magnify import decimals
 from .part import Part
-from .values import Scale, ladder_slope, remap, round_to_stored, set_pixels, unit_mapping
+from .values import Scale, extremes, ladder_slope, remap, round_to_stored, set_pixels, unit_mapping
 
 __all__ = ["encode_nuclear"]
 
@@ -66,10 +66,11 @@ def encode_nuclear(ds: Dataset, part: Part) -> tuple[str, ...]:
     keeps slope 1.
     """
     remarks = _become_nuclear(ds)
-    signed = part.has_negative
-    slope = ladder_slope(part.pixels, 32767 if signed else 65535)
+    known = extremes(part.pixels)
+    signed = bool(known[0].min() < 0)
+    slope = ladder_slope(part.pixels, 32767 if signed else 65535, known)
     n = len(part.pixels)
-    stored = round_to_stored(part.pixels, Scale(np.full(n, slope), np.zeros(n)), signed=signed)
+    stored = round_to_stored(part.pixels, Scale(np.full(n, slope), np.zeros(n)), signed=signed, known=known)
     put(ds, NumberOfFrames=n)
     set_pixels(ds, stored)
     drop(ds, "RescaleSlope", "RescaleIntercept", "RescaleType")

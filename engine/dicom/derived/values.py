@@ -17,6 +17,7 @@ from .magnify import decimals
 __all__ = [
     "Scale",
     "Stored",
+    "extremes",
     "header_scale",
     "ladder_slope",
     "peak_slopes",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
+Extremes = tuple[Floats, Floats]
 _FINEST, _STEPS = -3, (1.0, 2.0, 5.0)
 
 
@@ -66,12 +68,31 @@ class Stored:
     clipped: int = 0
 
 
-def round_to_stored(pixels: Floats, scale: Scale, *, signed: bool, bits: int = 16, keep_sum: bool = True) -> Stored:
-    """Return stored values with the sum of the pixels, or the nearest; what does not fit is clipped and counted."""
+def extremes(pixels: Floats) -> Extremes:
+    """Return the least and the largest value of each frame."""
+    flat = pixels.reshape(len(pixels), -1)
+    return flat.min(axis=1), flat.max(axis=1)
+
+
+def round_to_stored(
+    pixels: Floats,
+    scale: Scale,
+    *,
+    signed: bool,
+    bits: int = 16,
+    keep_sum: bool = True,
+    known: Extremes | None = None,
+) -> Stored:
+    """Return stored values with the sum of the pixels, or the nearest; what does not fit is clipped and counted.
+
+    `known` are the :func:`extremes`, where they are at hand.
+    """
+    least, most = known or extremes(pixels)
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
     ends = low * scale.slope + scale.intercept, high * scale.slope + scale.intercept
-    lowest, highest = (limit(*ends)[:, np.newaxis, np.newaxis] for limit in (np.minimum, np.maximum))
-    fits = (pixels.min(axis=(1, 2), keepdims=True) >= lowest) & (pixels.max(axis=(1, 2), keepdims=True) <= highest)
+    lowest, highest = (limit(*ends) for limit in (np.minimum, np.maximum))
+    fits = (least >= lowest) & (most <= highest)
+    lowest, highest = lowest[:, np.newaxis, np.newaxis], highest[:, np.newaxis, np.newaxis]
     outside = 0 if fits.all() else int(np.count_nonzero((pixels < lowest) | (pixels > highest)))
     fitting = np.clip(pixels, lowest, highest).astype(np.float32) if outside else np.ascontiguousarray(pixels)
     dtype = {(False, 8): np.uint8, (True, 8): np.int8}.get((signed, bits), np.int16 if signed else np.uint16)
@@ -82,12 +103,13 @@ def round_to_stored(pixels: Floats, scale: Scale, *, signed: bool, bits: int = 1
     return Stored(values, scale, bits, outside)
 
 
-def ladder_slope(pixels: Floats, highest: int) -> float:
+def ladder_slope(pixels: Floats, highest: int, known: Extremes | None = None) -> float:
     """Return the finest slope of 1, 2, 5, 10, ... or 0.5, 0.2, 0.1, ... that holds all values; 1 for whole numbers.
 
     Such slopes keep stored values legible: 1234 with slope 0.01 is 12.34 counts. Below 0.001 nothing is gained.
     """
-    peak = max(float(pixels.max()), -float(pixels.min()))
+    least, most = known or extremes(pixels)
+    peak = max(float(most.max()), -float(least.min()))
     if peak <= highest and all(np.array_equal(part, np.rint(part)) for part in (pixels[:1, :1], pixels)):
         return 1.0
     # Rounding that keeps the sum may add one to the largest value.
