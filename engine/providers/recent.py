@@ -36,8 +36,8 @@ class Recent(Generic[Key, Thing]):
     >>> squares = Recent(2)
     >>> [squares.get(n, lambda n=n: n * n) for n in (2, 3, 2, 4)]
     [4, 9, 4, 16]
-    >>> squares.keys()
-    (2, 4)
+    >>> squares.get(2, lambda: "made again"), squares.get(3, lambda: "made again")
+    (4, 'made again')
     """
 
     def __init__(self, most: int, leaving: Callable[[], AbstractContextManager[object]] = nullcontext) -> None:
@@ -57,11 +57,6 @@ class Recent(Generic[Key, Thing]):
             if not slot.made:
                 slot.made.append(make())
             return slot.made[0]
-
-    def keys(self) -> tuple[Key, ...]:
-        """Return the keys, that of the least recently used thing first."""
-        with self._lock:
-            return tuple(self._slots)
 
     def clear(self) -> None:
         """Let all of them go."""
