@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from platform import python_version
@@ -12,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from ..dicom import attributes
+from ..dicom.quiet import quiet_libraries
+from ..errors import InputError
 from ..frames import Frames, Units
 from ..result import DomainVerdict, Result
 from .statistics import Residual
@@ -33,6 +37,7 @@ __all__ = [
     "frame_label",
     "measured",
     "number",
+    "of_header",
     "per_area",
     "percent",
     "plain_warnings",
@@ -125,7 +130,7 @@ def done(result: Result) -> str:
 
 def described(source: Frames) -> str:
     """Return a few words for an input."""
-    kinds = source.instances[0].header.get("ImageType", []) if source.instances else []
+    kinds = of_header(source.instances[0].header, "ImageType").split("\\") if source.instances else []
     words = ["whole-body"] if "WHOLE BODY" in kinds else []
     words += [_MODALITIES.get(source.modality, source.modality)] if source.modality != "OT" else []
     words += ["image"] if len(source) == 1 else ["series of", number(len(source)), "frames"]
@@ -148,7 +153,7 @@ def facts_of_input(source: Frames) -> list[tuple[str, str]]:
     counts = _counts(source.pixels) if source.units is Units.COUNTS else ""
     facts = [
         ("File", "" if source.instances else source.source),
-        ("Series", str(header.get("SeriesDescription", "")).strip()),
+        ("Series", of_header(header, "SeriesDescription")),
         ("Modality", source.modality),
         ("Matrix", f"{_matrix(source)} px"),
         ("Frames", number(len(source))),
@@ -157,9 +162,16 @@ def facts_of_input(source: Frames) -> list[tuple[str, str]]:
         ("Time per frame", f"{measured(float(np.median(durations)))} s" if durations else ""),
         ("Counts", counts),
         ("Unit", "" if counts else unit_of(source.units)),
-        ("Scanner", " ".join(str(header.get(k, "")) for k in ("Manufacturer", "ManufacturerModelName")).strip()),
+        ("Scanner", " ".join(of_header(header, k) for k in ("Manufacturer", "ManufacturerModelName")).strip()),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def of_header(header: Dataset, keyword: str) -> str:
+    """Return an element as text; nothing where it is absent or cannot be decoded, since a page can do without."""
+    with quiet_libraries(), suppress(InputError):
+        return attributes.text(header, keyword)
+    return ""
 
 
 def frame_label(source: Frames, index: int) -> str:

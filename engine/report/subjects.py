@@ -18,7 +18,7 @@ def name_of(image: Image) -> str:
     frames = image.frames
     if not frames.instances:
         return frames.source
-    said = str(frames.instances[0].header.get("SeriesDescription", "")).strip()
+    said = facts.of_header(frames.instances[0].header, "SeriesDescription")
     words = facts.described(frames)
     return f"{words[0].upper()}{words[1:]}" + (f": {said}" if said else "")
 

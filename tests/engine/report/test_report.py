@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import generate_uid
 
 from photopeak.engine.dicom.instance import Instance
@@ -380,6 +382,20 @@ def test_patient_stays_out_of_the_report(make_result, phantom, tmp_path):
     assert "WB bone" in page
     assert source.instances[0].sop_instance_uid in page
     assert "the input: the input has few counts." in page
+
+
+def test_a_header_that_cannot_be_decoded_leaves_the_page_without_a_fact(make_result, phantom, tmp_path):
+    source = _with_header(phantom, SpecificCharacterSet="ISO_IR 192", Manufacturer="Camera Works")
+    header = source.instances[0].header
+    for keyword, representation in (
+        ("ManufacturerModelName", "L\xf5"),
+        ("SeriesDescription", "LO"),
+        ("ImageType", "ZZ"),
+    ):
+        tag = Tag(keyword)
+        header._dict[tag] = RawDataElement(tag, representation, 2, b"\xff\xfe", 0, False, True)
+    page = write_report([make_result(source, source.pixels)], tmp_path / "report.html").read_text("utf-8")
+    assert "Camera Works" in page
 
 
 def test_hostile_header_is_only_text(make_result, phantom, tmp_path):
