@@ -18,7 +18,7 @@ Normalization = Literal["euclidean", "mean", "range"]
 
 # Sums run in so many lanes, always in the same order, whatever the vector instructions of the machine.
 _LANES = 64
-_LEAST = 1 << 20  # pixels of a thread: there is little to do for each
+_LEAST = 1 << 21  # pixels of a thread: there is little to do for each
 
 
 def psnr(

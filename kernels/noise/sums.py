@@ -13,7 +13,7 @@ __all__ = ["Sums", "totals", "whole_plane"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_AT_ONCE = 8  # regions, which stay in the second-level cache until they are transformed
+_AT_ONCE = 16  # regions, which stay in the caches until they are transformed
 
 
 class Sums(NamedTuple):
