@@ -79,10 +79,9 @@ def around(pixels: Floats, plane: Plane, room: float) -> Around:
     >>> round(float(found.value.sum())), found.noise < 1e-9
     (22619, True)
     """
-    above, gathered, facts = np.empty(pixels.shape), np.empty((3, pixels.size)), np.empty(4)
-    _around(pixels, np.array(plane), room, above, gathered, facts)
-    noise, ring, extent, count = facts.tolist()
-    x, y, value = gathered[:, : int(count)]
+    above, facts = np.empty(pixels.shape), np.empty(3)
+    x, y, value = _around(pixels, np.array(plane), room, above, facts)
+    noise, ring, extent = facts.tolist()
     return Around(above, x, y, value, noise, int(ring), extent)
 
 
@@ -114,9 +113,9 @@ def _scatter(gathered: Floats, total: float, noise: float) -> float:
     return max(float(((residual**2).sum() * freedom - noise**2 * count) / total), 0.0)
 
 
-@compiled("(float64[:, ::1], float64[::1], float64, float64[:, ::1], float64[:, ::1], float64[::1])")
-def _around(pixels: Floats, plane: Floats, room: float, above: Floats, gathered: Floats, facts: Floats) -> None:
-    """Fill the arrays of :class:`Around`, and its numbers: noise, pixels of the ring, extent, pixels of the source."""
+@compiled("(float64[:, ::1], float64[::1], float64, float64[:, ::1], float64[::1])")
+def _around(pixels: Floats, plane: Floats, room: float, above: Floats, facts: Floats) -> Floats:
+    """Fill `above` and the numbers of :class:`Around` (noise, pixels of the ring, extent); return the pixels of the source."""
     row, column, high, wide, level, down, along = plane
     rows, columns = pixels.shape
     inner, outer = BORDER * room, room + 1.0
@@ -143,15 +142,20 @@ def _around(pixels: Floats, plane: Floats, room: float, above: Floats, gathered:
                 squares += (above[i, j] - mean) ** 2
     noise = math.sqrt(squares / pixels_of_ring)
     extent = _extent(sums, counts, 3.0 * noise)
-    count = 0
-    for i in range(rows):
+    facts[0], facts[1], facts[2] = noise, pixels_of_ring, extent
+    # Few rings hold all of the source, where the background is seen around it.
+    count, radius = 0.0, min(room, extent)
+    for ring in range(min(int(radius) + 1, counts.size)):
+        count += counts[ring]
+    gathered, found = np.empty((3, int(count))), 0
+    for i in range(max(int(row - radius / high), 0), min(int(row + radius / high) + 2, rows)):
         y = (i - row) * high
-        for j in range(columns):
+        for j in range(max(int(column - radius / wide), 0), min(int(column + radius / wide) + 2, columns)):
             x = (j - column) * wide
-            if math.sqrt(y * y + x * x) <= min(room, extent):
-                gathered[0, count], gathered[1, count], gathered[2, count] = x, y, above[i, j]
-                count += 1
-    facts[0], facts[1], facts[2], facts[3] = noise, pixels_of_ring, extent, count
+            if math.sqrt(y * y + x * x) <= radius:
+                gathered[0, found], gathered[1, found], gathered[2, found] = x, y, above[i, j]
+                found += 1
+    return gathered[:, :found]
 
 
 @inlined
