@@ -190,7 +190,7 @@ TARGETS = (
         _ENGINES,
         partial(_tensorrt, library="tensorrt-rtx"),
     ),
-    Target("bundle", "a checked bundle of your own network in PyTorch, or one with a graph in int8", _OWN, _bundle),
+    Target("bundle", "a checked bundle of your own network in PyTorch, or one that also runs in int8", _OWN, _bundle),
 )
 
 

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import io
 import os
@@ -228,7 +229,7 @@ def test_interrupted_write_leaves_no_part(bundle_factory, monkeypatch):
 
 
 def _fail(descriptor):
-    raise OSError("disk full")
+    raise OSError(errno.ENOSPC, "disk full")
 
 
 def optional_files():

@@ -75,8 +75,8 @@ class Library:
         return _imported(self)
 
 
-# Both take eight bits of activations only where zero is stored as 0, and read those of other graphs as if it were: bundles
-# hold such graphs, so that int8 is not offered.
+# Both take eight bits of activations only where zero is stored as 0, and read those of other graphs as if it were: the
+# graphs of int8 are such, so that it is not offered.
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 TENSORRT_RTX = Library(
     "tensorrt-rtx",
