@@ -37,8 +37,8 @@ def plain_element(tag: BaseTag, vr: str, value: Any) -> RawDataElement | None:
     Examples
     --------
     >>> from pydicom.tag import Tag
-    >>> plain_element(Tag("ImageType"), "CS", ["DERIVED", "PRIMARY"]).value
-    b'DERIVED\\PRIMARY'
+    >>> plain_element(Tag("ImageType"), "CS", ["DERIVED", "STATIC"]).value
+    b'DERIVED\\STATIC'
     """
     if value is None or (isinstance(value, str | list) and not value):
         return RawDataElement(tag, vr, 0, b"", 0, False, True) if vr in _EMPTY_AS_BYTES else None
