@@ -17,7 +17,7 @@ from .shown import Planes, area_ratio
 __all__ = ["write_report"]
 
 SCRIPTS = ("viewer.js", "before-after.js")
-LEAST_PICTURE_ROWS, MOST_PICTURE_ROWS = 320, 640
+LEAST_PICTURE_ROWS, MOST_PICTURE_ROWS, MOST_PICTURE_COLUMNS = 320, 640, 4096
 
 
 def write_report(results: Sequence[Result], path: Path, title: str = "Before and after") -> Path:
@@ -108,6 +108,8 @@ def _pictures(group: Sequence[Result], index: int, window: Window) -> list[dict[
     # Small matrices are enlarged by a whole factor, so that their pixels stay square and sharp.
     rows = source.matrix.rows
     height = min(MOST_PICTURE_ROWS, rows * math.ceil(LEAST_PICTURE_ROWS / rows))
-    size = (height, max(1, round(height * aspect(source))))
+    # A spacing that is far off must not make a picture of gigabytes.
+    width = min(height * aspect(source), MOST_PICTURE_COLUMNS)
+    size = (max(1, round(min(height, width / aspect(source)))), max(1, round(width)))
     inverse = shown_inverse(source)
     return [{"label": label, "uri": picture(image, w, size, inverse=inverse)} for label, image, w in pictures]

@@ -398,6 +398,13 @@ def test_a_header_that_cannot_be_decoded_leaves_the_page_without_a_fact(make_res
     assert "Camera Works" in page
 
 
+@pytest.mark.parametrize("spacing", [(1e-9, 2.0), (2.0, 1e-9)])
+def test_a_spacing_that_is_far_off_makes_no_gigantic_picture(make_result, phantom, tmp_path, spacing):
+    source = replace(phantom, pixel_spacing_mm=spacing)
+    path = write_report([make_result(source, source.pixels)], tmp_path / "report.html")
+    assert path.stat().st_size < 20e6
+
+
 def test_hostile_header_is_only_text(make_result, phantom, tmp_path):
     source = _with_header(phantom, SeriesDescription=HOSTILE, ManufacturerModelName=HOSTILE)
     info = tuple(replace(one, view=HOSTILE) for one in source.info)
