@@ -67,13 +67,14 @@ def test_rows_hold_the_fastest_other_mode_and_known_ratios(entries):
 
 
 def test_bars_are_told_as_they_are_and_leave_stacks_out(entries):
-    slower, kept, speed = bars(rows_of(entries))
+    slower, kept, speed, int8 = bars(rows_of(entries))
     assert (slower.met, kept.met) == (False, False)
     assert "1 of 2 cases; slower: m 128x128 x1.10" in slower.found
     # The geometric mean of 2 and 4.
     assert speed.met
     assert "x2.83" in speed.found
-    assert [bar.met for bar in bars(rows_of(entries[:4]))] == [True, True, True]
+    assert "plans of int8" in int8.what
+    assert [bar.met for bar in bars(rows_of(entries[:4]))] == [True, True, True, True]
 
 
 def test_other_mode_that_loses_more_counts_apart(entries):
@@ -84,7 +85,7 @@ def test_other_mode_that_loses_more_counts_apart(entries):
     assert row.against_peer.value == pytest.approx(1.1)
     # ONNX Runtime in float32 is left.
     assert row.against_faithful.value == pytest.approx(0.25)
-    slower, kept, _ = bars(rows_of(entries))
+    slower, kept, *_ = bars(rows_of(entries))
     assert (slower.met, kept.met) == (False, True)
 
 
