@@ -134,7 +134,9 @@ def test_label_names_what_differs_from_the_plain_way():
         "onnxruntime fp32 on cpu, 2 threads, 2 streams, batch 4, tiles of 256"
     )
     assert label(measured(device="cuda", layout="nhwc")) == "onnxruntime fp32 on cuda, nhwc"
-    assert label(measured(precision="int8", throughout=True)) == "onnxruntime int8 with bf16 throughout on cpu, 1 thread"
+    assert (
+        label(measured(precision="int8", throughout=True)) == "onnxruntime int8 with bf16 throughout on cpu, 1 thread"
+    )
 
 
 def test_more_threads_than_processors_are_taken_where_they_are_asked_for():
