@@ -1,13 +1,14 @@
 """Frames side by side: plain threads over kernels that release the interpreter's lock."""
 
 from _thread import LockType, allocate_lock, start_new_thread
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
 from typing import Generic, TypeVar
 
 from .errors import UsageError
 
-__all__ = ["over"]
+__all__ = ["checked", "over"]
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -38,13 +39,29 @@ def over(function: Callable[[Item], Outcome], items: Iterable[Item], threads: in
     >>> over(abs, [-1, 2, -3], threads=2)
     [1, 2, 3]
     """
-    if not isinstance(threads, Integral) or threads < 1:
-        raise UsageError(f"threads is {threads}; use 1 or more.")
     work = list(items)
-    workers = min(threads, len(work))
+    workers = min(checked(threads), len(work))
     if workers <= 1:
         return [function(item) for item in work]
     return _Shared(function, work).finished(workers)
+
+
+def checked(threads: int) -> int:
+    """Return a number of threads.
+
+    Raises
+    ------
+    UsageError
+        If it is no whole number from 1 on.
+
+    Examples
+    --------
+    >>> checked(2)
+    2
+    """
+    if not isinstance(threads, Integral) or threads < 1:
+        raise UsageError(f"threads is {threads}; use 1 or more.")
+    return int(threads)
 
 
 class _Shared(Generic[Item, Outcome]):
@@ -60,13 +77,17 @@ class _Shared(Generic[Item, Outcome]):
         """Return all outcomes, or raise what the first item that failed did."""
         # Not Thread.start(), which waits until the new thread runs: that takes longer than a small frame.
         helping = [allocate_lock() for _ in range(workers - 1)]
-        for lock in helping:
-            start_new_thread(self._help, (lock,))
-        self._take()
-        for lock in helping:
-            # Free if the thread is done; so it is if the thread has not begun, which then finds nothing to do.
-            with lock:
-                pass
+        try:
+            for lock in helping:
+                start_new_thread(self._help, (lock,))
+            self._take()
+            for lock in helping:
+                # Free if the thread is done; so it is if the thread has not begun, which then finds nothing to do.
+                with lock:
+                    pass
+        finally:
+            # Where this thread is interrupted, or another one cannot start, nobody goes on for a caller that has left.
+            deque(self._places, maxlen=0)
         if self._failures:
             raise self._failures[min(self._failures)]
         return [self._outcomes[place] for place in range(len(self._work))]
@@ -77,9 +98,10 @@ class _Shared(Generic[Item, Outcome]):
 
     def _take(self) -> None:
         for place in self._places:
-            if self._failures:
-                return
             try:
                 self._outcomes[place] = self._function(self._work[place])
             except BaseException as error:  # noqa: BLE001 - the thread that asked raises it, an interrupt included
                 self._failures[place] = error
+            # Not before an item: one that was taken is done, so that the first to fail is the same for any threads.
+            if self._failures:
+                return

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..parallel import over
+from ..parallel import checked, over
 from .intensity import Intensity, Window, check_frames, greys, window_of
 from .score import Reason, Scores
 
@@ -133,7 +133,7 @@ def runs(shape: tuple[int, ...], threads: int, least: int = LEAST) -> list[slice
     """
     number, rows, columns = shape
     pixels, most = rows * columns, max(_RUN, 2 * least)
-    workers = max(min(int(threads), number * pixels // least), 1)
+    workers = max(min(checked(threads), number * pixels // least), 1)
     portions = workers * -(-number * pixels // (workers * most))
     length = max(min(-(-number // portions), most // pixels), 1)
     return [slice(start, min(start + length, number)) for start in range(0, number, length)]

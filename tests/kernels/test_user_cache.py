@@ -22,16 +22,16 @@ def test_everything_that_is_kept_lies_in_one_cache(monkeypatch, tmp_path):
     """A process of its own: the suite keeps some folders elsewhere."""
     code = """
 from photopeak.engine import tuned
-from photopeak.engine.providers import onnxruntime_tensorrt
+from photopeak.engine.providers import onnxruntime_tensorrt, openvino_models
 from photopeak.engine.providers.tensorrt import store
 from photopeak.exporters.web import npm
 from photopeak.kernels import compilation
-print(*(one.cache_folder() for one in (tuned, onnxruntime_tensorrt, store, npm, compilation)), sep="\\n")
+print(*(one.cache_folder() for one in (tuned, onnxruntime_tensorrt, openvino_models, store, npm, compilation)), sep="\\n")
 """
     variables = os.environ | {"PHOTOPEAK_CACHE_DIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=variables)
     folders = [Path(line) for line in done.stdout.splitlines()]
-    assert len(set(folders)) == 5
+    assert len(set(folders)) == 6
     assert {folder.parent for folder in folders} == {tmp_path}
 
 

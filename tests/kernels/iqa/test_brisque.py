@@ -157,7 +157,7 @@ def test_a_mask_keeps_the_pixels_inside():
     assert float(brisque(image, mask=inside)) != float(brisque(image))
 
 
-def test_stacks_score_each_frame_the_same_with_any_number_of_threads():
+def test_stacks_score_each_frame_the_same_with_any_number_of_threads(small_runs):
     stack = np.stack([noise((50, 70), seed) for seed in range(5)])
     alone = [float(brisque(frame)) for frame in stack]
     for threads in (1, 2, 3):

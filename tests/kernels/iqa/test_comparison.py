@@ -16,7 +16,7 @@ def stack(n=3, size=170, seed=0):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_stack_is_compared_frame_by_frame_with_the_same_bits_at_any_number_of_threads(metric):
+def test_stack_is_compared_frame_by_frame_with_the_same_bits_at_any_number_of_threads(metric, small_runs):
     frames, reference = (array.astype(np.uint8) for array in stack())
     alone = [float(metric(*each)) for each in zip(frames, reference, strict=True)]
     for threads in (1, 2, 3):
@@ -31,6 +31,35 @@ def test_one_reference_serves_a_stack(metric):
     frames, reference = stack()
     found = metric(frames, reference[0])
     assert found.values[1] == float(metric(frames[1], reference[0]))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kinds", [(np.float32, np.float32), (np.uint8, np.float64), (">u2", np.int32)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_run_with_frames_that_cannot_be_compared_gives_what_each_gives_alone(metric, kinds, threads, small_runs):
+    """One frame is not finite (if its type can be so), of one nothing counts, and one is seen through a mask."""
+    (frames, _), (_, references) = stack(n=5), stack(n=5, seed=1)
+    frames, references = frames.astype(kinds[0]), references.astype(kinds[1])
+    masks = np.ones(frames.shape, bool)
+    masks[2], masks[4, 40:60, 30:] = False, False
+    if frames.dtype.kind == "f":
+        frames[1, 20, 20] = np.nan
+    for reference in (references, references[0]):
+        alone = [
+            metric(frame, reference if reference.ndim == 2 else reference[index], mask=masks[index], maps=True)
+            for index, frame in enumerate(frames)
+        ]
+        # Views of larger arrays, as they come from a series of which every second slice is taken.
+        spread = np.repeat(frames, 2, axis=0)[::2]
+        found = metric(spread, reference, mask=masks, maps=True, threads=threads)
+        assert found.reasons == tuple(one.reasons[0] for one in alone)
+        np.testing.assert_array_equal(found, [float(one) for one in alone])
+        np.testing.assert_array_equal(found.data_range, [one.data_range[0] for one in alone])
+        for index, one in enumerate(alone):
+            assert (found.maps[index] is None) == (one.maps[0] is None)
+            if one.maps[0] is not None:
+                for map_found, map_alone in zip(found.maps[index], one.maps[0], strict=True):
+                    np.testing.assert_array_equal(map_found, map_alone)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -100,8 +129,9 @@ def test_shapes_must_fit():
             psnr(frames, wrong)
     with pytest.raises(InputError, match="mask"):
         psnr(frames, reference, mask=np.ones((2, 2)))
-    with pytest.raises(UsageError, match="threads is 0"):
-        psnr(frames, reference, threads=0)
+    for threads in (0, 1.5, "2", None):
+        with pytest.raises(UsageError, match=f"threads is {threads}"):
+            psnr(frames, reference, threads=threads)
 
 
 def test_one_image_converts_to_a_number():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photopeak.kernels.errors import InputError
+from photopeak.kernels.errors import InputError, UsageError
 from photopeak.kernels.iqa.frames import Definition, Outcome, measure, runs
 
 DEFINITION = Definition("brightness", "none", "plain")
@@ -61,12 +61,24 @@ def test_frames_too_few_for_two_threads_are_one_run(count, threads, least):
     assert len(runs((count, side, side), threads, least)) <= 1 or count * side * side >= 2 * least
 
 
-@given(st.integers(1, 6))
-def test_threads_change_nothing(threads):
-    stack = np.random.default_rng(7).poisson(20, (4, 12, 9)).astype(np.float32)
-    np.testing.assert_array_equal(
-        measure(stack, brightness, DEFINITION, threads=threads), measure(stack, brightness, DEFINITION)
-    )
+@pytest.mark.parametrize("threads", range(2, 7))
+def test_threads_change_nothing(stack, threads, small_runs):
+    seen = []
+
+    def noted(run):
+        seen.append(len(run.grey))
+        return brightness(run)
+
+    found = measure(stack, noted, DEFINITION, threads=threads)
+    assert sum(seen) == 4
+    assert len(seen) >= 2
+    np.testing.assert_array_equal(found, measure(stack, brightness, DEFINITION))
+
+
+@pytest.mark.parametrize("threads", [0, 1.5, "2", None])
+def test_what_is_no_number_of_threads_is_refused(stack, threads):
+    with pytest.raises(UsageError, match=f"threads is {threads}; use 1 or more"):
+        measure(stack, brightness, DEFINITION, threads=threads)
 
 
 def test_frame_that_cannot_be_scored_says_why_and_spares_the_others(stack):

@@ -154,7 +154,7 @@ def test_a_model_without_spread_uses_the_pseudo_inverse():
     assert float(niqe(image, model=model)) == pytest.approx(plain_score(plain_features(image, 96), model), abs=1e-8)
 
 
-def test_stacks_score_each_frame_the_same_with_any_number_of_threads():
+def test_stacks_score_each_frame_the_same_with_any_number_of_threads(small_runs):
     stack = np.stack([noise((200, 120), seed) for seed in range(5)])
     alone = [float(niqe(frame)) for frame in stack]
     for threads in (1, 2, 3):

@@ -67,7 +67,7 @@ def test_window_changes_the_features_and_is_recorded(stack):
     assert ma_features(counts).intensity.name == "counts"
 
 
-def test_threads_change_no_bit(model, stack):
+def test_threads_change_no_bit(model, stack, small_runs):
     one, two = ma_features(stack), ma_features(stack, threads=2)
     for name in Features._fields:
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))

@@ -148,7 +148,7 @@ def test_frames_without_score_say_why():
     assert piqe(noise((15, 80))).reasons == ("too-small",)
 
 
-def test_threads_and_stacks_change_no_bit():
+def test_threads_and_stacks_change_no_bit(small_runs):
     stack = np.stack([noise((70, 90), seed) for seed in range(5)]).astype(np.uint16)
     alone = [float(piqe(frame)) for frame in stack]
     for threads in (1, 2, 4):
