@@ -188,7 +188,7 @@ def _region(frame: NDArray[Any], roi: Roi, spacing: Spacing | None, smallest: in
         raise InputError(f"{named} lies outside of the image of {rows} x {columns} pixels; keep it inside.")
     if row1 - row0 < smallest or column1 - column0 < smallest:
         raise InputError(f"{named} is too small; give at least {smallest} x {smallest} pixels.")
-    pixels = frame[row0:row1, column0:column1].astype(np.float64)
+    pixels = frame[row0:row1, column0:column1].astype(np.float64, order="C")  # as kernels take them
     if not np.isfinite(pixels).all():
         raise InputError(f"{named} holds values that are not finite; choose another or repair the image.")
     largest = float(np.abs(pixels).max())

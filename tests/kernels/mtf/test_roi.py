@@ -8,6 +8,7 @@ from scipy.special import erf
 from photopeak.kernels import disk_mtf, find_rois, line_mtf, point_mtf
 from photopeak.kernels.errors import InputError, UsageError
 from photopeak.kernels.mtf.components import box_mean, components
+from photopeak.kernels.mtf.regions import measure_regions
 
 
 def grid(size):
@@ -135,6 +136,20 @@ def test_bad_input_is_refused_by_name():
         find_rois(np.zeros((10, 64)), "disk")
     with pytest.raises(InputError, match="not finite"):
         find_rois(np.full((64, 64), np.nan), "disk")
+
+
+def test_kernels_get_rows_one_after_another_whatever_the_layout_of_the_frame():
+    """Anything else would be compiled anew for each kernel, in the middle of a measurement."""
+    regions = []
+
+    def noted(region):
+        regions.append(region.pixels)
+
+    image = np.arange(600.0).reshape(20, 30)
+    for frame in (image, image.T, np.asfortranarray(image), image[::-1, ::2]):
+        measure_regions(frame, noted, pixel_spacing_mm=None, rois=None, threads=1, smallest=2)
+        np.testing.assert_array_equal(regions[-1], frame)
+    assert all(pixels.flags.c_contiguous and pixels.flags.writeable for pixels in regions)
 
 
 def test_components_are_those_of_scipy():
