@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,13 +52,16 @@ class Contestant:
         Arithmetic; empty for Photopeak, whose plan says it.
     max_loss_db : float
         Of Photopeak: the loss admitted [dB].
+    cold : bool
+        Of Photopeak in the suite ``start``: whether each process finds an empty cache.
     """
 
     name: str
     imports: tuple[str, ...]
     kind: str
     precision: str = ""
-    max_loss_db: float = field(default=0.0)
+    max_loss_db: float = 0.0
+    cold: bool = False
 
     @property
     def ours(self) -> bool:

@@ -3,12 +3,13 @@
 import json
 import os
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from photopeak.benchmarks.document import new_document
-from photopeak.benchmarks.models import suites
+from photopeak.benchmarks.models import start, suites
 from photopeak.benchmarks.models.cases import Case, cases_of, tensor_of
 from photopeak.benchmarks.models.command import Wanted, measure_models
 from photopeak.benchmarks.models.contestants import PEERS, Contestant, contestants, from_text
@@ -19,6 +20,7 @@ from photopeak.benchmarks.models.turns import Pace
 from photopeak.benchmarks.models.worker import Worker
 from photopeak.engine.errors import PhotopeakError, UsageError
 from photopeak.engine.matrix import MatrixSize
+from photopeak.engine.session import load_for_images
 from photopeak.engine.zoo import load_bundle, locate
 
 SMALL = MatrixSize(32, 32)
@@ -216,13 +218,32 @@ def test_scenarios_give_their_figures(scenario):
             assert bound["bound"] >= bound["estimate"]
 
 
-def test_starts_are_taken_apart():
+def test_starts_are_taken_apart_with_a_cache_that_is_filled_and_one_that_is_empty(monkeypatch, plans_folder):
+    (plans_folder / "plan.json").write_text("measured")
+    caches = {}
+
+    def noted(contestant, model, file, threads, environment):
+        cache = Path(environment["PHOTOPEAK_CACHE_DIR"])
+        kept = sorted(path.name for path in cache.rglob("*") if path.is_file())
+        caches.setdefault(contestant.name.partition(", ")[2], []).append((cache, kept))
+        return process(contestant, model, file, threads, environment)
+
+    monkeypatch.setattr(start, "process", noted)
     document = new_document()
     run_start(job([SRCNN], contestants([0.05], ["onnxruntime"]), launches=1), document, lambda line: None, lambda: None)
     assert [one["extra_info"]["contestant_name"] for one in document["benchmarks"]] == [
-        "Photopeak 0.05 dB",
+        "Photopeak 0.05 dB, cache filled",
+        "Photopeak 0.05 dB, cache empty",
         "ONNX Runtime fp32",
     ]
+    assert len({cache for cache, _ in caches["cache filled"]}) == 1
+    assert len({cache for cache, _ in caches["cache empty"]}) == 2
+    assert [kept for _, kept in caches["cache empty"]] == [["plan.json"]] * 2
+    (_, first), (_, later) = caches["cache filled"]
+    assert first == ["plan.json"]
+    bundle = load_bundle(SRCNN.model)
+    if load_for_images(bundle, device="cpu", threads=1).plan.provider == "openvino":
+        assert any(name.endswith(".model") for name in later)
     run_start(job([SRCNN], contestants([0.05], ["onnxruntime"])), document, pytest.fail, pytest.fail)
     for one in document["benchmarks"]:
         stages = one["extra_info"]["stages_s"]
