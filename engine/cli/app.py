@@ -119,6 +119,8 @@ def _terminating() -> Iterator[None]:
     """Let SIGTERM end the block with an exception, so that no part of a file and no part of a series stays behind."""
 
     def end(number: int, frame: FrameType | None) -> None:
+        # Some send it twice, as timeout(1) does; undoing must not be cut short by the second one.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Terminated
 
     # Python lets the main thread alone set handlers; one that somebody else has set stays.

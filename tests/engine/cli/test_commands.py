@@ -154,13 +154,17 @@ def test_an_error_of_the_file_system_is_one_sentence_about_the_file(photopeak, m
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
-def test_standard_output_that_is_full_is_one_sentence():
-    run = [sys.executable, "-c", "from photopeak.engine.cli import main; main()", "models", "--json"]
+@pytest.mark.parametrize(
+    ("words", "code"), [(("models",), 3), (("models", "--json"), 3), (("info", "no", "--json"), 4)]
+)
+def test_standard_output_that_is_full_is_one_sentence(words, code):
+    run = [sys.executable, "-c", "from photopeak.engine.cli import main; main()", *words]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode != 0
-    assert "No space left on device" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.returncode == code
+    assert "No space left on device" in done.stderr or code == 4
+    assert done.stderr.startswith("photopeak: ")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -173,6 +177,23 @@ def test_termination_undoes_what_is_under_way(photopeak, bundle_factory, monkeyp
     code, out, err = photopeak("validate", bundle_factory().folder, *["--json"] * as_json)
     assert (code, err) == (143, "photopeak: terminated; what was written before is complete.\n")
     assert not as_json or json.loads(out)["exit_code"] == 143
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_second_termination_does_not_cut_undoing_short(photopeak, bundle_factory, monkeypatch):
+    undone = []
+
+    def ended(folder):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield from ()
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            undone.append(folder)
+
+    monkeypatch.setattr("photopeak.engine.validation.validate", ended)
+    code, _, _ = photopeak("validate", bundle_factory().folder)
+    assert (code, len(undone)) == (143, 1)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
