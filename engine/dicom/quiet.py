@@ -8,6 +8,8 @@ from textwrap import shorten
 from ..errors import InputError, PhotopeakError
 
 _LIBRARIES = r"(pydicom|pylibjpeg|openjpeg|rle|jpeg_ls|PIL)\b"
+# What the codec written in Rust raises; no module offers the class.
+_PANIC = "PanicException"
 
 
 class _QuietReaders:
@@ -73,7 +75,8 @@ class input_errors:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         _quiet.leave()
-        if error is None or isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
+        # What else is no Exception ends the process or a generator, whatever was being read.
+        if error is None or not (isinstance(error, Exception) or type(error).__name__ == _PANIC):
             return
         if isinstance(error, InputError):
             if str(self._path) not in str(error):

@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 
+from photopeak.engine.cli.app import Terminated
 from photopeak.engine.dicom.quiet import input_errors, quiet_libraries
 from photopeak.engine.errors import InputError
 
@@ -33,8 +34,8 @@ def test_any_failure_becomes_one_short_sentence(raised, sentence):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit])
-def test_interrupts_pass(raised):
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit, GeneratorExit, Terminated])
+def test_what_ends_the_process_passes(raised):
     with pytest.raises(raised), input_errors("x.dcm"):
         raise raised
 
