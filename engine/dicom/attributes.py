@@ -29,7 +29,7 @@ _ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 @cache
 def tag_of(keyword: str) -> BaseTag:
     """Return the tag of a keyword; one that PS3.6 does not have is a mistake in this package."""
-    return tag_object(Tag(keyword))
+    return tag_object(int(Tag(keyword)))  # of a BaseTag it would be another object than a header holds
 
 
 def tag_name(keyword: str) -> str:

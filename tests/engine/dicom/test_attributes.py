@@ -21,8 +21,10 @@ from photopeak.engine.dicom.attributes import (
     moment,
     number,
     numbers,
+    tag_of,
     text,
 )
+from photopeak.engine.dicom.elements import tag_object
 from photopeak.engine.dicom.quiet import quiet_libraries
 from photopeak.engine.errors import InputError
 
@@ -32,6 +34,10 @@ def raw(keyword, vr, value):
     tag = Tag(keyword)
     ds._dict[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
     return ds
+
+
+def test_tags_of_keywords_are_those_that_headers_hold():
+    assert tag_of.__wrapped__("Rows") is tag_object(0x00280010)
 
 
 def test_absent_and_empty_elements():
