@@ -21,8 +21,12 @@ __all__ = ["with_wide_convolutions"]
 # A vector holds so many outputs.
 _LANES = 16
 _BLOCKS = (4, 2)
-# Sizes of the input in units of its multiple: where both give whole blocks all do, since sizes are affine in each other.
-_TRIALS = (16, 17)
+# Sizes of the input in units of its multiple: where the first two give whole blocks all do, if sizes are affine in each other,
+# which the last one tells; strides and scales may round.
+_FAR = 48
+_TRIALS = (16, 17, 16 + _FAR)
+# DepthToSpace has had an order of channels to choose since then.
+_SMALLEST_OPSET = 11
 # Sizes and axes, whose values shapes depend on, are no larger [bytes].
 _LARGEST_PARAMETER = 512
 
@@ -33,7 +37,8 @@ def with_wide_convolutions(graph: CheckedGraph) -> CheckedGraph:
     Parameters
     ----------
     graph : CheckedGraph
-        Of any precision; convolutions that are quantised or of another type stay as they are.
+        Of any precision; convolutions that are quantised or of another type stay as they are, and so do graphs of opsets
+        before 11.
 
     Returns
     -------
@@ -59,6 +64,8 @@ def with_wide_convolutions(graph: CheckedGraph) -> CheckedGraph:
     (False, True)
     """
     model = onnx.load_model_from_string(graph.data)
+    if model.opset_import[0].version < _SMALLEST_OPSET:
+        return graph
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     few = [node for node in model.graph.node if _has_few_outputs(node, stored)]
     if not few:
@@ -111,12 +118,13 @@ def _sizes(model: ModelProto, side: int) -> dict[str, tuple[int, ...]]:
 
 def _block(outputs: int, name: str, sizes: list[dict[str, tuple[int, ...]]]) -> int:
     """Return the side of the largest blocks that the layer's image always consists of, or 1."""
-    for block in _BLOCKS:
-        if outputs * block**2 <= _LANES and all(
-            size and size % block == 0 for trial in sizes for size in trial[name][2:]
-        ):
-            return block
-    return 1
+    known = [trial.get(name, ())[2:] for trial in sizes]
+    if not all(shape and all(shape) for shape in known):  # there may be no such sizes, where a stored image is added
+        return 1
+    if any(far - size != _FAR * (near - size) for size, near, far in zip(*known, strict=True)):
+        return 1
+    fitting = (block for block in _BLOCKS if outputs * block**2 <= _LANES)
+    return next((block for block in fitting if not any(size % block for shape in known for size in shape)), 1)
 
 
 def _widened(model: ModelProto, blocks: Mapping[str, int], stored: Mapping[str, TensorProto]) -> ModelProto:

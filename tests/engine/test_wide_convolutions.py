@@ -19,23 +19,28 @@ from photopeak.engine.wide_convolutions import with_wide_convolutions
 F32 = np.float32
 
 
-def convolution(outputs, inputs, kernel, *, bias=False, multiple=4, **attributes):
+def chain(nodes, arrays, inputs, outputs=1, *, multiple=1, opset=18):
+    """Return a checked graph of several nodes, from ``counts`` to ``image``."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [value("counts", TensorProto.FLOAT, ["n", inputs, "h", "w"])],
+        [value("image", TensorProto.FLOAT, ["n", outputs, "rows", "columns"])],
+        [numpy_helper.from_array(array.astype(F32), name) for name, array in arrays.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    return CheckedGraph("test", model.SerializeToString(), "counts", ("image",), 1, ("Conv",), multiple=multiple)
+
+
+def convolution(outputs, inputs, kernel, *, bias=False, multiple=4, opset=18, **attributes):
     """Return a checked graph of one convolution with seeded weights."""
     rng = np.random.default_rng(outputs + 10 * inputs)
     arrays = {"kernel": rng.normal(0, 1, (outputs, inputs, *kernel))} | (
         {"shift": rng.normal(0, 1, outputs)} if bias else {}
     )
     node = helper.make_node("Conv", ["counts", *arrays], ["image"], **attributes)
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        [node],
-        "test",
-        [value("counts", TensorProto.FLOAT, ["n", inputs, "h", "w"])],
-        [value("image", TensorProto.FLOAT, ["n", outputs, "rows", "columns"])],
-        [numpy_helper.from_array(array.astype(F32), name) for name, array in arrays.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    return CheckedGraph("test", model.SerializeToString(), "counts", ("image",), 1, ("Conv",), multiple=multiple)
+    return chain([node], arrays, inputs, outputs, multiple=multiple, opset=opset)
 
 
 def run(graph, images):
@@ -80,6 +85,7 @@ def test_blocks_are_the_same_sums(outputs, inputs, half, bias, sides):
         ((1, 8, (3, 3)), {"pads": [1, 1, 1, 1], "multiple": 1}),
         ((1, 8, (3, 3)), {"pads": [1, 1, 1, 1], "multiple": 3}),
         ((1, 8, (4, 4)), {"pads": [1, 1, 1, 1]}),
+        ((1, 8, (3, 3)), {"pads": [1, 1, 1, 1], "opset": 10}),
     ],
     ids=[
         "many outputs",
@@ -90,6 +96,7 @@ def test_blocks_are_the_same_sums(outputs, inputs, half, bias, sides):
         "any size",
         "odd sizes",
         "a row is lost",
+        "no order of channels",
     ],
 )
 def test_others_stay_as_they_are(shape, given):
@@ -100,6 +107,35 @@ def test_others_stay_as_they_are(shape, given):
 def test_blocks_are_as_large_as_all_sizes_admit():
     graph = convolution(1, 8, (3, 3), pads=[1, 1, 1, 1], multiple=2)
     assert kernels(with_wide_convolutions(graph)) == [(4, 8, 4, 4)]
+
+
+@pytest.mark.parametrize(("stride", "kernel"), [(2, 2), (3, 1)])
+def test_layers_whose_sizes_are_rounded_stay_as_they_are(stride, kernel):
+    rng = np.random.default_rng(5)
+    arrays = {"first": rng.normal(0, 1, (8, 1, kernel, kernel)), "last": rng.normal(0, 1, (1, 8, 3, 3))}
+    nodes = [
+        helper.make_node("Conv", ["counts", "first"], ["less"], strides=[stride] * 2),
+        helper.make_node("Conv", ["less", "last"], ["image"], pads=[1] * 4),
+    ]
+    graph = chain(nodes, arrays, inputs=1)
+    wide = with_wide_convolutions(graph)
+    for side in range(16, 24):
+        counts = rng.poisson(9, (1, 1, side, side)).astype(F32)
+        np.testing.assert_allclose(run(wide, counts), run(graph, counts), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("last", [[], ["Relu"]])
+def test_layers_whose_sizes_are_those_of_a_stored_image_stay_as_they_are(last):
+    rng = np.random.default_rng(6)
+    arrays = {"place": rng.normal(0, 1, (1, 8, 30, 30)), "kernel": rng.normal(0, 1, (1, 8, 3, 3))}
+    nodes = [
+        helper.make_node("Add", ["counts", "place"], ["placed"]),
+        helper.make_node("Conv", ["placed", "kernel"], ["sums" if last else "image"], pads=[1] * 4),
+        *(helper.make_node(name, ["sums"], ["image"]) for name in last),
+    ]
+    graph = chain(nodes, arrays, inputs=8, multiple=15)
+    counts = rng.poisson(9, (1, 8, 30, 30)).astype(F32)
+    np.testing.assert_array_equal(run(with_wide_convolutions(graph), counts), run(graph, counts))
 
 
 def test_names_that_are_taken_are_an_error():
