@@ -83,11 +83,11 @@ def import_kept(core: Any, facts: str, options: Mapping[str, str]) -> Any | None
         What it was compiled with.
     """
     path = _file(facts)
-    if not path.parent.is_dir() or user_cache.problem_of_folder(path.parent):
-        return None
     try:
+        if not path.parent.is_dir() or user_cache.problem_of_folder(path.parent):
+            return None
         content = user_cache.read_plain(path, LARGEST_MODEL + _DIGEST_BYTES)
-    except OSError:
+    except OSError:  # also where the way to the folder is barred
         return None
     model = content[_DIGEST_BYTES:]
     try:
@@ -117,7 +117,10 @@ def keep(compiled: Any, facts: str) -> None:
     if user_cache.problem_of_folder(path.parent):
         return
     stream = io.BytesIO()
-    compiled.export_model(stream)
+    try:
+        compiled.export_model(stream)
+    except RuntimeError:  # there are operators that OpenVINO cannot write
+        return
     model = stream.getvalue()
     if len(model) > LARGEST_MODEL:
         return

@@ -195,7 +195,7 @@ def test_folder_is_for_its_owner_alone(kept):
     assert kept.parent.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("trouble", ["file in its place", "full disk"])
+@pytest.mark.parametrize("trouble", ["file in its place", "no way to it", "full disk"])
 def test_where_nothing_can_be_kept_models_are_compiled(bundle_factory, folder, imported, recipes, monkeypatch, trouble):
     graph = check_graph(bundle_factory("smooth"))
 
@@ -204,6 +204,8 @@ def test_where_nothing_can_be_kept_models_are_compiled(bundle_factory, folder, i
 
     if trouble == "full disk":
         monkeypatch.setattr(os, "fsync", full)
+    elif trouble == "no way to it":
+        monkeypatch.setattr(models, "cache_folder", lambda: folder.parent / ("n" * 300))
     else:
         folder.write_bytes(b"")
     for _ in range(2):
@@ -211,6 +213,16 @@ def test_where_nothing_can_be_kept_models_are_compiled(bundle_factory, folder, i
         np.testing.assert_allclose(output, recipes["smooth"].truth(COUNTS), rtol=1e-5)
     assert imported == [False, False]
     assert not folder.is_dir() or list(folder.iterdir()) == []
+
+
+def test_model_that_openvino_cannot_write_is_not_kept(folder):
+    class Compiled:
+        def export_model(self, stream):
+            stream.write(b"half of it")
+            raise RuntimeError("no such operator")
+
+    models.keep(Compiled(), "facts")
+    assert list(folder.iterdir()) == []
 
 
 def test_least_recently_used_models_make_room(run, folder, imported, monkeypatch):
