@@ -145,7 +145,7 @@ def find(need: Need, shape: Shape) -> tuple[Record, bytes] | None:
     damaged, or not what their name says, are deleted.
     """
     folder = cache_folder()
-    if not folder.is_dir() or unusable(folder):
+    if unusable(folder):
         return None
     fitting = []
     for path in sorted(folder.glob("*.json")):

@@ -168,6 +168,12 @@ def test_nothing_is_taken_when_one_is_refused(foreign, cache):
     assert not cache.exists()
 
 
+def test_where_no_folder_can_be_reached_no_engine_is_found(need, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "cache_folder", lambda: tmp_path / ("n" * 300))
+    with pytest.warns(RuntimeWarning, match="cannot be kept"):
+        assert store.find(need, FRAME) is None
+
+
 def test_interrupted_write_leaves_the_old_engine(kept, need, built, key, monkeypatch):
     def fail(descriptor):
         raise OSError(28, "disk full")
