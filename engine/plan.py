@@ -6,7 +6,7 @@ from functools import partial
 from itertools import groupby
 from typing import Literal
 
-from .bundle import Bundle
+from .bundle import INT8, Bundle
 from .errors import DeviceError, ModelError, PhotopeakError, UsageError
 from .fidelity import deviation, golden_run, measure_fidelity
 from .graph import CheckedGraph, check_graph
@@ -341,7 +341,7 @@ def _candidates(bundle: Bundle, request: Request, threads: int) -> list[tuple[Pr
 def _bears_int8(bundle: Bundle, request: Request) -> bool:
     """Return whether the bundle's graph of int8, if it has one, may keep the fidelity that is asked for."""
     lossy = request.max_loss_db > _LEAST_LOSS_OF_INT8_DB or bundle.manifest.analysis is not None
-    return lossy and bundle.int8 is not None
+    return lossy and INT8 in bundle.contents
 
 
 def _narrowed(pairs: list[tuple[str, str, Precision]], request: Request) -> list[tuple[str, str, Precision]]:

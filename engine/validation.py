@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from . import domain
-from .bundle import CALIBRATION, Bundle, open_bundle
+from .bundle import CALIBRATION, INT8, Bundle, open_bundle
 from .errors import ModelError
 from .fidelity import deviation, fidelity_loss_db, golden_run, measure_fidelity
 from .golden import head_shapes, problem_of_head
@@ -73,7 +73,7 @@ def validate(folder: Path) -> Iterator[Check]:
         yield Check("graph", False, str(error))
         return
     yield Check("graph", True, f"{len(bundle.model) / 1e6:.2f} MB, {', '.join(graph.operators)}")
-    if bundle.int8 is not None:
+    if INT8 in bundle.contents:
         yield _guarded("graph of int8", _quantised, bundle)
     if CALIBRATION in bundle.contents:
         yield _guarded("calibration frames", _calibration, bundle)
@@ -97,7 +97,7 @@ def _golden(bundle: Bundle, provider: Provider, target: Target) -> Check:
     name = f"golden {what}, {provider.name} {target.precision} on {target.device}"
     if reason := provider.check(target):
         return Check(name, None, reason)
-    if target.precision == "int8" and bundle.int8 is None:
+    if target.precision == "int8" and INT8 not in bundle.contents:
         return Check(name, None, "the bundle holds no schemes of int8")
     return _guarded(name, partial(compare, provider=provider, target=target), bundle)
 

@@ -135,7 +135,7 @@ def test_fastest_arithmetic_that_may_be_admitted_is_tried_first(
 ):
     """Where no more than 0.05 dB are admitted no graph of int8 is worth the time of looking at it."""
     bundle = bundle_factory("brightened")
-    monkeypatch.setattr(type(bundle), "int8", {})  # a graph of int8, which the stubs do not look at
+    monkeypatch.setitem(bundle.contents, "int8.npz", b"")  # a graph of int8, which the stubs do not look at
     tried = stubs(driver=False)
     monkeypatch.setattr(plans, "measure_fidelity", partial(losing, list(losses)))
     plan, _ = choose(bundle, Request(max_loss_db=admitted, threads=1))
@@ -143,6 +143,14 @@ def test_fastest_arithmetic_that_may_be_admitted_is_tried_first(
     assert (plan.provider, plan.precision) == expected[-1]
     for name, precision in expected[:-1]:
         assert f"{name} {precision} on cpu: loses" in plan.reason
+
+
+def test_schemes_of_int8_that_are_damaged_are_passed_over(bundle_factory, monkeypatch):
+    bundle = bundle_factory("brightened")
+    monkeypatch.setitem(bundle.contents, "int8.npz", b"damaged")
+    plan, _ = choose(bundle, Request(device="cpu", provider="onnxruntime", max_loss_db=1.0, threads=1))
+    assert plan.precision == "fp32"
+    assert "int8.npz holds no schemes" in plan.reason
 
 
 def test_bundle_without_a_graph_of_int8_is_not_asked_for_it(bundle_factory, stubs, monkeypatch):

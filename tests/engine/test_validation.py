@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import onnx
 import pytest
@@ -44,6 +46,18 @@ def test_calibration_frames_are_those_of_the_graph(bundle_factory, recipes, coun
     check = outcome(bundle_factory("smooth", calibration=calibration).folder)["calibration frames"]
     assert check.passed is passes
     assert detail in check.detail
+
+
+def test_damaged_schemes_fail_their_own_checks_alone(bundle_factory, schemes_of):
+    folder = bundle_factory("averaged", int8=schemes_of("averaged")).folder
+    manifest, schemes = folder / "manifest.toml", folder / "int8.npz"
+    before, after = (hashlib.sha256(content).hexdigest() for content in (schemes.read_bytes(), b"damaged"))
+    schemes.write_bytes(b"damaged")
+    manifest.write_text(manifest.read_text().replace(before, after))
+    checks = outcome(folder)
+    assert checks["graph of int8"].passed is False
+    assert "int8.npz holds no schemes" in checks["graph of int8"].detail
+    assert checks["golden output, onnxruntime fp32 on cpu"].passed
 
 
 def test_tampered_bundle_fails_at_once(bundle_factory):
