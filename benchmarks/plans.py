@@ -131,7 +131,7 @@ def bars(rows: Sequence[Row]) -> list[Bar]:
             what = f"at {loss:g} dB never more than 3 % slower than the fastest other mode that keeps this loss"
             found.append(_never_slower(what, faithful))
         if loss in SPEED_BARS:
-            # Not every model has a graph of int8: those that have one are told apart.
+            # Not every model has a graph of int8: cases that run in one are told apart.
             parts = {"": chosen, ", plans of int8": [row for row in chosen if " int8" in row.plan]}
             what = f"at {loss:g} dB at least {SPEED_BARS[loss]:g} times the speed of {RUNTIME} (geometric mean"
             found += [
