@@ -20,6 +20,8 @@ __all__ = ["Planner", "TunedPlanner", "fixed", "nearest", "target_of", "working_
 Thing = TypeVar("Thing")
 # What was measured at this many times as many pixels, or as few, still says which provider is fast.
 _NEAR = 4.0
+# Pixels of a gamma camera whose field is as wide as most [mm]; a matrix alone does not tell the field of view.
+_CAMERA, _CAMERA_PIXEL_MM = MatrixSize(256, 256), (2.4, 2.4)
 # Stacks of any length may come.
 _PLANS_KEPT = 256
 
@@ -191,12 +193,17 @@ def working_matrix(bundle: Bundle, matrix: MatrixSize) -> MatrixSize:
     """Return the rows and columns that go into the graph for images of a matrix.
 
     A model of findings works on a grid of its own. Where that follows the field of view, which a matrix does not tell, the
-    grid of its golden frames stands for it.
+    whole field of a gamma camera is meant.
     """
-    grid = bundle.manifest.input.grid
-    if grid is None:
+    taken = bundle.manifest.input
+    if taken.grid is None:
         return matrix
-    return MatrixSize(grid.side, grid.side) if grid.side else _home(bundle)
+    if taken.grid.side:
+        return MatrixSize(taken.grid.side, taken.grid.side)
+    from .analysis.prepare import pitch_placement
+
+    # The manifest has what its kind needs.
+    return pitch_placement(_CAMERA, _CAMERA_PIXEL_MM, taken.grid.pitch_mm or 0.0, multiple=taken.multiple).grid
 
 
 def _home(bundle: Bundle) -> MatrixSize:

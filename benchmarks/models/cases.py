@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.bundle import Bundle
-from ...engine.manifest import Grid
 from ...engine.matrix import SCANNER_MATRICES, MatrixSize
+from ...engine.planner import working_matrix
 from ...engine.zoo import load_bundle
 from .. import images
 
@@ -55,14 +54,14 @@ def cases_of(models: Sequence[str], matrices: Sequence[MatrixSize] = SCANNER_MAT
     --------
     >>> [case.label for case in cases_of(["scint-denoise"], [MatrixSize(64, 64), MatrixSize(128, 128)])]
     ['64x64', '128x128']
-    >>> [case.label for case in cases_of(["bone-classify"], [MatrixSize(64, 64), MatrixSize(1024, 256)])]
-    ['128x128']
+    >>> [case.label for case in cases_of(["bone-classify", "parathyroid-detect"], [MatrixSize(64, 64), MatrixSize(512, 512)])]
+    ['128x128', '256x256']
     """
     found = []
     for model in models:
         bundle = load_bundle(model)
         if bundle.manifest.analysis:
-            found.append(Case(model, _working_matrix(bundle), findings=True))
+            found.append(Case(model, working_matrix(bundle, SCANNER_MATRICES[0]), findings=True))
         else:
             found += [Case(model, matrix, frames) for matrix in matrices]
     return found
@@ -82,10 +81,3 @@ def tensor_of(case: Case) -> NDArray[np.float32]:
     if bundle.manifest.input.scaling != "none":
         counts /= counts.max()
     return counts.reshape(case.frames, channels, *case.matrix)
-
-
-def _working_matrix(bundle: Bundle) -> MatrixSize:
-    """Return the size of the images that a model of findings works on, for the field of view of a gamma camera."""
-    grid = bundle.manifest.input.grid or Grid(kind="fit", side=int(bundle.golden_heads.input.shape[-1]))
-    side = grid.side or round(images.FIELD_OF_VIEW_MM / (grid.pitch_mm or 1.0))
-    return MatrixSize(side, side)

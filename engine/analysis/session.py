@@ -134,8 +134,8 @@ class AnalysisSession:
         Parameters
         ----------
         matrix : MatrixSize
-            Rows and columns of the images. Where the working grid follows the field of view, that of the model's golden
-            frames is meant.
+            Rows and columns of the images. Where the working grid follows the field of view, the whole field of a gamma
+            camera is meant.
         frames : int
             How many images of each channel there are.
         """

@@ -9,6 +9,7 @@ import photopeak
 from analysis_models import write_finder
 from photopeak.engine import tuned
 from photopeak.engine.errors import DeviceError, UsageError
+from photopeak.engine.frames import Frames
 from photopeak.engine.matrix import MatrixSize
 from photopeak.engine.plan import Plan, Request
 from photopeak.engine.providers import PROVIDERS, Target, find
@@ -104,13 +105,16 @@ def test_tiles_are_admitted_where_their_seams_are_not_seen(bundle_factory, overl
     assert all(one.max_error < 1e-6 for one in tiled if one.runs and one.precision == "fp32")
 
 
-def test_finder_is_tuned_on_its_working_grid(tmp_path):
+def test_finder_is_tuned_on_the_grid_that_images_of_a_camera_are_brought_to(tmp_path):
     bundle = write_finder(tmp_path / "bundle", "detection")
     tables = tune(bundle, [SMALL, MatrixSize(128, 128)], frames=(1,), threads=1, budget_s=0.3)
-    grid = MatrixSize(*bundle.golden_heads.input.shape[2:])
-    assert [table.cell for table in tables] == [Cell(grid, 1, threads=1)]
+    assert len(tables) == 1
     assert best(tables[0].candidates, Request()) is not None
-    assert photopeak.load(bundle, threads=1).plan_for(SMALL).tuned
+    session = photopeak.load(bundle, threads=1)
+    for side, spacing in ((64, 9.6), (128, 4.8), (256, 2.4)):
+        plan = session.run(*[Frames.from_array(np.ones((side, side)), pixel_spacing_mm=(spacing, spacing))] * 2).plan
+        assert plan.tuned
+        assert plan == session.plan_for(MatrixSize(side, side))
     assert not photopeak.load(bundle).plan_for(SMALL).tuned
 
 
