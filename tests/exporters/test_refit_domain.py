@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from photopeak.engine import zoo
-from photopeak.engine.bundle import CALIBRATION, GOLDEN, open_bundle
+from photopeak.engine.bundle import CALIBRATION, GOLDEN, INT8, open_bundle
 from photopeak.engine.errors import UsageError
 from photopeak.exporters import planar_bundling
 from photopeak.exporters.produce import Job, refit_domain
@@ -32,12 +32,15 @@ def test_only_the_domain_changes(job):
     after = open_bundle(job.output)
     assert after.manifest.domain != before.manifest.domain
     assert after.manifest.model_copy(update={"domain": before.manifest.domain}).training == before.manifest.training
-    # Frames keep their numbers, but every zlib packs them otherwise.
-    same = set(before.contents) - {GOLDEN, CALIBRATION}
+    # Arrays keep their numbers, but every Python and every zlib packs them otherwise.
+    same = set(before.contents) - {GOLDEN, CALIBRATION, INT8}
     assert {name: after.contents[name] for name in same} == {name: before.contents[name] for name in same}
     for one, other in ((after.golden, before.golden), (after.calibration, before.calibration)):
         for array, same_array in zip(arrays(one), arrays(other), strict=True):
             np.testing.assert_array_equal(array, same_array)
+    assert after.int8.keys() == before.int8.keys()
+    for name, scheme in after.int8.items():
+        np.testing.assert_equal(vars(scheme), vars(before.int8[name]))
 
 
 def test_the_domain_of_another_recipe_is_refused(job):
